@@ -1,0 +1,15 @@
+from . import datasets as datasets
+from . import errors as errors
+from . import testing as testing
+from .api import ls as ls
+from .api import open as open  # noqa: A004
+from .api import open_dataarray as open_dataarray
+from .api import save as save
+from .api import show_versions as show_versions
+from .core.check import check as check
+from .core.create import dataarray as dataarray
+from .errors import FormatError as FormatError
+from .errors import SidError as SidError
+from .errors import SidWarning as SidWarning
+from .options import set_options as set_options
+from .version import __version__ as __version__

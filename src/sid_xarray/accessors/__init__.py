@@ -1,0 +1,1 @@
+"""Names only: what users type after ``.sid``."""

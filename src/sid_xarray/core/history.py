@@ -1,0 +1,241 @@
+"""Histories as data: steps with content addresses, their union, their text form in attributes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata as _installed
+from typing import Any
+
+from sid_xarray.errors import ProvenanceError
+from sid_xarray.schema import attrs as names
+from sid_xarray.schema import records
+
+__all__ = ["History", "Step", "agents", "encode", "make_step", "read"]
+
+_V = 1
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: an operation with its parameters, on inputs that are named by their own steps.
+
+    Attributes
+    ----------
+    id : str
+        Address of the recipe: operation, parameters and inputs; no time, no host.
+    op : str
+        For instance ``"sid:fit@1"``.
+    params : dict
+    inputs : tuple of (role, id)
+    part : str or None
+        Which of several results this is.
+    out : dict
+        dims, shape, dtype and fingerprint (``tok``, None for lazy data) of the result.
+    time : str
+        UTC, ISO 8601.
+    agents : dict
+        Versions of the packages at work.
+    """
+
+    id: str
+    op: str
+    params: dict[str, Any] = field(default_factory=dict)
+    inputs: tuple[tuple[str, str], ...] = ()
+    part: str | None = None
+    out: dict[str, Any] = field(default_factory=dict)
+    time: str = ""
+    agents: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Name of the operation without namespace and version."""
+        return self.op.split(":", 1)[-1].split("@", 1)[0]
+
+    @property
+    def is_root(self) -> bool:
+        """Whether the history starts here."""
+        return not self.inputs
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        plain: dict[str, Any] = {"id": self.id, "op": self.op, "p": self.params, "in": [list(i) for i in self.inputs]}
+        if self.part is not None:
+            plain["part"] = self.part
+        return {**plain, "out": self.out, "t": self.time, "ag": self.agents}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Step:
+        """Read the JSON form.
+
+        Raises
+        ------
+        ProvenanceError
+            If a field is missing or of the wrong type.
+        """
+        try:
+            return cls(
+                id=str(plain["id"]),
+                op=str(plain["op"]),
+                params=dict(plain.get("p", {})),
+                inputs=tuple((str(role), str(key)) for role, key in plain.get("in", ())),
+                part=plain.get("part"),
+                out=dict(plain.get("out", {})),
+                time=str(plain.get("t", "")),
+                agents=dict(plain.get("ag", {})),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ProvenanceError(f"a step of the history is damaged: {error!r}") from error
+
+
+def recipe_id(
+    op: str, params: Mapping[str, Any], inputs: Iterable[tuple[str, str]], part: str | None = None, salt: str = ""
+) -> str:
+    """Return the address of a recipe; ``salt`` is what makes a root unique."""
+    recipe = json.dumps([op, params, [list(i) for i in inputs], part, salt], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(recipe.encode()).hexdigest()[:16]
+
+
+def make_step(
+    op: str,
+    params: Mapping[str, Any],
+    inputs: Iterable[tuple[str, str]],
+    out: Mapping[str, Any],
+    *,
+    part: str | None = None,
+    salt: str = "",
+) -> Step:
+    """Return a step with its address and the time of now."""
+    inputs = tuple(inputs)
+    return Step(
+        id=recipe_id(op, params, inputs, part, salt),
+        op=op,
+        params=dict(params),
+        inputs=inputs,
+        part=part,
+        out=dict(out),
+        time=dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        agents=agents(),
+    )
+
+
+_AGENTS: dict[str, str] = {}
+
+
+def agents() -> dict[str, str]:
+    """Return the versions that are written into steps."""
+    if not _AGENTS:
+        for package in ("sid-xarray", "xarray", "numpy"):
+            try:
+                _AGENTS[package] = _installed.version(package)
+            except _installed.PackageNotFoundError:
+                _AGENTS[package] = "unknown"
+    return dict(_AGENTS)
+
+
+@dataclass(frozen=True)
+class History:
+    """All steps that attributes tell of.
+
+    Attributes
+    ----------
+    steps : dict
+        From id to step, inputs before what was made of them.
+    heads : tuple of str
+        The steps that the array claims to be the result of: one after a verb, more after plain arithmetic.
+    damaged : tuple of str
+        Attributes whose text is not what their name says: edited by hand, or cut.
+    """
+
+    steps: dict[str, Step] = field(default_factory=dict)
+    heads: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.heads or self.damaged)
+
+    def union(self, other: History) -> History:
+        """Return both histories in one."""
+        steps = _ordered({**other.steps, **self.steps})
+        heads = tuple(dict.fromkeys((*self.heads, *other.heads)))
+        return History(steps, heads, tuple(dict.fromkeys((*self.damaged, *other.damaged))))
+
+    def add(self, step: Step) -> History:
+        """Return the history with one more step as its only head."""
+        return History(_ordered({**self.steps, step.id: step}), (step.id,), ())
+
+    def lineage(self, head: str) -> dict[str, Step]:
+        """Return only the steps that lead to ``head``."""
+        keep: set[str] = set()
+        todo = [head]
+        while todo:
+            key = todo.pop()
+            if key in self.steps and key not in keep:
+                keep.add(key)
+                todo += [i for _, i in self.steps[key].inputs]
+        return {k: s for k, s in self.steps.items() if k in keep}
+
+
+def _ordered(steps: Mapping[str, Step]) -> dict[str, Step]:
+    """Sort steps so that inputs come first; a cycle (only in a forged file) is an error."""
+    out: dict[str, Step] = {}
+    state: dict[str, bool] = {}
+    for start in steps:
+        stack = [(start, False)]
+        while stack:
+            key, ready = stack.pop()
+            if ready:
+                out[key] = steps[key]
+                state[key] = True
+                continue
+            if key in state:
+                if not state[key]:
+                    raise ProvenanceError("the history contains a cycle: it was edited by hand")
+                continue
+            state[key] = False
+            stack.append((key, True))
+            stack += [(i, False) for _, i in reversed(steps[key].inputs) if i in steps and not state.get(i, False)]
+    return out
+
+
+def encode(history: History) -> dict[str, str]:
+    """Return the attributes that hold a history: one for every head."""
+    out: dict[str, str] = {}
+    for head in history.heads:
+        steps = [s.to_plain() for s in _ordered(history.lineage(head)).values()]
+        text = records.dumps({"v": _V, "head": head, "steps": steps})
+        out[names.PROV_PREFIX + hashlib.sha256(text.encode()).hexdigest()[:12]] = text
+    return out
+
+
+def read(attrs: Mapping[Any, Any]) -> History:
+    """Read the histories that attributes hold; damaged ones are listed, never raised."""
+    found = History()
+    for key, text in attrs.items():
+        if not names.is_provenance(key):
+            continue
+        try:
+            one = _read_one(str(key), text)
+            found = one if not found else found.union(one)
+        except ProvenanceError:
+            found = History(found.steps, found.heads, (*found.damaged, str(key)))
+    return found
+
+
+def _read_one(key: str, text: object) -> History:
+    if not isinstance(text, str):
+        raise ProvenanceError(f"{key} should be text")
+    try:
+        plain = records.loads(text)
+        steps = [Step.from_plain(s) for s in plain["steps"]]
+        head = str(plain["head"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ProvenanceError(f"{key} is damaged: {error}") from error
+    genuine = hashlib.sha256(text.encode()).hexdigest()[:12] == key.removeprefix(names.PROV_PREFIX)
+    known = {s.id: s for s in steps}
+    if head not in known:
+        raise ProvenanceError(f"{key} has no step {head}")
+    return History(_ordered(known), (head,), () if genuine else (key,))

@@ -1,0 +1,106 @@
+"""Kernels, lifted to xarray. This is the only place that calls ``apply_ufunc``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from sid_xarray.core.chunked import whole
+from sid_xarray.errors import AlignmentError
+
+__all__ = ["Out", "float_dtype", "lift"]
+
+
+@dataclass(frozen=True)
+class Out:
+    """One result of a kernel.
+
+    Parameters
+    ----------
+    dims : tuple
+        Core dimensions of the result, last in its shape.
+    sizes : mapping, optional
+        Sizes of those that are new or have another size than the input.
+    dtype : dtype, optional
+        Needed for lazy data; that of the first input by default.
+    """
+
+    dims: tuple[Hashable, ...] = ()
+    sizes: Mapping[Hashable, int] = field(default_factory=dict)
+    dtype: npt.DTypeLike | None = None
+
+
+def float_dtype(*arrays: Any) -> np.dtype[Any]:
+    """Return the dtype of a floating result: float32 stays float32, integers of up to 16 bit become float32."""
+    return np.result_type(np.float32, *(a.dtype for a in arrays))
+
+
+def lift(
+    kernel: Callable[..., Any],
+    *arrays: xr.DataArray,
+    core: Sequence[Sequence[Hashable]],
+    out: Sequence[Out],
+    **kwargs: Any,
+) -> tuple[xr.DataArray, ...]:
+    """Apply a kernel over core dimensions; lazy in, lazy out.
+
+    Parameters
+    ----------
+    kernel : callable
+        Takes arrays with the core dimensions last, vectorised over the rest.
+    *arrays : DataArray
+        Aligned exactly: a float jitter between coordinates is an error, not dropped pixels.
+    core : sequence of sequences
+        Core dimensions of every array.
+    out : sequence of Out
+    **kwargs
+        Passed to the kernel.
+
+    Returns
+    -------
+    tuple of DataArray
+        No name, no attributes of its own (a verb says what they are); coordinates keep theirs.
+
+    Raises
+    ------
+    AlignmentError
+        If the arrays do not lie on the same grid.
+    """
+    resized = {dim for o in out for dim in o.sizes}
+    sizes = {dim: size for o in out for dim, size in o.sizes.items()}
+    ready = [whole(a.drop_encoding(), c) for a, c in zip(arrays, core, strict=True)]
+    one = len(out) == 1
+    first = arrays[0].dtype
+    try:
+        results = xr.apply_ufunc(
+            partial(kernel, **kwargs),
+            *ready,
+            input_core_dims=[list(c) for c in core],
+            output_core_dims=[list(o.dims) for o in out],
+            exclude_dims={dim for dim in resized if any(dim in c for c in core)},
+            join="exact",
+            keep_attrs="override",
+            dask="parallelized",
+            output_dtypes=[np.dtype(o.dtype) if o.dtype is not None else first for o in out],
+            dask_gufunc_kwargs={"output_sizes": sizes},
+        )
+    except xr.AlignmentError as error:
+        called = ", ".join(repr(a.name) for a in arrays)
+        raise AlignmentError(
+            f"{called} do not lie on the same grid: {str(error).splitlines()[0]} "
+            "Give one the grid of the other: a.reindex_like(b, method='nearest', tolerance=...)."
+        ) from error
+    found = (results,) if one else tuple(results)
+    return tuple(_bare(r) for r in found)
+
+
+def _bare(da: xr.DataArray) -> xr.DataArray:
+    da = da.drop_attrs(deep=False)
+    da.name = None
+    return da

@@ -1,0 +1,1 @@
+"""Files: doors for xarray's backends, NSID, and what they share."""

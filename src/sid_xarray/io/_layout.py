@@ -1,0 +1,85 @@
+"""How values lie in an HDF5 file: chunks and filters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = ["chunk_shape", "filters"]
+
+_TARGET = 512 * 2**10
+_SMALL = 256 * 2**10
+_SIGNAL = frozenset(("spectral", "reciprocal"))
+
+
+def chunk_shape(
+    shape: Sequence[int], itemsize: int, types: Sequence[str], blocks: Sequence[Sequence[int]] | None = None
+) -> tuple[int, ...] | None:
+    """Return a chunk shape by which one image and one spectrum touch about equally many chunks.
+
+    Parameters
+    ----------
+    shape : sequence of int
+    itemsize : int
+        Bytes of a value.
+    types : sequence of str
+        Types of the dimensions: spectral and reciprocal ones are the signal, the others the map.
+    blocks : sequence, optional
+        dask chunks: chunks of the file end where these end, if they can.
+
+    Returns
+    -------
+    tuple of int or None
+        Of about 512 KiB; None (contiguous) for less than 256 KiB.
+    """
+    if math.prod(shape) * itemsize <= _SMALL:
+        return None
+    chunk = list(shape)
+    groups = [[i for i, t in enumerate(types) if (t in _SIGNAL) == signal] for signal in (False, True)]
+    groups = [g for g in groups if g]
+    while math.prod(chunk) * itemsize > _TARGET:
+        # Halve in the group that is cut into fewer pieces, there the longest dimension.
+        open_groups = [g for g in groups if any(chunk[i] > 1 for i in g)]
+        group = min(open_groups, key=lambda g: math.prod(math.ceil(shape[i] / chunk[i]) for i in g))
+        longest = max(group, key=lambda i: chunk[i])
+        chunk[longest] = math.ceil(chunk[longest] / 2)
+    if blocks is not None:
+        chunk = [_aligned(c, b) for c, b in zip(chunk, blocks, strict=True)]
+    return tuple(chunk)
+
+
+def _aligned(chunk: int, blocks: Sequence[int]) -> int:
+    """Return the largest length up to ``chunk`` that divides the blocks; ``chunk`` if they are irregular."""
+    first = blocks[0]
+    if any(b != first for b in blocks[:-1]) or blocks[-1] > first:
+        return chunk
+    for pieces in range(math.ceil(first / chunk), min(first, 4 * math.ceil(first / chunk)) + 1):
+        if first % pieces == 0:
+            return first // pieces
+    return min(chunk, first)
+
+
+def filters(dtype: np.dtype[Any], compression: str | int | Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return keywords for ``create_dataset``.
+
+    Parameters
+    ----------
+    dtype : dtype
+    compression : {"auto", "gzip", "lzf", None}, int or mapping
+        ``"auto"``: shuffle and gzip 1 for integers and bool, which shrink well; nothing for float and complex,
+        which do not. A number is a gzip level; a mapping goes to h5py as it is (hdf5plugin filters).
+    """
+    if isinstance(compression, Mapping):
+        return dict(compression)
+    if compression is None or (compression == "auto" and dtype.kind not in "biu"):
+        return {}
+    if compression == "auto":
+        return {"compression": "gzip", "compression_opts": 1, "shuffle": dtype.itemsize > 1}
+    if isinstance(compression, int) and not isinstance(compression, bool):
+        return {"compression": "gzip", "compression_opts": compression, "shuffle": dtype.itemsize > 1}
+    if compression in ("gzip", "lzf"):
+        return {"compression": compression, "shuffle": dtype.itemsize > 1}
+    raise ValueError(f"compression is 'auto', 'gzip', 'lzf', a gzip level, None or a mapping, got {compression!r}")

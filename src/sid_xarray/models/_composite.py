@@ -1,0 +1,105 @@
+"""How sums and products of models are evaluated and started."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sid_xarray.models._model import Array, FitModel
+from sid_xarray.models._search import start_sum
+
+__all__ = ["Product", "Sum"]
+
+@dataclass(frozen=True, slots=True)
+class _Composite:
+    """Parts that share x; the parameters follow one another. Plain data, so that it can be pickled."""
+
+    models: tuple[FitModel, ...]
+
+    def split(self, parameters: Sequence[Array]) -> list[Sequence[Array]]:
+        """Return the parameters of every part."""
+        out, begin = [], 0
+        for model in self.models:
+            out.append(parameters[begin : begin + len(model.params)])
+            begin += len(model.params)
+        return out
+
+    def values(self, x: Array, parameters: Sequence[Array]) -> list[Array]:
+        """Return the values of every part."""
+        parts = zip(self.models, self.split(parameters), strict=True)
+        return [np.asarray(model.function(x, *own)) for model, own in parts]
+
+    def slopes(self, x: Array, parameters: Sequence[Array]) -> list[Array]:
+        """Return the derivatives of every part, samples last: (..., p, n)."""
+        out = []
+        for model, own in zip(self.models, self.split(parameters), strict=True):
+            assert model.jacobian is not None
+            out.append(np.asarray(model.jacobian(x, *own)).swapaxes(-1, -2))
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class Sum(_Composite):
+    """A sum of models."""
+
+    def function(self, x: Array, *parameters: Array) -> Array:
+        """Return the sum, shape (..., n)."""
+        values = self.values(x, parameters)
+        out = values[0] + values[1]
+        for value in values[2:]:
+            out = out + value
+        return out
+
+    def jacobian(self, x: Array, *parameters: Array) -> Array:
+        """Return the derivatives, shape (..., n, p)."""
+        return np.concatenate(_alike(self.slopes(x, parameters)), axis=-2).swapaxes(-1, -2)
+
+    def guess(self, x: Array, y: Array) -> Array:
+        """Start every term from what the others leave of the data, shape (..., p); see `start_sum`."""
+        return start_sum(self.models, np.asarray(x), np.asarray(y))
+
+
+@dataclass(frozen=True, slots=True)
+class Product(_Composite):
+    """A product of models."""
+
+    def function(self, x: Array, *parameters: Array) -> Array:
+        """Return the product, shape (..., n)."""
+        values = self.values(x, parameters)
+        out = values[0] * values[1]
+        for value in values[2:]:
+            out = out * value
+        return out
+
+    def jacobian(self, x: Array, *parameters: Array) -> Array:
+        """Return the derivatives, shape (..., n, p)."""
+        values, slopes = self.values(x, parameters), self.slopes(x, parameters)
+        for i, slope in enumerate(slopes):
+            # The product of the others, and not the whole divided by the own value, which may be 0.
+            for j, value in enumerate(values):
+                if j != i:
+                    slope = slope * value[..., np.newaxis, :]
+            slopes[i] = slope
+        return np.concatenate(_alike(slopes), axis=-2).swapaxes(-1, -2)
+
+    def guess(self, x: Array, y: Array) -> Array:
+        """Start every factor from the data divided by the factors before it, peaks first; shape (..., p)."""
+        rest = np.asarray(y)
+        guesses: dict[int, Array] = {}
+        with np.errstate(all="ignore"):
+            for i in sorted(range(len(self.models)), key=lambda i: not self.models[i].peak):
+                own = np.asarray(self.models[i].guess(x, rest), dtype=np.float64)
+                guesses[i] = own
+                value = np.asarray(self.models[i].function(x, *np.moveaxis(own, -1, 0)[..., np.newaxis]))
+                size = np.where(np.isfinite(value), np.abs(value), 0.0).max(axis=-1, keepdims=True, initial=0.0)
+                # Where a factor is small, the quotient is noise.
+                rest = np.where(np.abs(value) > 0.1 * size, rest / value, np.nan)
+        return np.concatenate([guesses[i] for i in range(len(self.models))], axis=-1)
+
+
+def _alike(slopes: list[Array]) -> list[Array]:
+    """Broadcast leading dimensions."""
+    lead = np.broadcast_shapes(*(slope.shape[:-2] for slope in slopes))
+    return [np.broadcast_to(slope, lead + slope.shape[-2:]) for slope in slopes]

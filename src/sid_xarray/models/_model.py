@@ -1,0 +1,158 @@
+"""What a fit model is: a function of x, its parameters, and where to start."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from sid_xarray.errors import ModelError
+
+__all__ = ["Array", "FitModel", "Param", "Term"]
+
+Array: TypeAlias = npt.NDArray[Any]
+
+_FACTOR = re.compile(r"(?P<base>[xy])(?:\*\*(?P<power>-?\d+))?|1")
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One parameter of a model.
+
+    Parameters
+    ----------
+    name : str
+        Lower snake case: it becomes the name of a variable.
+    units : str, default: "1"
+        In terms of the units of the data and of the axis: a product or quotient of ``y``, ``x`` and ``1``, such as
+        ``"y"``, ``"1/x"``, ``"y/x"``, ``"y*x**2"``.
+    lower, upper : float
+        Bounds that belong to the meaning of the parameter, for instance 0 for a width.
+    """
+
+    name: str
+    units: str = "1"
+    lower: float = -math.inf
+    upper: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier():
+            raise ModelError(f"a parameter name must be an identifier, got {self.name!r}")
+        if not self.lower <= self.upper:
+            raise ModelError(f"bounds of {self.name} cross: {self.lower} > {self.upper}")
+        self.exponents()
+
+    def exponents(self) -> tuple[int, int]:
+        """Return the exponents of the units of y and of x: ``"y/x"`` gives (1, -1).
+
+        Raises
+        ------
+        ModelError
+            If ``units`` is no such expression.
+        """
+        powers = {"y": 0, "x": 0}
+        sign = 1
+        for token in re.split(r"(?<!\*)([*/])(?!\*)", self.units.replace(" ", "")):
+            if token in {"*", "/"}:
+                sign = 1 if token == "*" else -1
+                continue
+            factor = _FACTOR.fullmatch(token)
+            if factor is None:
+                raise ModelError(
+                    f"units of {self.name} must be made of x, y, 1, *, / and **, such as 'y/x', got {self.units!r}"
+                )
+            if factor["base"]:
+                powers[factor["base"]] += sign * int(factor["power"] or 1)
+        return powers["y"], powers["x"]
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One summand of a composite model.
+
+    Parameters
+    ----------
+    name : str
+        Label, such as ``"gaussian1"``.
+    model : FitModel
+    index : tuple of int
+        Which parameters of the whole are its own, in its order.
+    """
+
+    name: str
+    model: FitModel
+    index: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FitModel:
+    """A model to fit.
+
+    Parameters
+    ----------
+    name : str
+        Lower snake case, or the expression of a composite.
+    function : callable
+        ``function(x, *parameters)``, elementwise with broadcasting: x of shape (n,) and parameters of shape
+        (..., 1) give (..., n).
+    guess : callable
+        ``guess(x, y)`` gives (..., p) for y of shape (..., n), which may hold NaN. Without warnings and without
+        exceptions: NaN says that there is nothing to start from.
+    params : tuple of Param
+        In the order of the arguments.
+    jacobian : callable, optional
+        ``jacobian(x, *parameters)`` gives (..., n, p).
+    linear : tuple of str
+        Parameters in which the function is linear *together*, while the others are held.
+    reference : str
+        Where it is defined.
+    formula : str
+        In LaTeX.
+    peak : bool, default: False
+        True for something local with a centre. A composite looks for peaks in what the others leave: it calls
+        ``guess(x, y, background)`` with shapes (..., q, n) of which any amount may lie below the peak.
+    terms : tuple of Term
+        Summands of a composite. Empty for a model that is none.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    guess: Callable[..., Any]
+    params: tuple[Param, ...]
+    jacobian: Callable[..., Any] | None = None
+    linear: tuple[str, ...] = ()
+    reference: str = ""
+    formula: str = ""
+    peak: bool = False
+    terms: tuple[Term, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = self.names
+        if len(set(names)) < len(names):
+            raise ModelError(f"parameter names of {self.name!r} occur twice: {', '.join(names)}")
+        if unknown := set(self.linear) - set(names):
+            raise ModelError(f"{self.name!r} has no parameter {sorted(unknown)}: it has {', '.join(names)}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the parameters."""
+        return tuple(param.name for param in self.params)
+
+    @property
+    def lower(self) -> npt.NDArray[np.float64]:
+        """Lower bounds, shape (p,)."""
+        return np.array([param.lower for param in self.params])
+
+    @property
+    def upper(self) -> npt.NDArray[np.float64]:
+        """Upper bounds, shape (p,)."""
+        return np.array([param.upper for param in self.params])
+
+    def __call__(self, x: npt.ArrayLike, *parameters: npt.ArrayLike) -> Array:
+        """Return the values of the model."""
+        return np.asarray(self.function(np.asarray(x), *map(np.asarray, parameters)))

@@ -1,0 +1,60 @@
+"""The power law, as the background of electron energy-loss spectra."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sid_xarray.models._guess import fit_line, tidy, total
+from sid_xarray.models._model import Array, FitModel, Param
+
+__all__ = ["MODEL", "power_law"]
+
+
+def power_law(x: Array, height: Array, exponent: Array) -> Array:
+    """Return ``height * x**(-exponent)``: it falls for a positive exponent. NaN for x < 0."""
+    with np.errstate(all="ignore"):
+        return np.asarray(height * np.exp(-exponent * np.log(x)))
+
+
+def jacobian(x: Array, height: Array, exponent: Array) -> Array:
+    """Return the derivatives, shape (..., n, 2)."""
+    shape = np.broadcast_shapes(np.shape(x), np.shape(height), np.shape(exponent))
+    jac = np.empty((*shape[:-1], 2, shape[-1]))
+    with np.errstate(all="ignore"):
+        log = np.log(x)
+        np.exp(-exponent * log, out=jac[..., 0, :])
+    np.multiply(jac[..., 0, :], -height * log, out=jac[..., 1, :])
+    return jac.swapaxes(-1, -2)
+
+
+def guess(x: Array, y: Array) -> Array:
+    """Return height and exponent, shape (..., 2), of the line through the logarithms.
+
+    Samples are weighted by y squared, since noise of y is noise / y of its logarithm. Samples at x <= 0, and those
+    of the sign that most do not have, tell nothing.
+    """
+    x, y, valid = tidy(x, y)
+    sign = np.where(total(y) < 0, -1.0, 1.0)
+    with np.errstate(all="ignore"):
+        usable = valid & (y * sign > 0) & (x > 0)
+        size = np.where(usable, np.abs(y), 0.0).max(axis=-1, keepdims=True, initial=0.0)
+        relative = np.where(usable, np.abs(y) / np.where(size > 0, size, 1.0), 1.0)
+        weights = np.where(usable, relative**2, 0.0)
+        slope, middle, value = fit_line(np.log(np.where(x > 0, x, 1.0)), np.log(relative), weights)
+        height = sign * size * np.exp(value - slope * middle)
+    # Nothing but zeros is a power law of height 0.
+    zero = valid.any(axis=-1, keepdims=True) & ~usable.any(axis=-1, keepdims=True) & (x > 0).any()
+    return np.concatenate([np.where(zero, 0.0, height), np.where(zero, 0.0, -slope)], axis=-1)
+
+
+MODEL = FitModel(
+    "power_law",
+    power_law,
+    guess,
+    # The true units of the height, y * x**exponent, differ from curve to curve: x counts as a number of its units.
+    (Param("height", units="y"), Param("exponent", units="1")),
+    jacobian=jacobian,
+    linear=("height",),
+    reference="R. F. Egerton, Electron Energy-Loss Spectroscopy in the Electron Microscope, 3rd ed. (2011), ch. 4.4",
+    formula="h x^{-e}",
+)

@@ -1,0 +1,49 @@
+"""Options of the library, few and documented."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+__all__ = ["OPTIONS", "set_options"]
+
+OPTIONS: dict[str, Any] = {
+    "progress": "auto",
+    "machine_id": False,
+    "record_provenance": True,
+}
+
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "progress": ("auto", True, False),
+    "machine_id": (True, False),
+    "record_provenance": (True, False),
+}
+
+
+class set_options:  # noqa: N801 - lower case as in xarray.set_options
+    """Set options for good, or inside a ``with`` block.
+
+    Parameters
+    ----------
+    progress : {"auto", True, False}
+        Progress bars: ``"auto"`` shows them on a terminal and in notebooks for work longer than a second.
+    machine_id : bool, default: False
+        Write the host name into files, as pyNSID does. Off, since it tells strangers about your network.
+    record_provenance : bool, default: True
+        Stamp a provenance step for every verb.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        for name, value in options.items():
+            if name not in OPTIONS:
+                raise ValueError(f"no option {name!r}. Known: {', '.join(OPTIONS)}.")
+            if not any(value is c or (isinstance(value, str) and value == c) for c in _CHOICES[name]):
+                raise ValueError(f"option {name!r} is one of {_CHOICES[name]}, got {value!r}")
+        self._old = {name: OPTIONS[name] for name in options}
+        OPTIONS.update(options)
+
+    def __enter__(self) -> set_options:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        OPTIONS.update(self._old)

@@ -1,0 +1,1 @@
+"""Pictures of arrays. Light: plotting libraries are imported when something is drawn."""

@@ -1,0 +1,113 @@
+"""Words and numbers on pictures and cards: short, readable, and safe whatever a file says."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Hashable
+
+import numpy as np
+import xarray as xr
+
+from sid_xarray.schema import attrs as names
+from sid_xarray.schema import units as _units
+
+__all__ = ["comfortable", "number", "plain", "quantity", "range_text", "size_text", "unit_text", "with_unit"]
+
+_GREEK = dict(
+    zip(
+        "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi chi psi omega".split(),
+        "αβγδεζηθκλµνξπρστφχψω",
+        strict=True,
+    )
+)
+_GREEK |= dict(zip("Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega".split(), "ΓΔΘΛΞΠΣΦΨΩ", strict=True))
+_TEX = _GREEK | {"sqrt": "√", "AA": "Å", "cdot": "·", "times": "×", "pm": "±", "circ": "°", "degree": "°", "hbar": "ħ"}
+_SPACED = re.compile(r"\\(sqrt|left|right|mathrm|text|rm|it|mathit)\s*")
+_COMMAND = re.compile(r"\\([A-Za-z]+)")
+_UP = str.maketrans("0123456789+-n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ")
+_DOWN = str.maketrans("0123456789+-", "₀₁₂₃₄₅₆₇₈₉₊₋")
+
+
+def plain(text: object, *, limit: int = 120) -> str:
+    """Return text on one line, without control characters, TeX spelled in unicode, and not longer than ``limit``.
+
+    Names and titles come from files: a control character would move the cursor of a terminal, and a lone
+    dollar sign would stop matplotlib.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    words = str(text)[: 4 * limit + 100]
+    if "$" in words:
+        words = _from_tex(words)
+    words = " ".join("".join(c if c.isprintable() else " " for c in words).split())
+    return words if len(words) <= limit else words[: limit - 1] + "…"
+
+
+def _from_tex(text: str) -> str:
+    text = _SPACED.sub(lambda m: _TEX.get(m[1], ""), text)
+    text = _COMMAND.sub(lambda m: _TEX.get(m[1], m[1]), text)
+    text = re.sub(r"\^\{?([-+0-9n]+)\}?(?![.0-9])", lambda m: m[1].translate(_UP), text)
+    text = re.sub(r"_\{?([-+0-9]+)\}?(?![.0-9])", lambda m: m[1].translate(_DOWN), text)
+    return re.sub(r"[{}$\\]", "", text)
+
+
+def quantity(obj: xr.DataArray, *, fallback: Hashable = "value") -> str:
+    """Return what is measured: ``long_name``, else the name."""
+    said = obj.attrs.get(names.LONG_NAME)
+    if isinstance(said, str) and said.strip():
+        return plain(said)
+    return plain(fallback if obj.name is None else obj.name)
+
+
+def unit_text(units: str) -> str:
+    """Return units for a label; empty for none."""
+    return plain(_units.display(units), limit=40)
+
+
+def with_unit(word: str, units: str) -> str:
+    """Return ``"bias (V)"``, or the bare word where there is no unit."""
+    shown = unit_text(units)
+    return f"{word} ({shown})" if shown else word
+
+
+def comfortable(units: str, magnitude: float) -> tuple[str, float]:
+    """Return units in which numbers are easy to read, and the factor that takes values there.
+
+    Units that a file gives stay while the largest number is between 0.1 and 9999: nobody wants keV for 2000 eV.
+    """
+    m = abs(magnitude)
+    if not math.isfinite(m) or m == 0 or 0.1 <= m < 1e4 or "count" in units:
+        return units, 1.0
+    return _units.best_prefix(units, m)
+
+
+def number(value: float, *, digits: int = 4) -> str:
+    """Return a number as people write it: ``0.02``, ``1234``, ``1.2e-09``, with a true minus sign."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, complex):
+        return f"{number(value.real)}{'+' if value.imag >= 0 or math.isnan(value.imag) else ''}{number(value.imag)}i"
+    if isinstance(value, float | int) and not isinstance(value, bool):
+        value = float(value)
+        # A rounding error of the coordinate is no digit of the measurement.
+        text = f"{value:.0f}" if 1e3 <= abs(value) < 1e6 and abs(value - round(value)) < 1e-3 else f"{value:.{digits}g}"
+        return text.replace("-", "−") if value < 0 and text.startswith("-") else text
+    return plain(value, limit=40)
+
+
+def range_text(first: float, last: float, units: str) -> str:
+    """Return ``"0 … 5 nm"`` with a readable prefix."""
+    shown, factor = comfortable(units, max(abs(first), abs(last)))
+    unit = unit_text(shown)
+    return f"{number(first * factor)} … {number(last * factor)}{f' {unit}' if unit else ''}"
+
+
+def size_text(nbytes: int) -> str:
+    """Return a size of memory: ``"256 KiB"``."""
+    value, unit = float(nbytes), "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if value < 1024 or unit == "TiB":
+            break
+        value /= 1024
+    return f"{value:.0f} {unit}" if value >= 100 or value == int(value) else f"{value:.1f} {unit}"

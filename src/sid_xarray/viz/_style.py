@@ -1,0 +1,145 @@
+"""How pictures look: backends, colour maps, limits, sizes. holoviews is imported inside functions."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sid_xarray.errors import MissingDependencyError
+
+__all__ = ["BACKENDS", "COLOURS", "apply", "curve_colours", "displayable", "limits", "palette", "ready"]
+
+BACKENDS = ("bokeh", "matplotlib")
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito: apart for everyone, also for the colour-blind."""
+
+_FONTS = {
+    "bokeh": {"title": "11pt", "labels": "11pt", "ticks": "10pt", "legend": "9pt", "clabel": "11pt", "cticks": "10pt"},
+    "matplotlib": {"title": 11, "labels": 11, "ticks": 10, "legend": 9, "legend_title": 9, "clabel": 11, "cticks": 10},
+}
+
+
+def ready(backend: str | None = None) -> Any:
+    """Import holoviews with both backends and return it.
+
+    Parameters
+    ----------
+    backend : {"bokeh", "matplotlib"}, optional
+        Becomes the one that holoviews shows with from now on, as by ``hv.extension``. By default the one that is set
+        stays; bokeh, if none is.
+    """
+    if backend is not None and backend not in BACKENDS:
+        raise ValueError(f"no backend {backend!r}: 'bokeh' for screens, 'matplotlib' for print.")
+    try:
+        import holoviews as hv
+    except ImportError as error:
+        raise MissingDependencyError("holoviews", "viz", "drawing") from error
+    unset = not hv.Store.renderers
+    wanted = backend or ("bokeh" if unset else None)
+    for name, module in (("bokeh", "bokeh"), ("matplotlib", "mpl")):
+        # Options of elements can only be set for backends that are loaded; and `save` may need either.
+        if name not in hv.Store.renderers:
+            before = hv.Store.current_backend
+            try:
+                __import__(f"holoviews.plotting.{module}")
+            except ImportError as error:
+                raise MissingDependencyError(name, "viz", "drawing") from error
+            if not unset:
+                hv.Store.set_current_backend(before)
+    if wanted is not None and _in_notebook() and not getattr(hv.extension, "_loaded", False):
+        hv.extension(wanted, logo=False)  # sends the scripts to the page
+    if wanted is not None:
+        hv.Store.set_current_backend(wanted)
+    return hv
+
+
+def _in_notebook() -> bool:
+    import sys
+
+    shell = sys.modules.get("IPython")
+    found = shell.get_ipython() if shell is not None else None
+    return found is not None and hasattr(found, "kernel")
+
+
+def apply(
+    element: Any,
+    both: Mapping[str, Any] | None = None,
+    *,
+    bokeh: Mapping[str, Any] | None = None,
+    matplotlib: Mapping[str, Any] | None = None,
+    fonts: bool = True,
+) -> Any:
+    """Return the element with options for both backends, so that it looks right in either."""
+    for backend, own in (("bokeh", bokeh), ("matplotlib", matplotlib)):
+        options = {**(both or {}), **(own or {})}
+        if fonts:
+            options["fontsize"] = _FONTS[backend]
+        if options:
+            element = element.opts(backend=backend, **options)
+    return element
+
+
+def displayable(values: np.ndarray) -> np.ndarray:
+    """Return real values as floats that every backend draws: bool as 0 and 1, infinities as NaN."""
+    kind, size = values.dtype.kind, values.dtype.itemsize
+    small = kind == "b" or (kind in "iu" and size <= 2) or (kind == "f" and size <= 4)
+    with np.errstate(over="ignore", invalid="ignore"):
+        out = values.astype(np.float32 if small else np.float64)
+    bad = np.isinf(out)
+    return np.where(bad, np.array(np.nan, out.dtype), out) if bad.any() else out
+
+
+def limits(values: np.ndarray, percent: tuple[float, float], *, positive: bool = False) -> tuple[float, float]:
+    """Return robust limits of colours: percentiles of what is finite, never empty.
+
+    Parameters
+    ----------
+    values : ndarray
+        The whole frame, so that colours do not change when a part of it is shown.
+    percent : tuple of float
+        Lower and upper percentile.
+    positive : bool
+        For a logarithmic scale.
+    """
+    flat = values[np.isfinite(values) & (values > 0)] if positive else values[np.isfinite(values)]
+    flat = flat[:: max(1, flat.size // 4_000_000)]
+    if flat.size == 0:
+        return (0.1, 1.0) if positive else (0.0, 1.0)
+    lo, hi = (float(v) for v in np.percentile(flat.astype(np.float64), percent))
+    if not hi > lo:  # few bright pixels on a flat ground, or a constant
+        lo, hi = float(flat.min()), float(flat.max())
+    if not hi - lo > 1e-9 * max(abs(lo), abs(hi)):
+        if positive:
+            return lo / 2, lo * 2
+        margin = abs(lo) * 0.05 or 0.5
+        lo, hi = lo - margin, hi + margin
+    return lo, hi
+
+
+def palette(cmap: Any, gamma: float = 1.0) -> Any:
+    """Return a colour map bent by gamma; data and colour bar keep their true numbers."""
+    if gamma == 1.0:
+        return cmap
+    if not gamma > 0:
+        raise ValueError(f"gamma should be positive, got {gamma}")
+    from holoviews.plotting.util import process_cmap
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        colours = process_cmap(cmap, 1024)
+    where = np.linspace(0, 1, 1024) ** gamma * (len(colours) - 1)
+    return [colours[int(round(i))] for i in where]
+
+
+def curve_colours(n: int) -> list[str]:
+    """Return colours for ``n`` curves: distinct for a few, a sequence for a family."""
+    if n <= len(COLOURS):
+        return list(COLOURS[:n])
+    from holoviews.plotting.util import process_cmap
+
+    colours = process_cmap("viridis", 256)
+    return [str(colours[int(i)]) for i in np.linspace(0, 235, n)]

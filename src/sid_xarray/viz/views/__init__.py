@@ -1,0 +1,83 @@
+"""The views, one file and one row each. ``draw(obj, **opts)`` returns a plain holoviews object and shows nothing."""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["TABLE", "Shape", "View"]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How many dimensions of each type a view needs at least; others are reduced or drawn as families."""
+
+    spatial: int = 0
+    reciprocal: int = 0
+    spectral: int = 0
+    any: int = 0
+
+    def fits(self, types: Iterable[str]) -> bool:
+        """Tell whether dimensions of these types are enough."""
+        found = Counter(map(str, types))
+        named = ("spatial", "reciprocal", "spectral")
+        return found.total() >= self.any and all(found[kind] >= getattr(self, kind) for kind in named)
+
+
+@dataclass(frozen=True)
+class View:
+    """A row of the table: what a view is called, what it draws, and where it lives.
+
+    Attributes
+    ----------
+    name : str
+        What users type: ``da.sid.plot.<name>()``.
+    suits : Shape
+        The dimensions that it needs.
+    draws : str
+        ``"module:function"``, imported when used; the function takes the xarray object first.
+    kinds : tuple of str
+        Kinds of data for which ``da.sid.plot()`` takes this view.
+    on : tuple of str
+        What it draws: DataArray, Dataset.
+    """
+
+    name: str
+    suits: Shape
+    draws: str
+    kinds: tuple[str, ...] = ()
+    on: tuple[str, ...] = ("DataArray",)
+
+    def load(self) -> Callable[..., Any]:
+        """Import the function."""
+        module, _, name = self.draws.partition(":")
+        return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
+
+
+CURVE = View(
+    "curve",
+    suits=Shape(any=1),
+    draws="sid_xarray.viz.views.curve:draw",
+    kinds=("spectrum", "line_profile", "line_profiles", "point_cloud", "multidimensional"),
+    on=("DataArray", "Dataset"),
+)
+IMAGE = View(
+    "image",
+    suits=Shape(any=2),
+    draws="sid_xarray.viz.views.image:draw",
+    kinds=("image", "image_stack", "volume", "image_4d"),
+)
+SPECTRAL_IMAGE = View(
+    "spectral_image",
+    suits=Shape(spatial=2, spectral=1),
+    draws="sid_xarray.viz.views.spectral_image:draw",
+    kinds=("spectral_image",),
+    on=("DataArray", "Dataset"),
+)
+FIT = View("fit", suits=Shape(), draws="sid_xarray.viz.views.fit:draw", on=("Dataset",))
+MAP_GRID = View("map_grid", suits=Shape(any=2), draws="sid_xarray.viz.views.map_grid:draw", on=("Dataset",))
+
+TABLE: dict[str, View] = {view.name: view for view in (CURVE, IMAGE, SPECTRAL_IMAGE, FIT, MAP_GRID)}

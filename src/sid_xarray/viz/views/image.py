@@ -1,0 +1,93 @@
+"""An image, or one plane of a stack, volume or 4-D array."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import xarray as xr
+
+from sid_xarray.core.dims import describe, units_of
+from sid_xarray.schema import attrs as names
+from sid_xarray.viz._axes import axis_of, map_dims
+from sid_xarray.viz._image import Frame, Look, component_of, image_element
+from sid_xarray.viz._labels import plain, quantity
+from sid_xarray.viz._select import choose, read
+
+__all__ = ["draw", "frame_of", "title_of"]
+
+
+def draw(
+    obj: xr.DataArray,
+    *,
+    x: Hashable | None = None,
+    y: Hashable | None = None,
+    isel: Mapping[Hashable, Any] | None = None,
+    sel: Mapping[Hashable, Any] | None = None,
+    component: str | None = None,
+    **look: Any,
+) -> Any:
+    """Draw an image; of more dimensions, one plane.
+
+    Space has equal aspect and a scale bar. x is horizontal and y vertical by name, row 0 is on top.
+
+    Parameters
+    ----------
+    obj : DataArray
+    x, y : hashable, optional
+        Horizontal and vertical dimension, if not by name.
+    isel, sel : mapping, optional
+        Which plane: index, or position in units (``sel={"energy": "532 eV"}``). The middle by default.
+    component : {"amplitude", "phase", "real", "imag"}, optional
+        Of complex values; the amplitude by default.
+    **look
+        ``cmap``; ``robust=(0.1, 99.9)``, percentiles of the colour limits; ``clim``, the limits themselves;
+        ``norm="log"``; ``gamma``; ``scalebar``; ``colorbar``; ``title``; ``size`` in pixels; ``prefix=False``
+        keeps the units of the data; ``max_pixels`` before blocks are averaged.
+
+    Returns
+    -------
+    holoviews.Image or holoviews.QuadMesh
+        A QuadMesh where positions are not evenly spaced.
+
+    Raises
+    ------
+    DimensionError
+        If there are fewer than two dimensions, or a chosen one is not there.
+    """
+    chosen = _check(look)
+    dims = map_dims(obj, x=x, y=y, prefer=("reciprocal", "spatial"))
+    choice = choose(obj, dims, isel=isel, sel=sel)
+    frame = frame_of(choice.da, dims, component)
+    chosen.setdefault("title", title_of(obj, choice.notes))
+    if component == "phase" and obj.dtype.kind == "c":
+        chosen = {"cmap": "twilight", "phase": True, **chosen}
+    elif all(describe(obj)[d] == "reciprocal" for d in dims):
+        chosen.setdefault("cmap", "inferno")
+    return image_element(frame, Look(**chosen))
+
+
+def _check(look: Mapping[str, Any]) -> dict[str, Any]:
+    from dataclasses import fields
+
+    from sid_xarray.errors import nearest
+
+    known = [f.name for f in fields(Look) if f.name != "phase"]
+    for name in look:
+        if name not in known:
+            raise TypeError(f"images have no option {name!r}.{nearest(name, known)}")
+    return dict(look)
+
+
+def frame_of(da: xr.DataArray, dims: tuple[Hashable, Hashable], component: str | None = None) -> Frame:
+    """Read a plane; ``dims`` are horizontal and vertical."""
+    horizontal, vertical = dims
+    values, units, word = component_of(read(da, (vertical, horizontal)), component, units_of(da))
+    return Frame(values, axis_of(da, horizontal), axis_of(da, vertical), quantity(da) + word, units)
+
+
+def title_of(da: xr.DataArray, notes: tuple[str, ...]) -> str:
+    """Return the title of the data and what part of them is shown."""
+    said = da.attrs.get(names.TITLE)
+    words = [plain(said, limit=48)] if isinstance(said, str) and said.strip() else []
+    return " · ".join([*words, *notes])
