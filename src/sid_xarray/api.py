@@ -88,7 +88,7 @@ def open_dataarray(
 
 
 def _is_result(tree: xr.DataTree, key: str) -> bool:
-    return "sid_source" in tree[key.rpartition("/")[0] or "/"].attrs
+    return "sid_source" in tree[key.rpartition("/")[0] or "/"].encoding
 
 
 def _chosen(path: object, found: dict[str, xr.DataArray], signal: str) -> str:

@@ -214,7 +214,9 @@ def fit_batch(
         raise ValueError("weights and variance are two ways to say the same. Pass one of them.")
     absolute = weights is not None or variance is not None if absolute_sigma is None else absolute_sigma
     start = None if guess is None else np.atleast_1d(np.asarray(guess, dtype=np.float64))
-    job = _Job.prepare(y, x, _as_model(model, start), start, lower=lower, upper=upper, fixed=fixed, sigma=(weights, variance))
+    job = _Job.prepare(
+        y, x, _as_model(model, start), start, lower=lower, upper=upper, fixed=fixed, sigma=(weights, variance)
+    )
     out = _empty(job.count, job.p)
     size = max(1, block) if block is not None else min(512, max(64, _BLOCK_SAMPLES // max(1, job.x.size)))
     with np.errstate(all="ignore"):

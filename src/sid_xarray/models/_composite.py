@@ -12,6 +12,7 @@ from sid_xarray.models._search import start_sum
 
 __all__ = ["Product", "Sum"]
 
+
 @dataclass(frozen=True, slots=True)
 class _Composite:
     """Parts that share x; the parameters follow one another. Plain data, so that it can be pickled."""

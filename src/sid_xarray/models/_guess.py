@@ -47,10 +47,10 @@ def total(values: Array) -> FloatArray:
     return out
 
 
-def find_box(x: FloatArray, y: FloatArray, valid: BoolArray, background: FloatArray | None = None) -> Box:
+def find_box(x: FloatArray, y: FloatArray, valid: BoolArray, background: FloatArray | None, widest: float) -> Box:
     """Find the box, up or down, that explains the data best next to a constant.
 
-    Least squares over all positions and a series of widths up to half of the range: the matched filter of a peak
+    Least squares over all positions and a series of widths: the matched filter of a peak
     whose sign, width and background are unknown. Running sums make it linear in the number of samples.
 
     Parameters
@@ -60,8 +60,10 @@ def find_box(x: FloatArray, y: FloatArray, valid: BoolArray, background: FloatAr
     y : ndarray, shape (..., n)
         0 in the gaps.
     valid : ndarray of bool, shape (..., n)
-    background : ndarray, shape (..., q, n), optional
+    background : ndarray, shape (..., q, n), or None
         Shapes of which, next to the constant, any amount may lie below the box.
+    widest : float
+        The greatest width, as part of the axis; 0.5 at most.
 
     Returns
     -------
@@ -77,7 +79,7 @@ def find_box(x: FloatArray, y: FloatArray, valid: BoolArray, background: FloatAr
         best = np.full(y.shape[:-1], -1.0)
         height, start = np.zeros(best.shape), np.zeros(best.shape, dtype=np.intp)
         length = np.ones(best.shape, dtype=np.intp)
-        for k in _widths(x.size):
+        for k in _widths(x.size, widest):
             score, rise, at = _best_window(sums, counts, count, areas, k)
             wins = score > best
             best, start, length = np.where(wins, score, best), np.where(wins, at, start), np.where(wins, k, length)
@@ -97,10 +99,10 @@ def _without(
     """
     mean = total(y) / total(valid)
     flat = np.where(valid, y - mean, 0.0)
-    # What rounding leaves of constant data is not a peak.
-    flat = np.where(np.abs(flat).max(axis=-1, keepdims=True, initial=0.0) <= _ROUNDING * np.abs(mean), 0.0, flat)
+    # What rounding leaves of data without a peak is not one.
+    rounding = _ROUNDING * (np.abs(mean) + np.abs(flat).max(axis=-1, keepdims=True, initial=0.0))
     if background is None or not background.shape[-2]:
-        return flat, None
+        return _unless_rounding(flat, rounding), None
     ones = np.where(valid, 1 / np.sqrt(total(valid)), 0.0)
     shapes = [ones if not valid.all() else ones[..., :1, :] if ones.ndim > 1 else ones]
     for k in range(background.shape[-2]):
@@ -116,7 +118,12 @@ def _without(
         shape = np.where(new, shape / np.sqrt(np.where(new, after, 1.0)), 0.0)
         shapes.append(shape)
         flat = flat - shape * total(shape * flat)
-    return flat, shapes
+    return _unless_rounding(flat, rounding), shapes
+
+
+def _unless_rounding(flat: FloatArray, rounding: FloatArray) -> FloatArray:
+    """Return zeros for curves of which no sample is above rounding."""
+    return np.where(np.abs(flat).max(axis=-1, keepdims=True, initial=0.0) <= rounding, 0.0, flat)
 
 
 def _best_window(
@@ -124,9 +131,9 @@ def _best_window(
 ) -> tuple[FloatArray, FloatArray, npt.NDArray[np.intp]]:
     """Return what the best window of k samples takes off chi2, the height of its box, and where it begins."""
     inside = sums[..., k:] - sums[..., :-k]
-    samples = np.float64(k) if counts is None else counts[..., k:] - counts[..., :-k]
+    samples = np.asarray(k, dtype=np.float64) if counts is None else counts[..., k:] - counts[..., :-k]
     if areas is None:
-        spreads = samples * (1 - samples / count)  # chi2 of a box of unit height, next to the best constant
+        spreads = np.asarray(samples * (1 - samples / count))  # chi2 of a box of unit height, next to the best constant
     else:
         spreads = samples - sum(np.square(area[..., k:] - area[..., :-k]) for area in areas)
     if counts is None and areas is None:
@@ -145,14 +152,14 @@ def _best_window(
     return (rise * found)[..., 0], rise[..., 0], at[..., 0]
 
 
-def peak_start(x: Array, y: Array, background: Array | None, *, window: float, mean: float) -> Array:
+def peak_start(x: Array, y: Array, background: Array | None, widest: float, *, window: float, mean: float) -> Array:
     """Return height, centre and width, shape (..., 3), of the strongest peak, up or down.
 
     Parameters
     ----------
     x, y : ndarray, shapes (n,) and (..., n)
         As they come.
-    background : ndarray, shape (..., q, n), or None
+    background, widest
         See `find_box`.
     window, mean : float
         Of a peak of unit width and height: the width of the box that sees it best, and its mean over that.
@@ -161,7 +168,7 @@ def peak_start(x: Array, y: Array, background: Array | None, *, window: float, m
     if background is not None:
         order = np.argsort(x[usable], kind="stable")
         background = background[..., usable][..., order]
-    box = find_box(*tidy(x, y), background)
+    box = find_box(*tidy(x, y), background, widest)
     return np.stack([box.height / mean, box.center, box.width / window], axis=-1)
 
 
@@ -171,12 +178,11 @@ def _running(values: FloatArray) -> FloatArray:
     return out
 
 
-def _widths(n: int) -> list[int]:
-    """Return lengths of windows: from 3 samples (fewer on a short axis) to half of the axis."""
-    lengths, width = [], float(min(3, max(1, n // 3)))
-    while width <= max(1, n / 2):
-        lengths.append(round(width))
-        width = max(width * _RATIO, width + 1)
+def _widths(n: int, widest: float) -> list[int]:
+    """Return lengths of windows: from 3 samples (fewer on a short axis) to a part of the axis."""
+    lengths = [min(3, max(1, n // 3))]
+    while (width := round(lengths[-1] * _RATIO)) <= n * min(widest, 0.5):
+        lengths.append(width)
     return lengths
 
 

@@ -115,7 +115,8 @@ class FitModel:
         In LaTeX.
     peak : bool, default: False
         True for something local with a centre. A composite looks for peaks in what the others leave: it calls
-        ``guess(x, y, background)`` with shapes (..., q, n) of which any amount may lie below the peak.
+        ``guess(x, y, background, widest)`` with shapes (..., q, n) of which any amount may lie below the peak, and
+        the greatest width to look for, as part of the axis.
     terms : tuple of Term
         Summands of a composite. Empty for a model that is none.
     """

@@ -13,15 +13,19 @@ __all__ = ["start_sum"]
 
 _ROUNDING = 8 * float(np.finfo(np.float64).eps)
 _POLYNOMIAL = 4
+# One box may cover two peaks, and hide that they are two. So the search is made again with narrower ones.
+_WIDEST = (0.5, 0.25, 0.125)
 
 
 def start_sum(models: Sequence[FitModel], x: Array, y: Array) -> Array:
     """Return where to start a sum of models, shape (..., p).
 
     Peaks are taken one after the other, each where it explains most of what the terms before it leave, these being
-    free to change a little meanwhile: two peaks start at different places. Then every term starts anew, now that
-    the others are known. After each round the linear parameters are solved for together. Of several such searches
-    (backgrounds first or peaks first, kinds of peaks in either order) every curve takes the start that fits best.
+    free to change a little meanwhile: two peaks start at different places. Backgrounds that are not linear start
+    from the data or from what peaks on a polynomial leave of them. Then the linear parameters are solved for
+    together. Of several such searches
+    (for wide and for narrow peaks, backgrounds first or peaks first, kinds of peaks in either order) every curve
+    takes the start that fits best.
 
     References
     ----------
@@ -45,20 +49,16 @@ def start_sum(models: Sequence[FitModel], x: Array, y: Array) -> Array:
 def _searches(models: Sequence[FitModel], x: Array, y: Array) -> Iterator[list[Array]]:
     """Yield starts: for every term its parameters (..., p)."""
     peaks = [i for i, model in enumerate(models) if model.peak]
-    if any(model.jacobian is None for model in models):
-        yield from _take_turns(models, x, y, [])
+    if not peaks or any(model.jacobian is None for model in models):
+        yield from _take_turns(models, x, y)
         return
     curved = any(_is_curved(model) for model in models if not model.peak)
-    if not peaks:
-        yield from _take_turns(models, x, y, [])
-        return
+    alone = len(peaks) == 1 and all(model.peak or model.name == "constant" for model in models)
     orders = [peaks, peaks[::-1]] if len({models[i].guess for i in peaks}) > 1 else [peaks]
     for order in orders:
         for peaks_first in (False, True) if curved else (False,):
-            state = _find_peaks(models, x, y, order, peaks_first=peaks_first)
-            yield list(state)
-            if len(peaks) > 1 or curved:
-                yield from _take_turns(models, x, y, state)
+            for widest in _WIDEST[:1] if alone else _WIDEST:
+                yield _find_peaks(models, x, y, order, peaks_first=peaks_first, widest=widest)
 
 
 def _is_curved(model: FitModel) -> bool:
@@ -66,24 +66,24 @@ def _is_curved(model: FitModel) -> bool:
 
 
 def _find_peaks(
-    models: Sequence[FitModel], x: Array, y: Array, order: Sequence[int], *, peaks_first: bool
+    models: Sequence[FitModel], x: Array, y: Array, order: Sequence[int], *, peaks_first: bool, widest: float
 ) -> list[Array]:
     """Return parameters of all terms, from one pass over the peaks."""
-    lead = y.shape[:-1]
     found: dict[int, Array] = {}
     rest, extra = y, np.zeros((0, x.size))
     for i, model in enumerate(models):
         if not model.peak and not (peaks_first and _is_curved(model)):
-            found[i] = model.guess(x, y) if _is_curved(model) else np.zeros((*lead, len(model.params)))
+            found[i] = np.asarray(model.guess(x, y), dtype=np.float64)
     if peaks_first:
         span = float(np.ptp(x)) or 1.0
         extra = np.vander((x - x.min(initial=np.inf)) / span, _POLYNOMIAL, increasing=True).T[1:]
     for i in order:
-        shapes = [_shapes(models[j], x, found[j]) for j in found] + [extra]
+        # A peak is looked for next to any constant, without being told.
+        shapes = [_shapes(models[j], x, found[j]) for j in found if models[j].name != "constant"] + [extra]
         lead_of_shapes = np.broadcast_shapes(*(shape.shape[:-2] for shape in shapes))
         columns = [np.broadcast_to(shape, lead_of_shapes + shape.shape[-2:]) for shape in shapes]
         rest = y - sum(_values(models[j], x, found[j]) for j in found)
-        found[i] = models[i].guess(x, rest, np.concatenate(columns, axis=-2))
+        found[i] = models[i].guess(x, rest, np.concatenate(columns, axis=-2), widest)
     for i, model in enumerate(models):
         if i not in found:
             known = _solve_linear([models[j] for j in found], x, y, list(found.values()), extra)[0]
@@ -93,14 +93,10 @@ def _find_peaks(
     return [np.asarray(found[i], dtype=np.float64) for i in range(len(models))]
 
 
-def _take_turns(models: Sequence[FitModel], x: Array, y: Array, state: list[Array]) -> Iterator[list[Array]]:
-    """Start every term anew from what the others leave, twice."""
-    if state:
-        state = _split(models, _solve_linear(models, x, y, state)[0])
-        values = [_values(model, x, own) for model, own in zip(models, state, strict=True)]
-    else:
-        state = [np.full((*y.shape[:-1], len(model.params)), np.nan) for model in models]
-        values = [np.zeros(y.shape) for _ in models]
+def _take_turns(models: Sequence[FitModel], x: Array, y: Array) -> Iterator[list[Array]]:
+    """Start every term from what the others leave, twice, backgrounds first."""
+    state: list[Array] = [np.empty(0) for _ in models]
+    values: list[Array] = [np.zeros(y.shape) for _ in models]
     order = sorted(range(len(models)), key=lambda i: models[i].peak)
     for _ in range(2):
         for i in order:

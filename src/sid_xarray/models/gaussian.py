@@ -38,9 +38,9 @@ def jacobian(x: Array, height: Array, center: Array, sigma: Array) -> Array:
     return jac.swapaxes(-1, -2)
 
 
-def guess(x: Array, y: Array, background: Array | None = None) -> Array:
+def guess(x: Array, y: Array, background: Array | None = None, widest: float = 0.5) -> Array:
     """Return height, centre and sigma, shape (..., 3), of the strongest peak, up or down, on any constant."""
-    return peak_start(x, y, background, window=_WINDOW, mean=_MEAN)
+    return peak_start(x, y, background, widest, window=_WINDOW, mean=_MEAN)
 
 
 MODEL = FitModel(

@@ -108,7 +108,8 @@ def axis_of(da: xr.DataArray, dim: Hashable) -> Axis:
 def check_dim(da: xr.DataArray, dim: Hashable) -> Hashable:
     """Return the dimension, or say which there are."""
     if dim not in da.dims:
-        raise DimensionError(f"no dimension {dim!r} on {da.name!r}: there are {', '.join(map(repr, da.dims)) or 'none'}.")
+        known = ", ".join(map(repr, da.dims)) or "none"
+        raise DimensionError(f"no dimension {dim!r} on {da.name!r}: there are {known}.")
     return dim
 
 

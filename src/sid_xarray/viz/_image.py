@@ -34,6 +34,8 @@ class Look:
     prefix: bool = True
     max_pixels: int = 2_000_000
     phase: bool = False
+    mark: tuple[int, int] | None = None
+    clabel: str | None = None
 
     def __post_init__(self) -> None:
         if self.norm not in ("linear", "log"):
@@ -81,6 +83,7 @@ def image_element(frame: Frame, look: Look) -> Any:
     # Limits come from the whole frame, before anything is averaged for the screen.
     clim = clim or _style.limits(values, look.robust, positive=look.norm == "log")
     inverted = y.ascends  # then row 0, which has the smallest y, is on top
+    mark = None if look.mark is None else (float(x.values[look.mark[0]]), float(y.values[look.mark[1]]))
     if not x.ascends:
         x, values = _flip(x), values[:, ::-1]
     if not y.ascends:
@@ -91,44 +94,66 @@ def image_element(frame: Frame, look: Look) -> Any:
     vdim = hv.Dimension((name, frame.quantity), unit=unit_text(units) or None)
     widths = _cell(x, y)
     left, right, low, high = *_edges(x, widths[0]), *_edges(y, widths[1])
-    if x.values.size * y.values.size > 1 and (x.step is None and x.values.size > 1 or y.step is None and y.values.size > 1):
-        if values.size > _CELLS:  # a mesh of that many cells is not drawn in reasonable time
-            values = _resampled(values, x, y)
-            element = hv.Image(values[::-1], bounds=(left, low, right, high), kdims=kdims, vdims=[vdim])
-        else:
-            mesh = (_breaks(x, widths[0]), _breaks(y, widths[1]), values)
-            element = hv.QuadMesh(mesh, kdims=kdims, vdims=[vdim])
+    uneven = any(a.step is None and a.values.size > 1 for a in (x, y))
+    if uneven and values.size > _CELLS:  # a mesh of that many cells is not drawn in reasonable time
+        values, uneven = _resampled(values, x, y), False
+    if uneven:
+        mesh = (_breaks(x, widths[0]), _breaks(y, widths[1]), values)
+        element = hv.QuadMesh(mesh, kdims=kdims, vdims=[vdim])
     else:
         element = hv.Image(values[::-1], bounds=(left, low, right, high), kdims=kdims, vdims=[vdim])
-    return _dressed(element, look, (right - left, high - low), clim, same, inverted, x)
+    span = (right - left, high - low)
+    return _dressed(element, look, span, clim, same, inverted, x, mark)
 
 
 def _dressed(
-    element: Any, look: Look, span: tuple[float, float], clim: tuple[float, float], same: bool, inverted: bool, x: Axis
+    element: Any,
+    look: Look,
+    span: tuple[float, float],
+    clim: tuple[float, float],
+    same: bool,
+    inverted: bool,
+    x: Axis,
+    mark: tuple[float, float] | None,
 ) -> Any:
-    cmap = _style.palette(look.cmap or "gray", look.gamma)
     ratio = span[1] / span[0]
     equal = same and 1 / _LONGEST <= ratio <= _LONGEST
     shape = ratio if equal else min(max(ratio, 0.4), 1.5) if same else 0.8
     width, height = (look.size, round(look.size * shape)) if shape <= 1 else (round(look.size / shape), look.size)
     wide = 4.0 * min(1.0, 1 / shape)
-    both = {
-        "cmap": cmap,
+    colours = {
+        "cmap": _style.palette(look.cmap or "gray", look.gamma),
         "clim": clim,
         "cnorm": look.norm,
         "colorbar": look.colorbar,
         "clipping_colors": {"NaN": "#b9cbdc" if (look.cmap or "gray") == "gray" else "#d8d8d8"},
-        "invert_yaxis": inverted,
-        "title": look.title,
     }
-    bokeh: dict[str, Any] = {"frame_width": width, "frame_height": height, "tools": [], "toolbar": "above"}
+    if look.clabel is not None:
+        colours["clabel"] = look.clabel
+    both = {"invert_yaxis": inverted, "title": look.title}
+    bokeh: dict[str, Any] = {"frame_width": width, "frame_height": height, "toolbar": "above"}
     mpl: dict[str, Any] = {"aspect": "equal" if equal else 1 / shape, "fig_inches": (wide + 1.4, wide * shape + 0.8)}
     if equal:
         bokeh["data_aspect"] = 1
+    bar: dict[str, dict[str, Any]] = {name: {} for name in _style.BACKENDS}
     if look.scalebar and same and unit_text(x.units):
-        bokeh["hooks"] = [_scalebar.hook("bokeh", x.units)]
-        mpl["hooks"] = [_scalebar.hook("matplotlib", x.units)]
-    return _style.apply(element, both, bokeh=bokeh, matplotlib=mpl)
+        bar = {name: {"hooks": [_scalebar.hook(name, x.units)]} for name in _style.BACKENDS}
+    own = {"bokeh": {**bokeh, **bar["bokeh"], "tools": []}, "matplotlib": {**mpl, **bar["matplotlib"]}}
+    element = _style.apply(element, {**colours, **both}, **own)
+    if mark is None:
+        return element
+    return _style.apply(element * _cross(mark, element), both, bokeh=bokeh, matplotlib=mpl)
+
+
+def _cross(mark: tuple[float, float], element: Any) -> Any:
+    hv = _style.ready()
+    point = hv.Points([mark], kdims=list(element.kdims))
+    return _style.apply(
+        point,
+        bokeh={"marker": "cross", "size": 14, "color": "#D55E00", "line_width": 3},
+        matplotlib={"marker": "P", "s": 60, "facecolors": "#D55E00", "edgecolors": "white", "linewidth": 0.6},
+        fonts=False,
+    )
 
 
 def _reach(values: np.ndarray) -> float:

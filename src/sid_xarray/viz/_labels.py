@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Hashable
 
 import numpy as np
@@ -12,17 +13,10 @@ import xarray as xr
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import units as _units
 
-__all__ = ["comfortable", "number", "plain", "quantity", "range_text", "size_text", "unit_text", "with_unit"]
+__all__ = ["comfortable", "number", "plain", "quantity", "range_text", "size_text", "unit_text"]
 
-_GREEK = dict(
-    zip(
-        "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi chi psi omega".split(),
-        "αβγδεζηθκλµνξπρστφχψω",
-        strict=True,
-    )
-)
-_GREEK |= dict(zip("Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega".split(), "ΓΔΘΛΞΠΣΦΨΩ", strict=True))
-_TEX = _GREEK | {"sqrt": "√", "AA": "Å", "cdot": "·", "times": "×", "pm": "±", "circ": "°", "degree": "°", "hbar": "ħ"}
+_TEX = {"sqrt": "√", "AA": "Å", "cdot": "·", "times": "×", "pm": "±", "circ": "°", "degree": "°", "hbar": "ħ"}
+_TEX |= {"lambda": "λ", "Lambda": "Λ"}  # unicode spells these LAMDA
 _SPACED = re.compile(r"\\(sqrt|left|right|mathrm|text|rm|it|mathit)\s*")
 _COMMAND = re.compile(r"\\([A-Za-z]+)")
 _UP = str.maketrans("0123456789+-n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ")
@@ -46,10 +40,19 @@ def plain(text: object, *, limit: int = 120) -> str:
 
 def _from_tex(text: str) -> str:
     text = _SPACED.sub(lambda m: _TEX.get(m[1], ""), text)
-    text = _COMMAND.sub(lambda m: _TEX.get(m[1], m[1]), text)
+    text = _COMMAND.sub(lambda m: _TEX.get(m[1]) or _letter(m[1]), text)
     text = re.sub(r"\^\{?([-+0-9n]+)\}?(?![.0-9])", lambda m: m[1].translate(_UP), text)
     text = re.sub(r"_\{?([-+0-9]+)\}?(?![.0-9])", lambda m: m[1].translate(_DOWN), text)
     return re.sub(r"[{}$\\]", "", text)
+
+
+def _letter(name: str) -> str:
+    """Return a Greek letter for the name that TeX has for it."""
+    size = "CAPITAL" if name[0].isupper() else "SMALL"
+    try:
+        return unicodedata.lookup(f"GREEK {size} LETTER {name.upper()}")
+    except KeyError:
+        return name
 
 
 def quantity(obj: xr.DataArray, *, fallback: Hashable = "value") -> str:
@@ -63,12 +66,6 @@ def quantity(obj: xr.DataArray, *, fallback: Hashable = "value") -> str:
 def unit_text(units: str) -> str:
     """Return units for a label; empty for none."""
     return plain(_units.display(units), limit=40)
-
-
-def with_unit(word: str, units: str) -> str:
-    """Return ``"bias (V)"``, or the bare word where there is no unit."""
-    shown = unit_text(units)
-    return f"{word} ({shown})" if shown else word
 
 
 def comfortable(units: str, magnitude: float) -> tuple[str, float]:

@@ -47,7 +47,8 @@ def bar_length(width: float, units: str) -> tuple[float, str]:
 
 
 def _bokeh(plot: Any, element: Any, units: str) -> None:
-    from bokeh.models import CustomDimensional, ScaleBar
+    from bokeh.models import ScaleBar
+    from bokeh.models.annotations.dimensional import CustomDimensional
 
     figure = plot.state
     if figure.select({"name": _NAME}):

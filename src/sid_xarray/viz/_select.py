@@ -15,7 +15,7 @@ from sid_xarray.errors import DimensionError, nearest
 from sid_xarray.viz._axes import axis_of
 from sid_xarray.viz._labels import comfortable, number, unit_text
 
-__all__ = ["Choice", "choose", "read", "say"]
+__all__ = ["Choice", "choose", "indices", "read", "say", "window_of"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def choose(
 
     Dimensions that nobody chose from are shown at their middle. Nothing is read.
     """
-    where = _wanted(da, isel, sel)
+    where = indices(da, isel, sel)
     for dim in da.dims:
         if dim not in keep and dim not in where:
             where[dim] = da.sizes[dim] // 2
@@ -51,9 +51,10 @@ def choose(
     return Choice(out, tuple(notes))
 
 
-def _wanted(
+def indices(
     da: xr.DataArray, isel: Mapping[Hashable, Any] | None, sel: Mapping[Hashable, Any] | None
 ) -> dict[Hashable, Any]:
+    """Return the indices that a user asks for by index or by position; only coordinates are looked at."""
     for dim in (*(isel or ()), *(sel or ())):
         if dim not in da.dims:
             raise DimensionError(f"no dimension {dim!r} to choose from.{nearest(str(dim), map(str, da.dims))}")
@@ -62,13 +63,13 @@ def _wanted(
         if da.sizes[dim] == 0:
             where[dim] = 0
         elif isinstance(value, slice):
-            where[dim] = _window(da, dim, value)
+            where[dim] = window_of(da, dim, value)
         else:
             where[dim] = int(np.nanargmin(np.abs(axis_of(da, dim).values - position_of(da, dim, value))))
     return {**where, **(isel or {})}
 
 
-def _window(da: xr.DataArray, dim: Hashable, window: slice) -> slice:
+def window_of(da: xr.DataArray, dim: Hashable, window: slice) -> slice:
     """Return the indices between two positions; of a coordinate that turns back, the whole stretch."""
     x = values_of(da, dim)
     ends = [None if v is None else position_of(da, dim, v) for v in (window.start, window.stop)]
@@ -99,7 +100,8 @@ def _nothing(da: xr.DataArray, keep: Sequence[Hashable], notes: tuple[str, ...])
     """Stand in for an array without a single value: a NaN at the origin, in its units."""
     dims = [d for d in da.dims if d in keep]
     coords = {d: (d, np.zeros(1), da[d].attrs) for d in dims if d in da.coords}
-    return Choice(xr.DataArray(np.full((1,) * len(dims), np.nan), dims=dims, coords=coords, name=da.name, attrs=da.attrs), notes)
+    blank = np.full((1,) * len(dims), np.nan)
+    return Choice(xr.DataArray(blank, dims=dims, coords=coords, name=da.name, attrs=da.attrs), notes)
 
 
 def say(da: xr.DataArray, dim: Hashable, index: int) -> str:

@@ -76,11 +76,18 @@ def apply(
     """Return the element with options for both backends, so that it looks right in either."""
     for backend, own in (("bokeh", bokeh), ("matplotlib", matplotlib)):
         options = {**(both or {}), **(own or {})}
+        if backend == "bokeh" and "frame_width" in options:
+            options["hooks"] = [*options.get("hooks", ()), _flexible]
         if fonts:
             options["fontsize"] = _FONTS[backend]
         if options:
             element = element.opts(backend=backend, **options)
     return element
+
+
+def _flexible(plot: Any, element: Any) -> None:
+    """Let bokeh derive the size of the figure from that of its frame; "fixed", which holoviews sets, is warned about."""
+    plot.state.sizing_mode = None
 
 
 def displayable(values: np.ndarray) -> np.ndarray:
@@ -132,7 +139,7 @@ def palette(cmap: Any, gamma: float = 1.0) -> Any:
         warnings.simplefilter("ignore")
         colours = process_cmap(cmap, 1024)
     where = np.linspace(0, 1, 1024) ** gamma * (len(colours) - 1)
-    return [colours[int(round(i))] for i in where]
+    return [colours[round(float(i))] for i in where]
 
 
 def curve_colours(n: int) -> list[str]:

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from sid_xarray.io import _h5
+from sid_xarray.io.nsid.layout import BOOKKEEPING
 
 __all__ = ["holds_datasets", "read_tree", "write_tree"]
 
@@ -38,14 +39,16 @@ def read_tree(group: h5py.Group, *, datasets: bool = False, depth: int = 0) -> d
     Returns
     -------
     dict
-        int64, float64, bool and text as plain Python; other numpy types as they are. A group with children
-        ``0 … n-1`` and nothing else is a list of dicts.
+        int64, float64, complex128, bool and text as plain Python; other numpy types as they are. A list of
+        dicts of an older writer is a dict with keys ``"0"``, ``"1"`` …, as it is in the file.
     """
     out: dict[str, Any] = {}
     if depth > _DEEPEST:
         return out
     for key, value in _h5.attributes(group).items():
-        out[key] = plain(value)
+        # The writer that stores metadata as datasets stamps every group with its book-keeping.
+        if not (datasets and key in (*BOOKKEEPING, "sidpy_class")):
+            out[key] = plain(value)
     for name in group.attrs:
         if name not in out and isinstance(_raw(group, name), h5py.Empty):
             out[name] = None
@@ -53,7 +56,7 @@ def read_tree(group: h5py.Group, *, datasets: bool = False, depth: int = 0) -> d
         if key in _JUNK:
             continue
         if isinstance(obj, h5py.Group):
-            out[key] = _as_list(read_tree(obj, datasets=datasets, depth=depth + 1))
+            out[key] = read_tree(obj, datasets=datasets, depth=depth + 1)
         elif datasets and obj.shape is not None and obj.size <= 10**6:
             out[key] = plain(_h5._decoded(obj[()]))
     return out
@@ -74,13 +77,6 @@ def plain(value: Any) -> Any:
         if value.dtype.kind in "US" and value.size:
             return value.tolist()
     return value
-
-
-def _as_list(node: dict[str, Any]) -> Any:
-    keys = sorted(node)
-    if node and sorted(keys, key=str) == sorted(map(str, range(len(keys)))) and all(isinstance(v, dict) for v in node.values()):
-        return [node[str(i)] for i in range(len(keys))]
-    return node
 
 
 def write_tree(group: h5py.Group, tree: Mapping[Any, Any], depth: int = 0) -> None:

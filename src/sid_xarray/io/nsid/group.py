@@ -133,7 +133,8 @@ def _name_all(plan: GroupPlan) -> None:
         if key in ds.dims:
             plan.disk[key] = plan.labels[key]
             continue
-        name = str(key).replace("/", "_").strip() or "coordinate"
+        # The CF attribute `coordinates` is a list with blanks between the names.
+        name = "_".join(str(key).replace("/", "_").split()) or "coordinate"
         while name in taken or name in (".", MODEL_GROUP):
             name += "_"
         plan.disk[key] = name
@@ -243,7 +244,7 @@ def _create(
     _finish(dataset, row, enc, var.attrs, nsid, NATURAL_MAIN)
     attached = [plan.disk[c] for c in plan.ds.coords if c not in plan.ds.dims and set(plan.ds[c].dims) <= set(var.dims)]
     if not coord and attached:
-        dataset.attrs["coordinates"] = " ".join(n.replace(" ", "_") for n in attached)
+        dataset.attrs["coordinates"] = " ".join(attached)
     return dataset, row
 
 

@@ -96,6 +96,9 @@ def _read(source: Any, file: h5py.File, group: h5py.Group, plan: dict[str, Any])
         if not str(key).endswith("_indices") or [key] in plan["attrs"]:
             ds.attrs[key] = value
     ds.encoding["source"] = str(source._args[0])
+    origin = _h5.attribute(group, "source_000_path")
+    if origin is not None:
+        ds.encoding["sid_source"] = str(origin)
     return ds
 
 

@@ -260,9 +260,23 @@ def _dataset(source: Any, file: h5py.File, members: list[Main]) -> tuple[xr.Data
     ds = xr.Dataset(variables, coords=coords, attrs=_group_attrs(group))
     if len(members) == 1 and members[0].path.rpartition("/")[0]:
         ds = _with_groups(ds, group, file[members[0].path])
+    origin = _source_of(file, group)
+    if origin is not None:
+        ds.encoding["sid_source"] = origin
     for name in ds.data_vars:
         _keep_kind(ds, name, file[members[0].path] if len(members) == 1 else file[f"{members[0].group}/{name}"])
     return ds, problems
+
+
+def _source_of(file: h5py.File, group: h5py.Group) -> str | None:
+    """Return the path of what a result was made of; the link may stand on the group or on one above it."""
+    while group.name != "/":
+        for key in group.attrs:
+            if key == "source_000" or group.name.rpartition("/")[2].startswith("Log_"):
+                value = attributes._raw(group, "source_000")
+                return str(file[value].name) if isinstance(value, h5py.Reference) and value else ""
+        group = group.parent
+    return None
 
 
 def _coordinate(name: str, label: str, scale: h5py.Dataset) -> xr.Variable:

@@ -13,15 +13,14 @@ from sid_xarray.core.history import History
 from sid_xarray.core.history import read as read_history
 from sid_xarray.errors import FormatError
 from sid_xarray.io import _h5
-from sid_xarray.io.nsid.layout import link_name, next_index
+from sid_xarray.io.nsid.layout import MODEL_GROUP, link_name, next_index
 
 __all__ = ["find_source", "link", "result_group"]
 
 
-def result_group(file: h5py.File, source: Any, *, tool: str | None, obj: Any, path: str) -> str:
+def result_group(file: h5py.File, main: str | None, source: Any, *, tool: str | None, obj: Any) -> str:
     """Return the path of a new result group: ``<group of the source>-<Tool>_NNN``, or a Measurement of its own."""
     called = _tool(tool, obj)
-    main = find_source(file, source, path)
     if main is None:
         measurement = next_index("Measurement", list(file))
         return f"/{measurement}/Channel_000/{link_name(_name(source))}-{called}_000"
@@ -43,7 +42,7 @@ def _tool(tool: str | None, obj: xr.DataArray | xr.Dataset) -> str:
         arrays = [obj] if isinstance(obj, xr.DataArray) else list(obj.data_vars.values())
         for da in arrays:
             found = read_history(da.attrs)
-            if found.heads:
+            if found.heads and not found.steps[found.heads[0]].is_root:
                 tool = found.steps[found.heads[0]].name
                 break
     word = link_name(tool or "Result", "Result").replace(" ", "_")
@@ -74,15 +73,18 @@ def find_source(file: h5py.File, source: Any, path: str) -> str | None:
     arrays = list(source.data_vars.values()) if isinstance(source, xr.Dataset) else [source]
     heads = {h for da in arrays for h in read_history(da.attrs).heads}
     roots = _roots(arrays)
+    shapes = {da.shape for da in arrays}
     by_head: list[str] = []
     by_place: list[str] = []
     for place, obj in _h5.walk(file):
         if not isinstance(obj, h5py.Dataset) or "main_data_name" not in obj.attrs:
             continue
         history = read_history(_h5.attributes(obj))
-        if heads & set(history.heads):
+        if any(_same_file(da, path, place) for da in arrays):
+            return place
+        if heads & set(history.heads) and obj.shape in shapes:
             by_head.append(place)
-        elif not history and (place in roots or any(_same_file(da, path, place) for da in arrays)):
+        elif not history and place in roots and obj.shape in shapes:
             by_place.append(place)
     found_places = by_head or by_place
     groups = {p.rpartition("/")[0] for p in found_places}
@@ -107,15 +109,17 @@ def _same_file(da: xr.DataArray, path: str, place: str) -> bool:
     return bool(here) and os.path.realpath(str(here)) == os.path.realpath(path) and da.encoding.get("sid_h5path") == place
 
 
-def link(file: h5py.File, place: str, source: Any, *, tool: str | None, obj: Any, path: str) -> None:
+def link(
+    file: h5py.File, place: str, main: str | None, source: Any, *, tool: str | None, obj: Any, path: str
+) -> None:
     """Write into a result group what it was made of, and by what."""
     group = file[place]
     group.attrs["tool"] = _tool(tool, obj)
     group.attrs["num_source_dsets"] = 1
-    main = find_source(file, source, path)
-    if main is not None and not main.startswith(place + "/"):
-        group.attrs["source_000"] = file[main].ref
+    if main is not None:
         group.attrs["source_000_path"] = main
+        # A reference in the attributes of a group makes h5netcdf refuse the group, so it lies one level deeper.
+        file[f"{place}/{MODEL_GROUP}"].attrs["source_000"] = file[main].ref
         return
     origin = _origin(source)
     if origin is not None:

@@ -116,7 +116,8 @@ def _write(
     expected = sum(plan.nbytes for plan in plans.values())
     with replacing(path, mode=mode, expected=expected) as temporary:
         with h5py.File(temporary, "a" if os.path.exists(temporary) else "w-") as file:
-            placed = _placed(file, plans, obj, group, source, tool, path)
+            main = None if source is None else sources.find_source(file, source, path)
+            placed = _placed(file, plans, obj, group, source, main, tool, path)
             for place, plan in placed.items():
                 if place in file:
                     if not overwrite:
@@ -129,7 +130,7 @@ def _write(
                 _channel(file, place)
             first = next(iter(placed))
             if source is not None:
-                sources.link(file, first, source, tool=tool, obj=obj, path=path)
+                sources.link(file, first, main, source, tool=tool, obj=obj, path=path)
             _tree_attrs(file, obj, group)
     return first
 
@@ -161,6 +162,7 @@ def _placed(
     obj: Any,
     group: str | None,
     source: Any,
+    main: str | None,
     tool: str | None,
     path: str,
 ) -> dict[str, GroupPlan]:
@@ -174,7 +176,7 @@ def _placed(
         if place == "/":
             raise FormatError(path, "/", "a group needs a name: group='Measurement_000/Channel_000/scan'")
     elif source is not None:
-        place = sources.result_group(file, source, tool=tool, obj=obj, path=path)
+        place = sources.result_group(file, main, source, tool=tool, obj=obj)
     else:
         measurement = next_index("Measurement", list(file))
         place = f"/{measurement}/Channel_000/{link_name(plan.title)}"

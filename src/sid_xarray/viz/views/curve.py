@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from sid_xarray.schema import units as _units
 from sid_xarray.viz import _style
 from sid_xarray.viz._axes import Axis, axis_of, check_dim
 from sid_xarray.viz._image import COMPONENTS, component_of
-from sid_xarray.viz._labels import comfortable, number, quantity, unit_text, with_unit
+from sid_xarray.viz._labels import comfortable, number, quantity, unit_text
 from sid_xarray.viz._select import choose, read
 from sid_xarray.viz._siblings import main_variable, quantities, variance_of
 from sid_xarray.viz.views.image import title_of
@@ -90,9 +92,10 @@ def draw(
     if complex_ and component == "polar" and family is None:
         parts = [_lines(obj, main, along, None, isel, sel, part, max_curves) for part in ("amplitude", "phase")]
         hv = _style.ready()
+        shown = {"size": size, "prefix": prefix, "points": max_points}
         panes = [
-            lines_element(axis, lines, *said, title=heading if i == 0 else "", size=size, prefix=prefix, points=max_points)
-            for i, (lines, *said) in enumerate(parts)
+            lines_element(axis, lines, said, units, title=heading if i == 0 else "", **shown)
+            for i, (lines, said, units) in enumerate(parts)
         ]
         return _style.apply(hv.Layout(panes).cols(1), {"shared_axes": False}, matplotlib=_PLAIN_LAYOUT, fonts=False)
     part = component if component in COMPONENTS else "cartesian" if complex_ and family is None else None
@@ -190,13 +193,11 @@ def _family_lines(
     n = da.sizes[family]
     which = np.unique(np.linspace(0, n - 1, min(n, max(1, max_curves))).round().astype(int))
     members = axis_of(da, family)
-    # A slice with a step reads less than a list of indices, and from every kind of file.
     values = read(da if which.size == n else da.isel({family: which}), [family, along])
     values, units, word = component_of(values, part if part != "cartesian" else None, units_of(da))
     unit, factor = comfortable(members.units, members.reach)
-    text = da[family].values[which] if members.counted and family in da.coords else None
-    shown = members.values[which] * factor
-    labels = [number(v) if text is None else number(t) for v, t in zip(shown, text if text is not None else shown, strict=True)]
+    words = members.counted and family in da.coords
+    labels = [number(v) for v in (da[family].values[which] if words else members.values[which] * factor)]
     tail = f" {unit_text(unit)}".rstrip()
     return [Line(v, label + tail) for v, label in zip(values, labels, strict=True)], quantity(da) + word, units
 
@@ -209,7 +210,7 @@ def thinned(x: np.ndarray, y: np.ndarray, points: int) -> np.ndarray:
     edges = np.linspace(0, y.size, stretches + 1).astype(int)
     low, high = np.where(np.isnan(y), np.inf, y), np.where(np.isnan(y), -np.inf, y)
     keep = np.empty(2 * stretches, dtype=int)
-    for i, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for i, (a, b) in enumerate(itertools.pairwise(edges.tolist())):
         keep[2 * i : 2 * i + 2] = a + np.argmin(low[a:b]), a + np.argmax(high[a:b])
     return np.unique(np.concatenate([[0], keep, [y.size - 1]]))[: max(points, 2)] if points >= 4 else keep[:points]
 
@@ -225,14 +226,14 @@ def lines_element(
     prefix: bool = True,
     points: int = 50_000,
     legend: str = "",
+    height: int | None = None,
 ) -> Any:
     """Return an hv.Curve, or an hv.Overlay of curves and bands."""
     hv = _style.ready()
     drawn = [(_style.displayable(line.values), line) for line in lines]
     if prefix:
         axis = axis.scaled(*comfortable(axis.units, axis.reach))
-        reach = max((_style.limits(v, (0, 100)) for v, _ in drawn if np.isfinite(v).any()), key=_largest, default=(0, 0))
-        units, factor = comfortable(units, _largest(reach))
+        units, factor = comfortable(units, max((_reach(v) for v, _ in drawn), default=0.0))
     else:
         factor = 1.0
     kdim = hv.Dimension((str(axis.dim), axis.label), unit=unit_text(axis.units) or None)
@@ -242,15 +243,19 @@ def lines_element(
     for (values, line), colour in zip(drawn, colours, strict=True):
         values = values * values.dtype.type(factor) if factor != 1 else values
         keep = thinned(axis.values, values, max(200, min(points, 400_000 // max(1, len(lines)))))
-        curve = hv.Curve((axis.values[keep], values[keep]), kdims=[kdim], vdims=[vdim], label=line.label)
+        # A label that is the name of a dimension would be replaced by its values: a thin space keeps it text.
+        label = f"{line.label}\u2009" if line.label in (kdim.name, kdim.label, vdim.name, vdim.label) else line.label
+        curve = hv.Curve((axis.values[keep], values[keep]), kdims=[kdim], vdims=[vdim], label=label)
         if line.sigma is not None and np.isfinite(line.sigma).any():
             elements.append(_band(hv, axis.values[keep], values[keep], line.sigma[keep] * factor, kdim, vdim, colour))
         elements.append(_dressed(curve, colour))
-    return _finished(hv, elements, title, size, legend, axis, len(lines))
+    corner = _corner(axis.values, [values for values, _ in drawn])
+    return _finished(hv, elements, title, (size, height), (legend, corner), len(lines))
 
 
-def _largest(pair: tuple[float, float]) -> float:
-    return max(abs(pair[0]), abs(pair[1]))
+def _reach(values: np.ndarray) -> float:
+    finite = values[np.isfinite(values)]
+    return float(np.max(np.abs(finite), initial=0.0))
 
 
 def _band(hv: Any, x: np.ndarray, y: np.ndarray, sigma: np.ndarray, kdim: Any, vdim: Any, colour: str) -> Any:
@@ -274,17 +279,43 @@ def _dressed(curve: Any, colour: str) -> Any:
     )
 
 
-def _finished(hv: Any, elements: list[Any], title: str, size: int, legend: str, axis: Axis, n: int) -> Any:
+def _entitle(plot: Any, element: Any, title: str) -> None:
+    legend = plot.handles["axis"].get_legend()
+    if legend is not None and title:
+        legend.set_title(title)
+
+
+def _corner(x: np.ndarray, lines: list[np.ndarray]) -> str:
+    """Return the corner of the picture with the fewest points: the legend goes there."""
+    every = np.concatenate(lines) if lines else np.zeros(0)
+    every = every[np.isfinite(every)]
+    if every.size == 0 or x.size < 2:
+        return "top_right"
+    lo, hi, left, right = every.min(), every.max(), x.min(), x.max()
+    across = (x - left) / ((right - left) or 1)
+    crowd = dict.fromkeys(("top_right", "top_left", "bottom_right", "bottom_left"), 0)
+    for line in lines:
+        up = (line - lo) / ((hi - lo) or 1)
+        for corner in crowd:
+            beside = across > 0.65 if "right" in corner else across < 0.35
+            crowd[corner] += int(np.sum(beside & ((up > 0.65) if "top" in corner else (up < 0.35))))
+    return min(crowd, key=lambda corner: crowd[corner])
+
+
+def _finished(
+    hv: Any, elements: list[Any], title: str, sizes: tuple[int, int | None], legend: tuple[str, str], n: int
+) -> Any:
+    size, height = sizes
     one = len(elements) == 1
     out = elements[0] if one else hv.Overlay(elements)
-    height = round(size * (0.55 if n <= 8 else 0.7))
+    height = height or round(size * (0.55 if n <= 8 else 0.7))
     both = {"title": title, "padding": (0.02, 0.05)} if one else {"title": title}
     bokeh: dict[str, Any] = {"frame_width": size, "frame_height": height, "toolbar": "above", "show_grid": True}
     mpl: dict[str, Any] = {"fig_inches": (6.4, 6.4 * height / size), "aspect": size / height}
     if not one:
         both["show_legend"] = n > 1
-        place = "right" if n > 4 else "top_right"
-        heading = {"title": with_unit(legend, "1")} if legend else {}
+        place = "right" if n > 4 else legend[1]
+        heading = {"title": legend[0]} if legend[0] else {}
         bokeh |= {"legend_position": place, "legend_opts": {**heading, "background_fill_alpha": 0.7}}
-        mpl |= {"legend_position": place, "legend_opts": heading}
+        mpl |= {"legend_position": place, "hooks": [partial(_entitle, title=legend[0])]}
     return _style.apply(out, both, bokeh=bokeh, matplotlib=mpl)

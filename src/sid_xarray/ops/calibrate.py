@@ -1,0 +1,124 @@
+"""Calibrate axes and values."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from sid_xarray.core import provenance
+from sid_xarray.core.adopt import apply_units
+from sid_xarray.core.dims import describe, units_of, values_of
+from sid_xarray.errors import DimensionError
+from sid_xarray.ops._windows import keywords
+from sid_xarray.schema import attrs as names
+from sid_xarray.schema import units
+
+__all__ = ["calibrate"]
+
+_FORMS = (
+    "{'scale': 1.02, 'offset': -0.3}, {'step': 0.5, 'origin': 0, 'units': 'nm'}, {'points': {measured: true, ...}} "
+    "or {'positions': array}, each with 'units' if they change"
+)
+
+
+def calibrate(
+    da: xr.DataArray,
+    axes: Mapping[Any, Any] | None = None,
+    /,
+    *,
+    data: Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> xr.DataArray:
+    """Give axes, and values, their true scale.
+
+    Parameters
+    ----------
+    da : DataArray
+    axes : mapping, optional
+        From dimension to calibration, for names that are no Python identifiers.
+    data : mapping, optional
+        ``{"scale": 2.5, "offset": 0.1, "units": "nN"}``: new value = scale × value + offset.
+    **kwargs
+        By dimension, one of: ``{"scale": a, "offset": b}``, new position = a × position + b;
+        ``{"step": d, "origin": x0}``, x0 + d × index, and step may be text with units, ``"0.5 nm"``;
+        ``{"points": {measured: true}}``, the straight line through these points (a shift, for one);
+        ``{"positions": array}``. Each with ``"units"`` if they change.
+
+    Returns
+    -------
+    DataArray
+        New coordinates; attributes and types of the dimensions are kept.
+
+    Raises
+    ------
+    DimensionError
+        If a calibration cannot be understood.
+
+    Examples
+    --------
+    >>> import sid_xarray as sid
+    >>> cube = sid.datasets.peak_map()
+    >>> float(cube.sid.calibrate(energy={"points": {2.0: 2.5}}).energy[0] - cube.energy[0])
+    0.5
+    """
+    out = da
+    chosen = keywords(da, axes, kwargs)
+    if not chosen and data is None:
+        raise DimensionError(f"say what to calibrate: calibrate({da.dims[-1] if da.ndim else 'x'}=...), where ... is {_FORMS}")
+    for dim, how in chosen.items():
+        positions, unit = _positions(da, dim, how)
+        old = da[dim].attrs if dim in da.coords else {}
+        kind = str(describe(da)[dim])
+        attrs = {k: v for k, v in old.items() if k != names.UNITS_ORIGINAL}
+        attrs = apply_units({**attrs, names.UNITS: unit}, axis=kind)
+        out = out.assign_coords({dim: (dim, positions, attrs)})
+    if data is not None:
+        out = _values(out, data)
+    plain = {str(k): v for k, v in chosen.items()}
+    return provenance.stamp(out, "calibrate", da, axes=plain, data=None if data is None else dict(data))
+
+
+def _positions(da: xr.DataArray, dim: Hashable, how: Any) -> tuple[np.ndarray, str]:
+    if not isinstance(how, Mapping):
+        raise DimensionError(f"the calibration of {dim!r} is {_FORMS}; got {how!r}")
+    n, unit = da.sizes[dim], str(how.get("units", units_of(da, dim)))
+    keys = set(how) - {"units"}
+    if keys <= {"scale", "offset"} and (keys or "units" in how):
+        return values_of(da, dim) * float(how.get("scale", 1.0)) + float(how.get("offset", 0.0)), unit
+    if keys <= {"step", "origin"} and "step" in keys:
+        step = how["step"]
+        if isinstance(step, str):
+            number, found = units.parse_quantity(step)
+            step, unit = number, str(how.get("units", found or unit))
+            if found and "units" in how:
+                step = number * units.convert_factor(units.normalise(found).canonical, units.normalise(unit).canonical)
+        return np.arange(n) * float(step) + float(how.get("origin", 0.0)), unit
+    if keys == {"positions"}:
+        positions = np.asarray(how["positions"])
+        if positions.shape != (n,):
+            raise DimensionError(f"positions of {dim!r} have shape {positions.shape}, it has {n} points")
+        return positions, unit
+    if keys == {"points"} and how["points"]:
+        measured, true = (np.array(list(side), dtype=float) for side in (how["points"].keys(), how["points"].values()))
+        if measured.size == 1:
+            return values_of(da, dim) + (true - measured)[0], unit
+        slope, offset = np.polyfit(measured, true, 1)
+        return slope * values_of(da, dim) + offset, unit
+    raise DimensionError(f"the calibration of {dim!r} is {_FORMS}; got {dict(how)!r}")
+
+
+def _values(da: xr.DataArray, how: Mapping[str, Any]) -> xr.DataArray:
+    spare = set(how) - {"scale", "offset", "units"}
+    if spare:
+        raise DimensionError(f"data is {{'scale': a, 'offset': b, 'units': u}}, got {sorted(spare)[0]!r}")
+    attrs = {k: v for k, v in da.attrs.items() if k != names.UNITS_ORIGINAL}
+    attrs = apply_units({**attrs, names.UNITS: how.get("units", units_of(da))})
+    dtype = np.result_type(da.dtype, np.float32)
+    if not {"scale", "offset"} & set(how):
+        return da.copy(deep=False).drop_attrs(deep=False).assign_attrs(attrs)
+    # In the floating type of the data: float32 stays float32.
+    scale, offset = dtype.type(how.get("scale", 1.0)), dtype.type(how.get("offset", 0.0))
+    return (da.astype(dtype) * scale + offset).assign_attrs(attrs).rename(da.name)

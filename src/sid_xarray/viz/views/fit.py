@@ -1,0 +1,127 @@
+"""The result of a fit: maps of its parameters, curves of them, or a table."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from sid_xarray.core.dims import units_of
+from sid_xarray.errors import DimensionError, nearest
+from sid_xarray.viz import _style
+from sid_xarray.viz._axes import axis_of
+from sid_xarray.viz._labels import number, quantity, unit_text
+from sid_xarray.viz._select import choose, read
+from sid_xarray.viz._siblings import parameters
+from sid_xarray.viz.views import map_grid
+from sid_xarray.viz.views.curve import Line, lines_element
+
+__all__ = ["draw"]
+
+
+def draw(
+    obj: xr.Dataset,
+    *,
+    variables: Sequence[Hashable] | None = None,
+    isel: Mapping[Hashable, Any] | None = None,
+    sel: Mapping[Hashable, Any] | None = None,
+    cols: int = 3,
+    title: str | None = None,
+    **opts: Any,
+) -> Any:
+    """Draw the parameters of a fit.
+
+    Over two dimensions as maps, over one as curves with a band of one standard error, else as a table. Points where
+    the fit failed are NaN and stay empty; the title counts them.
+
+    Parameters
+    ----------
+    obj : Dataset
+        As ``da.sid.fit(...)`` returns it.
+    variables : sequence of hashable, optional
+        Which; parameters and reduced chi-square by default.
+    isel, sel : mapping, optional
+        Which plane of further dimensions. The middle by default.
+    cols : int
+        Panes in a row.
+    title : str, optional
+    **opts
+        As for `map_grid`.
+
+    Returns
+    -------
+    holoviews.Layout or holoviews.Table
+
+    Raises
+    ------
+    DimensionError
+        If there is no parameter.
+    """
+    names = list(variables) if variables is not None else [*parameters(obj), *(n for n in ("redchi",) if n in obj)]
+    if not names:
+        raise DimensionError(f"no parameters of a fit among {', '.join(map(str, obj.data_vars)) or 'no variables'}.")
+    for name in names:
+        if name not in obj.data_vars:
+            raise DimensionError(f"no variable {name!r}.{nearest(str(name), map(str, obj.data_vars))}")
+    ndim = max(obj[n].ndim for n in names)
+    if ndim >= 2:
+        heading = _failures(obj, names) if title is None else title
+        return map_grid.draw(obj, variables=names, isel=isel, sel=sel, cols=cols, title=heading, **opts)
+    if ndim == 0:
+        return _table(obj, names)
+    return _curves(obj, names, isel, sel, cols, title, **opts)
+
+
+def _failures(ds: xr.Dataset, names: Sequence[Hashable]) -> str:
+    """Count failed points, from values in memory only."""
+    first = ds[names[0]]
+    if not first.variable._in_memory or first.size == 0 or first.dtype.kind not in "fc":
+        return ""
+    failed = int(np.isnan(first.values).sum())
+    return f"{failed} of {first.size} fits failed" if failed else ""
+
+
+def _curves(
+    ds: xr.Dataset,
+    names: Sequence[Hashable],
+    isel: Mapping[Hashable, Any] | None,
+    sel: Mapping[Hashable, Any] | None,
+    cols: int,
+    title: str | None,
+    *,
+    size: int = 300,
+    prefix: bool = True,
+) -> Any:
+    hv = _style.ready()
+    panes = []
+    for name in names:
+        da = ds[name]
+        if da.ndim != 1:
+            continue
+        along = da.dims[0]
+        choice = choose(da, [along], isel=isel, sel=sel)
+        error = f"{name}_stderr"
+        sigma = None
+        if error in ds and ds[error].dims == da.dims:
+            sigma = _style.displayable(read(choose(ds[error], [along], isel=isel, sel=sel).da, [along]))
+        line = Line(read(choice.da, [along]), "", sigma)
+        axis, said = axis_of(choice.da, along), quantity(da, fallback=name)
+        panes.append(lines_element(axis, [line], said, units_of(da), size=size, prefix=prefix))
+    cols = max(1, min(cols, len(panes)))
+    both = {"shared_axes": False, **({"title": title} if title else {})}
+    rows = -(-len(panes) // cols)
+    mpl = {"sublabel_format": "", "fig_inches": (4.6 * cols, 3.2 * rows), "hspace": 0.5, "vspace": 0.5, "tight": False}
+    return _style.apply(hv.Layout(panes).cols(cols), both, matplotlib=mpl, fonts=False)
+
+
+def _table(ds: xr.Dataset, names: Sequence[Hashable]) -> Any:
+    hv = _style.ready()
+    rows = []
+    for name in names:
+        error = f"{name}_stderr"
+        spread = number(ds[error].values[()]) if error in ds and ds[error].ndim == 0 else ""
+        da = ds[name]
+        rows.append((quantity(da, fallback=name), number(da.values[()]), spread, unit_text(units_of(da))))
+    return hv.Table(rows, kdims=["parameter"], vdims=["value", "standard error", "units"])

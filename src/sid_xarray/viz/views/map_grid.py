@@ -1,0 +1,117 @@
+"""Maps on one grid, side by side, each with its units and its own scale."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from sid_xarray.errors import DimensionError, nearest
+from sid_xarray.viz import _style
+from sid_xarray.viz._axes import map_dims
+from sid_xarray.viz._image import Look, image_element
+from sid_xarray.viz._labels import unit_text
+from sid_xarray.viz._select import choose
+from sid_xarray.viz._siblings import own_variables
+from sid_xarray.viz.views.image import frame_of
+
+__all__ = ["draw"]
+
+
+def draw(
+    obj: xr.Dataset,
+    *,
+    variables: Sequence[Hashable] | None = None,
+    x: Hashable | None = None,
+    y: Hashable | None = None,
+    isel: Mapping[Hashable, Any] | None = None,
+    sel: Mapping[Hashable, Any] | None = None,
+    component: str | None = None,
+    cmap: Any = "viridis",
+    robust: tuple[float, float] = (2, 98),
+    same_scale: bool = False,
+    cols: int = 3,
+    title: str | None = None,
+    size: int = 240,
+    prefix: bool = True,
+) -> Any:
+    """Draw the variables of a Dataset as maps.
+
+    Parameters
+    ----------
+    obj : Dataset
+    variables : sequence of hashable, optional
+        Which, in which order; all maps by default, without variances and errors.
+    x, y : hashable, optional
+        Horizontal and vertical dimension, if not by name.
+    isel, sel : mapping, optional
+        Which plane of variables with more dimensions. The middle by default.
+    component : {"amplitude", "phase", "real", "imag"}, optional
+        Of complex values; the amplitude by default.
+    cmap : optional
+    robust : tuple of float
+        Percentiles of the colour limits: failed fits do not bleach a map.
+    same_scale : bool
+        The same limits for all, to compare quantities of equal units.
+    cols : int
+        Maps in a row.
+    title : str, optional
+        Above all.
+    size : int
+        Pixels of the longer side of a map.
+    prefix : bool
+        Choose readable prefixes; False keeps the units of the data.
+
+    Returns
+    -------
+    holoviews.Layout
+
+    Raises
+    ------
+    DimensionError
+        If no variable has two dimensions, or one that is named is not there.
+    """
+    names = _chosen(obj, variables)
+    dims = map_dims(obj[names[0]], x=x, y=y)
+    maps = {n: choose(obj[n], dims, isel=_own(isel, obj[n]), sel=_own(sel, obj[n])) for n in names}
+    frames = {n: frame_of(c.da, dims, component) for n, c in maps.items()}
+    clim = None
+    if same_scale:
+        together = np.concatenate([_style.displayable(f.values).ravel() for f in frames.values()])
+        clim, prefix = _style.limits(together, robust), False
+    panes = []
+    for name, frame in frames.items():
+        heading = " · ".join([frame.quantity, *maps[name].notes])
+        look = Look(cmap=cmap, robust=robust, clim=clim, title=heading, size=size, prefix=prefix)
+        pane = image_element(frame, look)
+        # The name is the title; beside the colour bar it would not fit.
+        panes.append(_style.apply(pane, {"clabel": unit_text(str(pane.vdims[0].unit or "1"))}, fonts=False))
+    return _layout(panes, cols, title)
+
+
+def _own(given: Mapping[Hashable, Any] | None, da: xr.DataArray) -> dict[Hashable, Any]:
+    return {d: v for d, v in (given or {}).items() if d in da.dims}
+
+
+def _chosen(ds: xr.Dataset, variables: Sequence[Hashable] | None) -> list[Hashable]:
+    for name in variables or ():
+        if name not in ds.data_vars:
+            raise DimensionError(f"no variable {name!r}.{nearest(str(name), map(str, ds.data_vars))}")
+    names = list(variables) if variables is not None else [n for n in own_variables(ds) if ds[n].ndim >= 2]
+    if not names:
+        raise DimensionError("no variable with two dimensions to draw as a map. Draw curves: ds.sid.plot.curve().")
+    grid = set(map_dims(ds[names[0]]))
+    return [n for n in names if grid <= set(ds[n].dims)]
+
+
+def _layout(panes: list[Any], cols: int, title: str | None) -> Any:
+    hv = _style.ready()
+    cols = max(1, min(cols, len(panes)))
+    rows = -(-len(panes) // cols)
+    both: dict[str, Any] = {"shared_axes": False}
+    if title:
+        both["title"] = title
+    mpl = {"sublabel_format": "", "fig_inches": (4.6 * cols, 3.9 * rows), "hspace": 0.5, "vspace": 0.35, "tight": False}
+    return _style.apply(hv.Layout(panes).cols(cols), both, matplotlib=mpl, fonts=False)
