@@ -16,7 +16,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 CONVERGED, NOT_CONVERGED, MODEL_NOT_FINITE = 0, 1, 6
 _GOING_ON = -1
-_FIRST_DAMPING = 1e-3
+_LEAST_DAMPING, _FIRST_DAMPING = 1e-20, 1e-3
 _LAST_DAMPING = 1e12
 _STALLED_ANGLE = 1e-5
 
@@ -73,7 +73,9 @@ def pinned(p: FloatArray, slope: FloatArray, lower: FloatArray, upper: FloatArra
     return out
 
 
-def minimise(problem: Problem, p: FloatArray, rows: IntArray, *, tol: Tolerances, stable: bool = False) -> Outcome:
+def minimise(
+    problem: Problem, p: FloatArray, rows: IntArray, *, tol: Tolerances, near: BoolArray | None = None
+) -> Outcome:
     """Minimise the squared residuals of some curves of a block.
 
     Parameters
@@ -84,8 +86,9 @@ def minimise(problem: Problem, p: FloatArray, rows: IntArray, *, tol: Tolerances
     rows : ndarray of int, shape (r,)
         The curves of the block to fit.
     tol : Tolerances
-    stable : bool, default: False
-        Take steps through singular values of the Jacobian: slow, for columns that nearly depend on each other.
+    near : ndarray of bool, shape (r,), optional
+        If given, take steps through singular values of the Jacobian: slow, for columns that nearly depend on each
+        other. True for curves that are believed to be near their minimum.
 
     References
     ----------
@@ -94,7 +97,7 @@ def minimise(problem: Problem, p: FloatArray, rows: IntArray, *, tol: Tolerances
     .. [3] H. B. Nielsen, IMM-REP-1999-05, Technical University of Denmark (1999).
     """
     out = _unfitted(p)
-    active = _start(problem, p, rows, out, stable=stable)
+    active = _start(problem, p, rows, out, near)
     flat = (active.chi2 <= active.floor) | (_angle(problem, active) <= tol.gtol)
     _leave(active, np.where(flat, CONVERGED, _GOING_ON), out, iteration=0)
     for iteration in range(1, tol.max_iter + 1):
@@ -117,7 +120,7 @@ def _unfitted(p: FloatArray) -> Outcome:
     )
 
 
-def _start(problem: Problem, p: FloatArray, rows: IntArray, out: Outcome, *, stable: bool) -> _Active:
+def _start(problem: Problem, p: FloatArray, rows: IntArray, out: Outcome, near: BoolArray | None) -> _Active:
     residual = problem.residual(p, rows)
     jac = problem.jacobian(p, rows)
     normal, slope = gram(jac, residual)
@@ -130,11 +133,12 @@ def _start(problem: Problem, p: FloatArray, rows: IntArray, out: Outcome, *, sta
         normal=normal,
         slope=slope,
         norm2=np.einsum("bii->bi", normal).copy(),
-        damping=np.full(rows.size, _FIRST_DAMPING),
+        # A curve that is near its minimum goes on in the directions that any damping would stop.
+        damping=np.full(rows.size, _FIRST_DAMPING) if near is None else np.where(near, _LEAST_DAMPING, _FIRST_DAMPING),
         growth=np.full(rows.size, 2.0),
         floor=(4 * EPS) ** 2 * np.einsum("bm,bm->b", data, data),
-        jac=jac if stable else None,
-        residual=residual if stable else None,
+        jac=None if near is None else jac,
+        residual=None if near is None else residual,
     )
     active.keep(np.isfinite(active.chi2) & np.isfinite(normal).all(axis=(1, 2)))
     return active
@@ -173,7 +177,7 @@ def _iterate(problem: Problem, a: _Active, tol: Tolerances) -> IntArray:
     ratio = gain / np.where(promised > 0, promised, 1.0)
     factor = np.maximum(0.1, 1 - (2 * ratio - 1) ** 3)
     a.damping = np.where(better, a.damping * factor, a.damping * a.growth)
-    np.clip(a.damping, 1e-20, _LAST_DAMPING, out=a.damping)
+    np.clip(a.damping, _LEAST_DAMPING, _LAST_DAMPING, out=a.damping)
     a.growth = np.where(better, 2.0, a.growth * 2)
 
     angle = _angle(problem, a)

@@ -103,8 +103,8 @@ def _iterate(problem: Problem, p: FloatArray, rows: IntArray, at: IntArray, out:
     doubtful = (pivot < _ILL_CONDITIONED) & ((ended.status == CONVERGED) | (ended.status == NOT_CONVERGED))
     if not doubtful.any():
         return
-    at, steps = at[doubtful], ended.n_iter[doubtful]
-    ended = minimise(problem, ended.p[doubtful], rows[at], tol=tol, stable=True)
+    at, steps, near = at[doubtful], ended.n_iter[doubtful], ended.status[doubtful] == CONVERGED
+    ended = minimise(problem, ended.p[doubtful], rows[at], tol=tol, near=near)
     ended.n_iter += steps
     held = pinned(ended.p, ended.slope, problem.lower[rows[at]], problem.upper[rows[at]])
     inverse, _, regular = invert_stable(problem.jacobian(ended.p, rows[at]), held)

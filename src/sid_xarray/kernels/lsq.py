@@ -148,7 +148,7 @@ def fit_batch(
     weights: npt.ArrayLike | None = None,
     variance: npt.ArrayLike | None = None,
     absolute_sigma: bool | None = None,
-    max_iter: int = 100,
+    max_iter: int = 200,
     ftol: float = 1e-10,
     xtol: float = 1e-10,
     gtol: float = 1e-10,
@@ -183,7 +183,7 @@ def fit_batch(
     absolute_sigma : bool, optional
         True: weights are 1/sigma in the units of y. False: they are relative, and the covariance is scaled so that
         ``redchi`` is 1. By default True if there are weights or a variance.
-    max_iter : int, default: 100
+    max_iter : int, default: 200
         Steps to try.
     ftol : float, default: 1e-10
         Stop when a step changes chi2, and promises to, by less than this part.

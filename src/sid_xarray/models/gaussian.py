@@ -15,7 +15,7 @@ _WINDOW, _MEAN = 2.80, 0.75
 
 def gaussian(x: Array, height: Array, center: Array, sigma: Array) -> Array:
     """Return ``height * exp(-((x - center) / sigma)**2 / 2)``."""
-    u = (x - center) / sigma
+    u = np.asarray((x - center) / sigma)
     u *= u
     u *= -0.5
     np.exp(u, out=u)

@@ -15,7 +15,7 @@ _WINDOW, _MEAN = 2.78, 0.68
 
 def lorentzian(x: Array, height: Array, center: Array, gamma: Array) -> Array:
     """Return ``height / (1 + ((x - center) / gamma)**2)``; gamma is the half width at half maximum."""
-    u = (x - center) / gamma
+    u = np.asarray((x - center) / gamma)
     u *= u
     u += 1.0
     return np.divide(height, u, out=u)

@@ -44,7 +44,8 @@ def guess(x: Array, y: Array) -> Array:
         height = sign * size * np.exp(value - slope * middle)
     # Nothing but zeros is a power law of height 0.
     zero = valid.any(axis=-1, keepdims=True) & ~usable.any(axis=-1, keepdims=True) & (x > 0).any()
-    return np.concatenate([np.where(zero, 0.0, height), np.where(zero, 0.0, -slope)], axis=-1)
+    exponent = np.where(np.isfinite(height), -slope, np.nan)
+    return np.concatenate([np.where(zero, 0.0, height), np.where(zero, 0.0, exponent)], axis=-1)
 
 
 MODEL = FitModel(

@@ -67,7 +67,7 @@ def rebin(
         )
     along = {c: _coordinate_mean if da[c].dtype.kind in "biuf" else _coordinate_first for c in da.coords}
     coarse: Any = da.coarsen(factors, boundary="trim", coord_func=along)
-    out: xr.DataArray = getattr(coarse, reduce)(skipna=False, keep_attrs=True)
+    out: xr.DataArray = coarse.reduce(np.sum if reduce == "sum" else np.mean, keep_attrs=True)
     if da.dtype.kind == "f":
         out = out.astype(da.dtype, copy=False)
     for name, coord in out.coords.items():

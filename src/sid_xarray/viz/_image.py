@@ -135,10 +135,13 @@ def _dressed(
     mpl: dict[str, Any] = {"aspect": "equal" if equal else 1 / shape, "fig_inches": (wide + 1.4, wide * shape + 0.8)}
     if equal:
         bokeh["data_aspect"] = 1
-    bar: dict[str, dict[str, Any]] = {name: {} for name in _style.BACKENDS}
+    if width < 160:
+        bokeh["xticks"] = 3  # more labels would run into each other
+    hooks: dict[str, list[Any]] = {"bokeh": [_style.bar_title], "matplotlib": []}
     if look.scalebar and same and unit_text(x.units):
-        bar = {name: {"hooks": [_scalebar.hook(name, x.units)]} for name in _style.BACKENDS}
-    own = {"bokeh": {**bokeh, **bar["bokeh"], "tools": []}, "matplotlib": {**mpl, **bar["matplotlib"]}}
+        for name, found in hooks.items():
+            found.append(_scalebar.hook(name, x.units))
+    own = {"bokeh": {**bokeh, "hooks": hooks["bokeh"], "tools": []}, "matplotlib": {**mpl, "hooks": hooks["matplotlib"]}}
     element = _style.apply(element, {**colours, **both}, **own)
     if mark is None:
         return element
@@ -151,7 +154,7 @@ def _cross(mark: tuple[float, float], element: Any) -> Any:
     return _style.apply(
         point,
         bokeh={"marker": "cross", "size": 14, "color": "#D55E00", "line_width": 3},
-        matplotlib={"marker": "P", "s": 60, "facecolors": "#D55E00", "edgecolors": "white", "linewidth": 0.6},
+        matplotlib={"marker": "P", "s": 90, "facecolors": "#D55E00", "edgecolors": "white", "linewidth": 0.6},
         fonts=False,
     )
 

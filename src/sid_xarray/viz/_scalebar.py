@@ -10,23 +10,15 @@ from typing import Any
 from sid_xarray.schema import units as _units
 from sid_xarray.viz._labels import number, unit_text
 
-__all__ = ["bar_length", "hook", "unit_basis"]
+__all__ = ["bar_length", "hook"]
 
+_LENGTHS = ("pm", "nm", "µm", "mm", "m")
 _NAME = "sid-scale-bar"
 
 
 def hook(backend: str, units: str) -> Callable[[Any, Any], None]:
     """Return a hook for holoviews that draws a scale bar in ``units`` of the horizontal axis."""
     return partial(_bokeh if backend == "bokeh" else _matplotlib, units=units)
-
-
-def unit_basis(units: str) -> dict[str, float]:
-    """Return the labels that a bar may carry when one zooms, with the size of each in ``units``."""
-    found: dict[str, float] = {}
-    for power in range(-18, 19):
-        other, factor = _units.best_prefix(units, 10.0**power)
-        found.setdefault(unit_text(other), 1 / factor)
-    return found
 
 
 def bar_length(width: float, units: str) -> tuple[float, str]:
@@ -47,20 +39,24 @@ def bar_length(width: float, units: str) -> tuple[float, str]:
 
 
 def _bokeh(plot: Any, element: Any, units: str) -> None:
-    from bokeh.models import ScaleBar
-    from bokeh.models.annotations.dimensional import CustomDimensional
+    from bokeh.models import Metric, MetricLength, ScaleBar
 
     figure = plot.state
     if figure.select({"name": _NAME}):
         return  # hooks run again at every update
-    basis = unit_basis(units)
+    shown = unit_text(units)
+    # MetricLength changes the prefix when one zooms. Metric would put prefixes before any unit ("knm"), so that all
+    # others keep theirs and have more lengths to choose from.
+    if shown in _LENGTHS:
+        dimensional: Metric = MetricLength(include=list(_LENGTHS), ticks=[1, 2, 5, 10, 20, 50, 100, 200, 500])
+    else:
+        ticks = [m * 10.0**power for power in range(-9, 10) for m in (1, 2, 5)]
+        dimensional = Metric(base_unit=shown, include=[shown], ticks=ticks)
     bar = ScaleBar(
         name=_NAME,
         range=plot.handles["x_range"],
-        unit=unit_text(units),
-        dimensional=CustomDimensional(
-            basis={unit: (size, unit, unit) for unit, size in basis.items()}, ticks=[1, 2, 5, 10, 20, 50, 100, 200, 500]
-        ),
+        unit=shown,
+        dimensional=dimensional,
         orientation="horizontal",
         location="bottom_left",
         bar_length=0.15,

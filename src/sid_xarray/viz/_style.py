@@ -10,7 +10,7 @@ import numpy as np
 
 from sid_xarray.errors import MissingDependencyError
 
-__all__ = ["BACKENDS", "COLOURS", "apply", "curve_colours", "displayable", "limits", "palette", "ready"]
+__all__ = ["BACKENDS", "COLOURS", "apply", "bar_title", "curve_colours", "displayable", "limits", "palette", "ready"]
 
 BACKENDS = ("bokeh", "matplotlib")
 
@@ -86,8 +86,19 @@ def apply(
 
 
 def _flexible(plot: Any, element: Any) -> None:
-    """Let bokeh derive the size of the figure from that of its frame; "fixed", which holoviews sets, is warned about."""
+    """Let bokeh derive the size of a figure from that of its frame; it warns about "fixed", which holoviews sets."""
     plot.state.sizing_mode = None
+
+
+def bar_title(plot: Any, element: Any) -> None:
+    """Move the title of a colour bar of bokeh to its right, where it is in print; on the left it runs into the image."""
+    from bokeh.models import ColorBar, Title
+
+    figure = plot.state
+    for bar in figure.select({"type": ColorBar}):
+        if bar.title:
+            text, bar.title = bar.title, None
+            figure.add_layout(Title(text=text, align="center", text_font_size="11pt", text_font_style="italic"), "right")
 
 
 def displayable(values: np.ndarray) -> np.ndarray:

@@ -108,7 +108,9 @@ def draw(
     )
 
 
-_PLAIN_LAYOUT = {"sublabel_format": "", "tight": False}
+# Twenty entries fit beside a frame of this height; the space that bokeh leaves by default has room for sixteen.
+_COMPACT = {"background_fill_alpha": 0.7, "label_height": 13, "glyph_height": 13, "spacing": 2, "padding": 6}
+_PLAIN_LAYOUT = {"sublabel_format": "", "vspace": 0.4, "fig_inches": (6.4, 7)}
 
 
 def curve_dim(da: xr.DataArray, dim: Hashable | None) -> Hashable:
@@ -316,6 +318,6 @@ def _finished(
         both["show_legend"] = n > 1
         place = "right" if n > 4 else legend[1]
         heading = {"title": legend[0]} if legend[0] else {}
-        bokeh |= {"legend_position": place, "legend_opts": {**heading, "background_fill_alpha": 0.7}}
+        bokeh |= {"legend_position": place, "legend_opts": {**heading, **_COMPACT}}
         mpl |= {"legend_position": place, "hooks": [partial(_entitle, title=legend[0])]}
     return _style.apply(out, both, bokeh=bokeh, matplotlib=mpl)

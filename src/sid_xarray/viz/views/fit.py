@@ -76,11 +76,9 @@ def draw(
 
 def _failures(ds: xr.Dataset, names: Sequence[Hashable]) -> str:
     """Count failed points, from values in memory only."""
-    first = ds[names[0]]
-    if not first.variable._in_memory or first.size == 0 or first.dtype.kind not in "fc":
-        return ""
-    failed = int(np.isnan(first.values).sum())
-    return f"{failed} of {first.size} fits failed" if failed else ""
+    own = [ds[n] for n in names if ds[n].variable._in_memory and ds[n].dtype.kind in "fc" and ds[n].size]
+    failed = max((int(np.isnan(da.values).sum()) for da in own), default=0)
+    return f"{failed} of {own[0].size} fits failed" if failed else ""
 
 
 def _curves(
@@ -112,7 +110,7 @@ def _curves(
     cols = max(1, min(cols, len(panes)))
     both = {"shared_axes": False, **({"title": title} if title else {})}
     rows = -(-len(panes) // cols)
-    mpl = {"sublabel_format": "", "fig_inches": (4.6 * cols, 3.2 * rows), "hspace": 0.5, "vspace": 0.5, "tight": False}
+    mpl = {"sublabel_format": "", "fig_inches": (4.6 * cols, 3.2 * rows), "hspace": 0.5, "vspace": 0.4}
     return _style.apply(hv.Layout(panes).cols(cols), both, matplotlib=mpl, fonts=False)
 
 
@@ -124,4 +122,5 @@ def _table(ds: xr.Dataset, names: Sequence[Hashable]) -> Any:
         spread = number(ds[error].values[()]) if error in ds and ds[error].ndim == 0 else ""
         da = ds[name]
         rows.append((quantity(da, fallback=name), number(da.values[()]), spread, unit_text(units_of(da))))
-    return hv.Table(rows, kdims=["parameter"], vdims=["value", "standard error", "units"])
+    table = hv.Table(rows, kdims=["parameter"], vdims=["value", "standard error", "units"])
+    return _style.apply(table, bokeh={"width": 560, "height": 40 + 26 * len(rows)}, fonts=False)

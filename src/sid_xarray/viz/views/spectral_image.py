@@ -91,7 +91,7 @@ def draw(
     axis = axis_of(cube.da, along)
     right = lines_element(axis, lines, said, units, title=where, size=round(size * 1.25), height=size, prefix=prefix)
     layout = _style.ready().Layout([left, right]).cols(2)
-    mpl = {"sublabel_format": "", "fig_inches": (11, 4.2), "hspace": 0.45, "tight": False, "aspect_weight": 1}
+    mpl = {"sublabel_format": "", "fig_inches": (11, 4.2), "hspace": 0.45}
     return _style.apply(layout, {"shared_axes": False}, matplotlib=mpl, fonts=False)
 
 

@@ -1,0 +1,118 @@
+"""Models at work: read from text, evaluated from the parameters that a fit found."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from sid_xarray.core import provenance
+from sid_xarray.core.lift import Out, lift
+from sid_xarray.core.registry import MODELS
+from sid_xarray.errors import ModelError, RegistryError
+from sid_xarray.models import FitModel
+from sid_xarray.models.compose import parse
+from sid_xarray.schema import attrs as names
+
+__all__ = ["FIT_DIM", "FIT_MODEL", "FIT_UNITS", "evaluate", "read_model"]
+
+FIT_MODEL, FIT_DIM, FIT_UNITS = "sid_model", "sid_model_dim", "sid_model_units"
+
+
+def read_model(text: str) -> FitModel:
+    """Return the model of an expression such as ``"gaussian + constant"``; other packages may add models.
+
+    Raises
+    ------
+    ModelError
+        If it is no expression of known models.
+    """
+    if not isinstance(text, str):
+        raise ModelError(f"a model is an expression such as 'gaussian + constant', got {type(text).__name__}")
+    return parse(text, loader=_load)
+
+
+def _load(name: str) -> FitModel:
+    try:
+        found = MODELS[name]
+    except RegistryError as error:
+        raise ModelError(str(error.args[0])) from None
+    if not isinstance(found, FitModel):
+        raise ModelError(f"the model {name!r} is a {type(found).__name__}, expected a FitModel")
+    return found
+
+
+def evaluate(ds: xr.Dataset, x: xr.DataArray | Any) -> xr.DataArray:
+    """Values of the fitted model.
+
+    Parameters
+    ----------
+    ds : Dataset
+        From ``da.sid.fit(...)``.
+    x : DataArray or array, shape (n,)
+        Where to evaluate, in the units of the axis that was fitted: ``da.energy``, or finer.
+
+    Returns
+    -------
+    DataArray
+        Over the dimensions of the maps and the one that was fitted; NaN where the fit failed. Lazy if the maps are.
+
+    Raises
+    ------
+    ModelError
+        If the Dataset is no result of a fit.
+
+    Examples
+    --------
+    >>> import sid_xarray as sid
+    >>> da = sid.datasets.peak_map()
+    >>> fit = da.sid.fit("gaussian + constant")
+    >>> fit.sid.evaluate(da.energy).dims
+    ('y', 'x', 'energy')
+    """
+    text, dim = ds.attrs.get(FIT_MODEL), ds.attrs.get(FIT_DIM)
+    if not isinstance(text, str) or not isinstance(dim, str):
+        raise ModelError("this Dataset does not say which model was fitted. Type: fit = da.sid.fit('gaussian + constant')")
+    model = read_model(text)
+    missing = [p for p in model.names if p not in ds]
+    if missing:
+        raise ModelError(f"the Dataset lacks {', '.join(missing)}, which {text!r} needs")
+    where = _positions(x, dim)
+    arrays = [ds[p].astype(float) for p in model.names]
+    first = ds[model.names[0]]
+    (out,) = lift(
+        _values,
+        where.astype(float).drop_vars(list(where.coords)),
+        *arrays,
+        core=[[dim], *([] for _ in arrays)],
+        out=[Out((dim,), {}, float)],
+        model=model,
+    )
+    out = out.transpose(*first.dims, dim)
+    if dim in where.coords:
+        out = out.assign_coords({dim: where[dim]})
+    out = out.assign_attrs({names.LONG_NAME: text, names.UNITS: str(ds.attrs.get(FIT_UNITS, "1"))}).rename("model")
+    # Only what the curve is made of is its origin, not the uncertainties beside it.
+    return provenance.stamp(out, "evaluate", ds[list(model.names)], x=None if dim in where.coords else where.values)
+
+
+def _positions(x: Any, dim: Hashable) -> xr.DataArray:
+    if isinstance(x, xr.DataArray):
+        if x.ndim != 1:
+            raise ModelError(f"x should have one dimension, got {x.dims}")
+        return x if x.dims == (dim,) else x.rename({x.dims[0]: dim})
+    values = np.asarray(x, dtype=float)
+    if values.ndim != 1:
+        raise ModelError(f"x should have one dimension, got shape {values.shape}")
+    return xr.DataArray(values, dims=(dim,), coords={dim: values})
+
+
+def _values(x: Any, *parameters: Any, model: FitModel) -> Any:
+    # Parameters (...) get an axis for x; a single curve has none, and numpy scalars take it as well.
+    columns = [np.asarray(p, dtype=float)[..., np.newaxis] for p in parameters]
+    with np.errstate(all="ignore"):
+        out = np.asarray(model.function(x, *columns))
+    shape = np.broadcast_shapes(x.shape, *(c.shape for c in columns))
+    return np.broadcast_to(out, shape)

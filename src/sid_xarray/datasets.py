@@ -1,0 +1,93 @@
+"""Data to try things on: a real measurement, and synthetic ones whose truth is known."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import numpy as np
+import xarray as xr
+
+from sid_xarray.core.create import dataarray
+
+__all__ = ["bfo_iv", "bfo_iv_path", "edge_map", "lattice_image", "lattice_spectrum", "peak_map"]
+
+
+def bfo_iv_path() -> str:
+    """Return the path of a real NSID file: current–voltage curves on bismuth ferrite.
+
+    50 × 50 curves of 53 points by conductive atomic force microscopy; logarithm of the current density over the
+    square root of the electric field. From the sample data of pycroscopy, MIT licence (see the file beside it).
+    """
+    return str(files("sid_xarray") / "data" / "bfo_iv_final.hf5")
+
+
+def bfo_iv() -> xr.DataArray:
+    """Open the real spectral image of `bfo_iv_path`, lazily.
+
+    Returns
+    -------
+    DataArray, dims (x, y, $\\sqrt E$)
+    """
+    from sid_xarray.api import open_dataarray
+
+    return open_dataarray(bfo_iv_path())
+
+
+def peak_map(*, ny: int = 6, nx: int = 8, ne: int = 64, noise: float = 0.5, seed: int = 0) -> xr.DataArray:
+    """Return a spectral image with one Gaussian peak on a constant.
+
+    The truth: ``center`` grows from 4 to 6 eV along x, ``sigma`` is 0.8 eV, ``height`` grows from 50 to 100 along y,
+    ``offset`` is 10.
+
+    Returns
+    -------
+    DataArray of float32, dims (y, x, energy)
+        In counts; positions in nm and eV.
+    """
+    rng = np.random.default_rng(seed)
+    energy = np.linspace(0, 10, ne)
+    center = np.linspace(4, 6, nx)[np.newaxis, :, np.newaxis]
+    height = np.linspace(50, 100, ny)[:, np.newaxis, np.newaxis]
+    values = height * np.exp(-0.5 * ((energy - center) / 0.8) ** 2) + 10 + noise * rng.normal(size=(ny, nx, ne))
+    dims = {"y": (0.5, "nm"), "x": (0.5, "nm"), "energy": (energy, "eV")}
+    return dataarray(values.astype("f4"), dims, units="count", quantity="intensity", title="one peak", modality="EELS")
+
+
+def edge_map(*, ny: int = 4, nx: int = 5, ne: int = 200, noise: float = 0.0, seed: int = 0) -> xr.DataArray:
+    """Return EELS-like spectra: a power law with exponent 3, and an edge at 285 eV whose height grows along x.
+
+    Returns
+    -------
+    DataArray of float64, dims (y, x, energy)
+        In counts; the law is ``1000 * (energy / 200) ** -3``, the edge ``40 * (x index) * exp(-(energy - 285) / 60)``.
+    """
+    rng = np.random.default_rng(seed)
+    energy = np.linspace(200, 400, ne)
+    edge = np.where(energy >= 285, np.exp(-(energy - 285) / 60), 0.0)
+    strength = 40.0 * np.arange(nx)[np.newaxis, :, np.newaxis]
+    values = 1000 * (energy / 200) ** -3 + strength * edge + np.zeros((ny, 1, 1)) + noise * rng.normal(size=(ny, nx, ne))
+    dims = {"y": (1.0, "nm"), "x": (1.0, "nm"), "energy": (energy, "eV")}
+    return dataarray(values, dims, units="count", quantity="intensity", title="one edge", modality="EELS")
+
+
+def lattice_image(*, ny: int = 32, nx: int = 40) -> xr.DataArray:
+    """Return an image of lattice fringes: period 0.4 nm along x, 0.8 nm along y, pixels of 0.05 nm.
+
+    Returns
+    -------
+    DataArray of float32, dims (y, x)
+    """
+    y, x = np.arange(ny)[:, np.newaxis] * 0.05, np.arange(nx)[np.newaxis, :] * 0.05
+    values = np.cos(2 * np.pi * x / 0.4) + 0.5 * np.cos(2 * np.pi * y / 0.8)
+    dims = {"y": (0.05, "nm"), "x": (0.05, "nm")}
+    return dataarray(values.astype("f4"), dims, units="count", quantity="intensity", title="fringes", modality="STEM")
+
+
+def lattice_spectrum() -> xr.DataArray:
+    """Return the Fourier transform of `lattice_image`.
+
+    Returns
+    -------
+    DataArray of complex64, dims (ky, kx)
+    """
+    return lattice_image().sid.fft()  # type: ignore[no-any-return]

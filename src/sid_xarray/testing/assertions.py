@@ -1,0 +1,174 @@
+"""Assertions that are stricter than xarray's own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+import xarray as xr
+
+from sid_xarray.core.chunked import is_chunked
+from sid_xarray.core.history import read as read_history
+from sid_xarray.schema import attrs as names
+
+__all__ = ["assert_lazy", "assert_roundtrip", "assert_same", "no_compute"]
+
+T = TypeVar("T", xr.DataArray, xr.Dataset, xr.DataTree)
+
+
+def assert_roundtrip(obj: xr.DataArray | xr.Dataset | xr.DataTree, path: str | None = None, **options: Any) -> Any:
+    """Assert that what is written to NSID is what is read back.
+
+    Stricter than ``xarray.testing.assert_identical``: dtype, byte order, types of attributes and their order
+    count, too.
+
+    Parameters
+    ----------
+    obj : DataArray, Dataset or DataTree
+    path : str, optional
+        File to write; a temporary one by default.
+    **options
+        Passed to ``to_nsid``.
+
+    Returns
+    -------
+    DataArray, Dataset or DataTree
+        What was read, in memory.
+    """
+    from sid_xarray import api
+
+    with contextlib.ExitStack() as stack:
+        if path is None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            path = os.path.join(folder, "roundtrip.h5")
+        place = obj.sid.to_nsid(path, **options)
+        tree = api.open(path)
+        if isinstance(obj, xr.DataTree):
+            for node in obj.subtree:
+                if node.data_vars or node.coords:
+                    found = tree[_joined(options.get("group"), node.path)].to_dataset().load()
+                    _assert_equal(node.to_dataset(), found, node.path)
+            return tree.load()
+        if isinstance(obj, xr.Dataset):
+            found = tree[place].to_dataset().load()
+            _assert_equal(obj, found, place)
+            return found
+        array = api.open_dataarray(path, place).load()
+        _assert_equal(obj, array, place)
+        return array
+
+
+def _joined(group: str | None, path: str) -> str:
+    return "/" + "/".join(p for p in ((group or "").strip("/"), path.strip("/")) if p)
+
+
+def _assert_equal(a: Any, b: Any, where: str) -> None:
+    xr.testing.assert_identical(a, b)
+    ours, theirs = _variables(a), _variables(b)
+    for key, left in ours.items():
+        right = theirs[key]
+        assert left.dtype == right.dtype, f"{where}: dtype of {key!r}: {left.dtype} != {right.dtype}"
+        assert left.dtype.str == right.dtype.str, f"{where}: byte order of {key!r}: {left.dtype.str} != {right.dtype.str}"
+        _assert_bits(left, right, f"{where}: {key!r}")
+        _assert_attrs(left.attrs, right.attrs, f"{where}: {key!r}")
+    assert list(ours) == list(theirs) or set(ours) == set(theirs), f"{where}: {list(ours)} != {list(theirs)}"
+    assert set(a.xindexes) == set(b.xindexes), f"{where}: indexes {set(a.xindexes)} != {set(b.xindexes)}"
+    if isinstance(a, xr.Dataset):
+        _assert_attrs(a.attrs, b.attrs, where)
+    else:
+        assert a.name == b.name and type(a.name) is type(b.name), f"{where}: name {a.name!r} != {b.name!r}"
+
+
+def _variables(obj: xr.DataArray | xr.Dataset) -> dict[Hashable, xr.Variable]:
+    if isinstance(obj, xr.DataArray):
+        return {"values": obj.variable, **{k: c.variable for k, c in obj.coords.items()}}
+    return dict(obj.variables)
+
+
+def _assert_bits(a: xr.Variable, b: xr.Variable, where: str) -> None:
+    left, right = np.asarray(a.values), np.asarray(b.values)
+    if left.dtype.kind in "biufcMm":
+        assert np.ascontiguousarray(left).tobytes() == np.ascontiguousarray(right).tobytes(), f"{where}: bits differ"
+
+
+def _assert_attrs(a: Mapping[Any, Any], b: Mapping[Any, Any], where: str) -> None:
+    assert list(a) == list(b), f"{where}: attributes {list(a)} != {list(b)}"
+    for key in a:
+        _assert_value(a[key], b[key], f"{where}: attribute {key!r}")
+
+
+def _assert_value(a: Any, b: Any, where: str) -> None:
+    assert type(a) is type(b), f"{where}: {type(a).__name__} became {type(b).__name__}"
+    if isinstance(a, np.ndarray | np.generic):
+        assert a.dtype == b.dtype, f"{where}: {a.dtype} became {b.dtype}"
+        assert np.shape(a) == np.shape(b), f"{where}: shape {np.shape(a)} became {np.shape(b)}"
+        np.testing.assert_array_equal(a, b, err_msg=where)
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), f"{where}: length {len(a)} became {len(b)}"
+        for i, (left, right) in enumerate(zip(a, b, strict=True)):
+            _assert_value(left, right, f"{where}[{i}]")
+    elif isinstance(a, float):
+        assert a == b or (a != a and b != b), f"{where}: {a!r} became {b!r}"
+    else:
+        assert a == b, f"{where}: {a!r} became {b!r}"
+
+
+def assert_same(a: T, b: T, *, rtol: float = 0.0, atol: float = 0.0) -> None:
+    """Assert that two results are the same: everything but the times in their histories.
+
+    Parameters
+    ----------
+    a, b : DataArray or Dataset
+    rtol, atol : float, default: 0
+        Tolerances of the values; 0 is bit for bit.
+
+    Notes
+    -----
+    The recipes of both must be equal: same verbs, same parameters, same inputs.
+    """
+    left, right = _without_history(a), _without_history(b)
+    if rtol or atol:
+        xr.testing.assert_allclose(left, right, rtol=rtol, atol=atol)
+        for x, y in zip(_variables(left).values(), _variables(right).values(), strict=True):
+            assert x.dtype == y.dtype, f"{x.dtype} != {y.dtype}"
+            _assert_attrs(x.attrs, y.attrs, "values")
+    else:
+        _assert_equal(left, right, "")
+    assert _recipes(a) == _recipes(b), f"recipes differ:\n{_recipes(a)}\n{_recipes(b)}"
+
+
+def _without_history(obj: Any) -> Any:
+    out = obj.copy(deep=False)
+    if isinstance(out, xr.Dataset):
+        for key in out.variables:
+            out[key].attrs = names.without_provenance(out[key].attrs)
+    out.attrs = names.without_provenance(out.attrs)
+    return out
+
+
+def _recipes(obj: Any) -> dict[Hashable, tuple[str, ...]]:
+    arrays = obj.data_vars if isinstance(obj, xr.Dataset) else {"": obj}
+    return {k: read_history(v.attrs).heads for k, v in arrays.items()}
+
+
+def assert_lazy(obj: xr.DataArray | xr.Dataset) -> None:
+    """Assert that no variable was computed."""
+    arrays = obj.data_vars if isinstance(obj, xr.Dataset) else {obj.name: obj}
+    eager = [k for k, v in arrays.items() if not is_chunked(v)]
+    assert not eager, f"not lazy: {', '.join(map(str, eager))}"
+
+
+@contextlib.contextmanager
+def no_compute() -> Iterator[None]:
+    """Make every dask computation inside the block an error."""
+    import dask
+
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise AssertionError("something was computed that should have stayed lazy")
+
+    with dask.config.set(scheduler=refuse):
+        yield
