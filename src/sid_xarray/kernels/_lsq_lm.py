@@ -73,9 +73,7 @@ def pinned(p: FloatArray, slope: FloatArray, lower: FloatArray, upper: FloatArra
     return out
 
 
-def minimise(
-    problem: Problem, p: FloatArray, rows: IntArray, *, tol: Tolerances, near: BoolArray | None = None
-) -> Outcome:
+def minimise(problem: Problem, p: FloatArray, rows: IntArray, *, tol: Tolerances, near: bool | None = None) -> Outcome:
     """Minimise the squared residuals of some curves of a block.
 
     Parameters
@@ -86,9 +84,9 @@ def minimise(
     rows : ndarray of int, shape (r,)
         The curves of the block to fit.
     tol : Tolerances
-    near : ndarray of bool, shape (r,), optional
+    near : bool, optional
         If given, take steps through singular values of the Jacobian: slow, for columns that nearly depend on each
-        other. True for curves that are believed to be near their minimum.
+        other. True if the minimum is believed to be near.
 
     References
     ----------
@@ -120,7 +118,7 @@ def _unfitted(p: FloatArray) -> Outcome:
     )
 
 
-def _start(problem: Problem, p: FloatArray, rows: IntArray, out: Outcome, near: BoolArray | None) -> _Active:
+def _start(problem: Problem, p: FloatArray, rows: IntArray, out: Outcome, near: bool | None) -> _Active:
     residual = problem.residual(p, rows)
     jac = problem.jacobian(p, rows)
     normal, slope = gram(jac, residual)
@@ -133,8 +131,8 @@ def _start(problem: Problem, p: FloatArray, rows: IntArray, out: Outcome, near: 
         normal=normal,
         slope=slope,
         norm2=np.einsum("bii->bi", normal).copy(),
-        # A curve that is near its minimum goes on in the directions that any damping would stop.
-        damping=np.full(rows.size, _FIRST_DAMPING) if near is None else np.where(near, _LEAST_DAMPING, _FIRST_DAMPING),
+        # Near the minimum, any damping would stop the directions that the data hardly determine.
+        damping=np.full(rows.size, _LEAST_DAMPING if near else _FIRST_DAMPING),
         growth=np.full(rows.size, 2.0),
         floor=(4 * EPS) ** 2 * np.einsum("bm,bm->b", data, data),
         jac=None if near is None else jac,

@@ -103,13 +103,19 @@ def _iterate(problem: Problem, p: FloatArray, rows: IntArray, at: IntArray, out:
     doubtful = (pivot < _ILL_CONDITIONED) & ((ended.status == CONVERGED) | (ended.status == NOT_CONVERGED))
     if not doubtful.any():
         return
-    at, steps, near = at[doubtful], ended.n_iter[doubtful], ended.status[doubtful] == CONVERGED
-    ended = minimise(problem, ended.p[doubtful], rows[at], tol=tol, near=near)
-    ended.n_iter += steps
-    held = pinned(ended.p, ended.slope, problem.lower[rows[at]], problem.upper[rows[at]])
-    inverse, _, regular = invert_stable(problem.jacobian(ended.p, rows[at]), held)
-    ended.status[~regular] = SINGULAR
-    _store(out, at, ended, held, inverse)
+    # First as if the minimum were near, without damping; those that this does not bring there, with it.
+    at, start, steps = at[doubtful], ended.p[doubtful], ended.n_iter[doubtful]
+    for near in (True, False):
+        ended = minimise(problem, start, rows[at], tol=tol, near=near)
+        ended.n_iter += steps
+        held = pinned(ended.p, ended.slope, problem.lower[rows[at]], problem.upper[rows[at]])
+        inverse, _, regular = invert_stable(problem.jacobian(ended.p, rows[at]), held)
+        ended.status[~regular] = SINGULAR
+        _store(out, at, ended, held, inverse)
+        doubtful = ended.status != CONVERGED
+        if not doubtful.any():
+            return
+        at, start, steps = at[doubtful], start[doubtful], ended.n_iter[doubtful]
 
 
 def _store(out: Estimate, at: IntArray, ended: Outcome, held: npt.NDArray[np.bool_], inverse: FloatArray) -> None:

@@ -16,7 +16,7 @@ from sid_xarray.kernels._lsq_strategy import SINGULAR, Estimate, estimate
 
 __all__ = ["STATUS", "LsqResult", "Model", "fit_batch"]
 
-_BLOCK_SAMPLES = 2**17
+_BLOCK_SIZE = 2**18  # samples times parameters
 _UNBOUNDED = (("lower", -np.inf), ("upper", np.inf))
 TOO_FEW_POINTS, NO_FINITE_DATA, GUESS_NOT_FINITE = 2, 4, 5
 
@@ -192,8 +192,8 @@ def fit_batch(
     gtol : float, default: 1e-10
         Stop when the cosine between the residual and every derivative is less than this.
     block : int, optional
-        Curves that are worked on at once. By default 64 to 512, so that a block is about a megabyte: smaller ones
-        spend their time in calls, larger ones outgrow the cache.
+        Curves that are worked on at once. By default 64 to 512, so that the derivatives take about two megabytes:
+        smaller blocks spend their time in calls, larger ones with getting memory.
 
     Returns
     -------
@@ -218,7 +218,7 @@ def fit_batch(
         y, x, _as_model(model, start), start, lower=lower, upper=upper, fixed=fixed, sigma=(weights, variance)
     )
     out = _empty(job.count, job.p)
-    size = max(1, block) if block is not None else min(512, max(64, _BLOCK_SAMPLES // max(1, job.x.size)))
+    size = max(1, block) if block is not None else min(512, max(64, _BLOCK_SIZE // max(1, job.x.size * job.p)))
     with np.errstate(all="ignore"):
         for begin in range(0, job.count, size):
             part = slice(begin, begin + size)

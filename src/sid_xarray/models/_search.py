@@ -23,9 +23,8 @@ def start_sum(models: Sequence[FitModel], x: Array, y: Array) -> Array:
     Peaks are taken one after the other, each where it explains most of what the terms before it leave, these being
     free to change a little meanwhile: two peaks start at different places. Backgrounds that are not linear start
     from the data or from what peaks on a polynomial leave of them. Then the linear parameters are solved for
-    together. Of several such searches
-    (for wide and for narrow peaks, backgrounds first or peaks first, kinds of peaks in either order) every curve
-    takes the start that fits best.
+    together. Of several such searches (for wide and for narrow peaks, backgrounds first or peaks first, kinds of
+    peaks in either order) every curve takes the start that fits best.
 
     References
     ----------

@@ -134,7 +134,7 @@ def horizontal_vertical(
     first, last = (d for d in da.dims if d in dims)
     if x is not None or y is not None:
         other = last if (x if x is not None else y) == first else first
-        return (x, other) if x is not None else (other, y)  # type: ignore[return-value]
+        return (x, other) if x is not None else (other, y)
     roles = (_role(da, first), _role(da, last))
     if (roles[0] == "x") != (roles[1] == "x"):
         return (first, last) if roles[0] == "x" else (last, first)
@@ -144,7 +144,12 @@ def horizontal_vertical(
 
 
 def map_dims(
-    da: xr.DataArray, *, x: Hashable | None = None, y: Hashable | None = None, prefer: Sequence[str] = ()
+    da: xr.DataArray,
+    *,
+    x: Hashable | None = None,
+    y: Hashable | None = None,
+    prefer: Sequence[str] = (),
+    exclude: Sequence[Hashable] = (),
 ) -> tuple[Hashable, Hashable]:
     """Return the two dimensions of an image, horizontal first.
 
@@ -156,16 +161,17 @@ def map_dims(
     for dim in (x, y):
         if dim is not None:
             check_dim(da, dim)
-    if da.ndim < 2:
-        raise DimensionError(
-            f"an image needs two dimensions, {da.name!r} has {da.dims}. Draw a curve: da.sid.plot.curve()."
-        )
     if x is not None and y is not None:
         return horizontal_vertical(da, (x, y), x=x, y=y)
     given = [d for d in (x, y) if d is not None]
     ranked: list[Hashable] = [d for kind in (*prefer, "spatial", "reciprocal") for d in _pair(da, kind)]
     ranked += [*dims_of(da, ("spatial", "reciprocal")), *reversed(da.dims)]
-    chosen = list(dict.fromkeys([*given, *ranked]))[:2]
+    if given:  # the other one is rather a dimension that by its name belongs there
+        ranked.sort(key=lambda d: _role(da, d) != ("y" if x is not None else "x"))
+    chosen = [d for d in dict.fromkeys([*given, *ranked]) if d not in exclude][:2]
+    if len(chosen) < 2:
+        left = tuple(d for d in da.dims if d not in exclude)
+        raise DimensionError(f"an image needs two dimensions, {da.name!r} has {left}. Draw da.sid.plot.curve().")
     return horizontal_vertical(da, chosen, x=x, y=y)
 
 

@@ -130,7 +130,7 @@ def _dressed(
     }
     if look.clabel is not None:
         colours["clabel"] = look.clabel
-    both = {"invert_yaxis": inverted, "title": look.title}
+    both = {"invert_yaxis": inverted, "title": _style.wrapped(look.title, width)}
     bokeh: dict[str, Any] = {"frame_width": width, "frame_height": height, "toolbar": "above"}
     mpl: dict[str, Any] = {"aspect": "equal" if equal else 1 / shape, "fig_inches": (wide + 1.4, wide * shape + 0.8)}
     if equal:
@@ -141,8 +141,9 @@ def _dressed(
     if look.scalebar and same and unit_text(x.units):
         for name, found in hooks.items():
             found.append(_scalebar.hook(name, x.units))
-    own = {"bokeh": {**bokeh, "hooks": hooks["bokeh"], "tools": []}, "matplotlib": {**mpl, "hooks": hooks["matplotlib"]}}
-    element = _style.apply(element, {**colours, **both}, **own)
+    bare = {"tools": [], "hooks": hooks["bokeh"]}
+    dressed = {**mpl, "hooks": hooks["matplotlib"]}
+    element = _style.apply(element, {**colours, **both}, bokeh={**bokeh, **bare}, matplotlib=dressed)
     if mark is None:
         return element
     return _style.apply(element * _cross(mark, element), both, bokeh=bokeh, matplotlib=mpl)

@@ -59,8 +59,8 @@ def quantity(obj: xr.DataArray, *, fallback: Hashable = "value") -> str:
     """Return what is measured: ``long_name``, else the name."""
     said = obj.attrs.get(names.LONG_NAME)
     if isinstance(said, str) and said.strip():
-        return plain(said)
-    return plain(fallback if obj.name is None else obj.name)
+        return plain(said, limit=44)
+    return plain(fallback if obj.name is None else obj.name, limit=44)
 
 
 def unit_text(units: str) -> str:
@@ -87,8 +87,7 @@ def number(value: float, *, digits: int = 4) -> str:
         return f"{number(value.real)}{'+' if value.imag >= 0 or math.isnan(value.imag) else ''}{number(value.imag)}i"
     if isinstance(value, float | int) and not isinstance(value, bool):
         value = float(value)
-        # A rounding error of the coordinate is no digit of the measurement.
-        text = f"{value:.0f}" if 1e3 <= abs(value) < 1e6 and abs(value - round(value)) < 1e-3 else f"{value:.{digits}g}"
+        text = f"{value:.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.{digits}g}"
         return text.replace("-", "−") if value < 0 and text.startswith("-") else text
     return plain(value, limit=40)
 
@@ -107,4 +106,4 @@ def size_text(nbytes: int) -> str:
         if value < 1024 or unit == "TiB":
             break
         value /= 1024
-    return f"{value:.0f} {unit}" if value >= 100 or value == int(value) else f"{value:.1f} {unit}"
+    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.1f}".removesuffix(".0") + f" {unit}"

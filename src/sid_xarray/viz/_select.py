@@ -15,7 +15,7 @@ from sid_xarray.errors import DimensionError, nearest
 from sid_xarray.viz._axes import axis_of
 from sid_xarray.viz._labels import comfortable, number, unit_text
 
-__all__ = ["Choice", "choose", "indices", "read", "say", "window_of"]
+__all__ = ["Choice", "choose", "fixed", "indices", "read", "say", "window_of"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,11 @@ def indices(
         else:
             where[dim] = int(np.nanargmin(np.abs(axis_of(da, dim).values - position_of(da, dim, value))))
     return {**where, **(isel or {})}
+
+
+def fixed(*chosen: Mapping[Hashable, Any] | None) -> tuple[Hashable, ...]:
+    """Return the dimensions of which a user has chosen one position: they are no longer there to be drawn."""
+    return tuple(dim for given in chosen for dim, value in (given or {}).items() if np.isscalar(value))
 
 
 def window_of(da: xr.DataArray, dim: Hashable, window: slice) -> slice:

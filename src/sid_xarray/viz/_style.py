@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +11,18 @@ import numpy as np
 
 from sid_xarray.errors import MissingDependencyError
 
-__all__ = ["BACKENDS", "COLOURS", "apply", "bar_title", "curve_colours", "displayable", "limits", "palette", "ready"]
+__all__ = [
+    "BACKENDS",
+    "COLOURS",
+    "apply",
+    "bar_title",
+    "curve_colours",
+    "displayable",
+    "limits",
+    "palette",
+    "ready",
+    "wrapped",
+]
 
 BACKENDS = ("bokeh", "matplotlib")
 
@@ -91,14 +103,15 @@ def _flexible(plot: Any, element: Any) -> None:
 
 
 def bar_title(plot: Any, element: Any) -> None:
-    """Move the title of a colour bar of bokeh to its right, where it is in print; on the left it runs into the image."""
+    """Move the title of bokeh's colour bar to its right, as in print; on its left it runs into the image."""
     from bokeh.models import ColorBar, Title
 
     figure = plot.state
     for bar in figure.select({"type": ColorBar}):
         if bar.title:
             text, bar.title = bar.title, None
-            figure.add_layout(Title(text=text, align="center", text_font_size="11pt", text_font_style="italic"), "right")
+            look = {"align": "center", "text_font_size": "11pt", "text_font_style": "italic"}
+            figure.add_layout(Title(text=text, **look), "right")
 
 
 def displayable(values: np.ndarray) -> np.ndarray:
@@ -136,6 +149,11 @@ def limits(values: np.ndarray, percent: tuple[float, float], *, positive: bool =
         margin = abs(lo) * 0.05 or 0.5
         lo, hi = lo - margin, hi + margin
     return lo, hi
+
+
+def wrapped(title: str, pixels: int) -> str:
+    """Return a title in lines that fit above a frame."""
+    return textwrap.fill(title, max(20, pixels // 7))
 
 
 def palette(cmap: Any, gamma: float = 1.0) -> Any:

@@ -92,7 +92,7 @@ def draw(
     if complex_ and component == "polar" and family is None:
         parts = [_lines(obj, main, along, None, isel, sel, part, max_curves) for part in ("amplitude", "phase")]
         hv = _style.ready()
-        shown = {"size": size, "prefix": prefix, "points": max_points}
+        shown: dict[str, Any] = {"size": size, "prefix": prefix, "points": max_points}
         panes = [
             lines_element(axis, lines, said, units, title=heading if i == 0 else "", **shown)
             for i, (lines, said, units) in enumerate(parts)
@@ -311,7 +311,9 @@ def _finished(
     one = len(elements) == 1
     out = elements[0] if one else hv.Overlay(elements)
     height = height or round(size * (0.55 if n <= 8 else 0.7))
-    both = {"title": title, "padding": (0.02, 0.05)} if one else {"title": title}
+    both: dict[str, Any] = {"title": _style.wrapped(title, size)}
+    if one:
+        both["padding"] = (0.02, 0.05)
     bokeh: dict[str, Any] = {"frame_width": size, "frame_height": height, "toolbar": "above", "show_grid": True}
     mpl: dict[str, Any] = {"fig_inches": (6.4, 6.4 * height / size), "aspect": size / height}
     if not one:

@@ -119,8 +119,19 @@ def _table(ds: xr.Dataset, names: Sequence[Hashable]) -> Any:
     rows = []
     for name in names:
         error = f"{name}_stderr"
-        spread = number(ds[error].values[()]) if error in ds and ds[error].ndim == 0 else ""
+        spread = number(ds[error].item()) if error in ds and ds[error].ndim == 0 else ""
         da = ds[name]
-        rows.append((quantity(da, fallback=name), number(da.values[()]), spread, unit_text(units_of(da))))
+        rows.append((quantity(da, fallback=name), number(da.item()), spread, unit_text(units_of(da))))
     table = hv.Table(rows, kdims=["parameter"], vdims=["value", "standard error", "units"])
-    return _style.apply(table, bokeh={"width": 560, "height": 40 + 26 * len(rows)}, fonts=False)
+    mpl = {"fig_inches": (6.5, 0.45 * (len(rows) + 1)), "aspect": "auto", "hooks": [_legible]}
+    return _style.apply(table, bokeh={"width": 560, "height": 40 + 26 * len(rows)}, matplotlib=mpl, fonts=False)
+
+
+def _legible(plot: Any, element: Any) -> None:
+    """Give the words of a table a size; matplotlib shrinks them to fit the cells."""
+    from matplotlib.table import Table
+
+    for table in plot.handles["axis"].get_children():
+        if isinstance(table, Table):
+            table.auto_set_font_size(False)
+            table.set_fontsize(10)

@@ -12,7 +12,7 @@ from sid_xarray.schema import attrs as names
 from sid_xarray.viz._axes import axis_of, map_dims
 from sid_xarray.viz._image import Frame, Look, component_of, image_element
 from sid_xarray.viz._labels import plain, quantity
-from sid_xarray.viz._select import choose, read
+from sid_xarray.viz._select import choose, fixed, read
 
 __all__ = ["draw", "frame_of", "title_of"]
 
@@ -56,7 +56,7 @@ def draw(
         If there are fewer than two dimensions, or a chosen one is not there.
     """
     chosen = _check(look)
-    dims = map_dims(obj, x=x, y=y, prefer=("reciprocal", "spatial"))
+    dims = map_dims(obj, x=x, y=y, prefer=("reciprocal", "spatial"), exclude=fixed(isel, sel))
     choice = choose(obj, dims, isel=isel, sel=sel)
     frame = frame_of(choice.da, dims, component)
     chosen.setdefault("title", title_of(obj, choice.notes))

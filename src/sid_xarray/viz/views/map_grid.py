@@ -13,7 +13,7 @@ from sid_xarray.viz import _style
 from sid_xarray.viz._axes import map_dims
 from sid_xarray.viz._image import Look, image_element
 from sid_xarray.viz._labels import unit_text
-from sid_xarray.viz._select import choose
+from sid_xarray.viz._select import choose, fixed
 from sid_xarray.viz._siblings import own_variables
 from sid_xarray.viz.views.image import frame_of
 
@@ -74,7 +74,8 @@ def draw(
         If no variable has two dimensions, or one that is named is not there.
     """
     names = _chosen(obj, variables)
-    dims = map_dims(obj[names[0]], x=x, y=y)
+    dims = map_dims(obj[names[0]], x=x, y=y, exclude=fixed(isel, sel))
+    names = [n for n in names if set(dims) <= set(obj[n].dims)]
     maps = {n: choose(obj[n], dims, isel=_own(isel, obj[n]), sel=_own(sel, obj[n])) for n in names}
     frames = {n: frame_of(c.da, dims, component) for n, c in maps.items()}
     clim = None
@@ -102,8 +103,7 @@ def _chosen(ds: xr.Dataset, variables: Sequence[Hashable] | None) -> list[Hashab
     names = list(variables) if variables is not None else [n for n in own_variables(ds) if ds[n].ndim >= 2]
     if not names:
         raise DimensionError("no variable with two dimensions to draw as a map. Draw curves: ds.sid.plot.curve().")
-    grid = set(map_dims(ds[names[0]]))
-    return [n for n in names if grid <= set(ds[n].dims)]
+    return names
 
 
 def _layout(panes: list[Any], cols: int, title: str | None) -> Any:

@@ -99,13 +99,12 @@ def _roles(
     da: xr.DataArray, dim: Hashable | None, x: Hashable | None, y: Hashable | None
 ) -> tuple[tuple[Hashable, Hashable], Hashable]:
     along = check_dim(da, dim) if dim is not None else next(reversed(dims_of(da, "spectral")), None)
-    space = [d for d in da.dims if d != along]
-    if along is None or len(space) < 2:
+    if along is None or da.ndim < 3:
         raise DimensionError(
             f"a spectral image needs a spectral dimension and two of a map, {da.name!r} has {da.dims}. "
             "Name the spectral one with dim=..., or draw da.sid.plot.curve()."
         )
-    return map_dims(da.isel({along: 0}) if da.sizes[along] else da.max(along), x=x, y=y, prefer=("spatial",)), along
+    return map_dims(da, x=x, y=y, prefer=("spatial",), exclude=(along,)), along
 
 
 def _pixel(

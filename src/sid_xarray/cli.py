@@ -1,0 +1,146 @@
+"""The command ``sid``."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.tree import Tree
+
+from sid_xarray.errors import SidError, SidWarning
+from sid_xarray.schema.units import display
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="sid",
+    help="Spectroscopy and imaging data of microscopes: look into files, convert them, see an example at work.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from sid_xarray.version import __version__
+
+        Console().print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    """Options of every command."""
+
+
+@app.command()
+def info(file: Annotated[Path, typer.Argument(help="A file that sid can open.", show_default=False)]) -> None:
+    """Print what is in a file: signals, dimensions, units, history. No values are read."""
+    import sid_xarray as sid
+
+    console = Console() if sys.stdout.isatty() else Console(width=160)
+    tree = sid.open(file)
+    console.print(_tree(file, tree))
+    if "sid_problems" in tree.attrs:
+        console.print(f"[yellow]Could not be read:[/]\n{escape(str(tree.attrs['sid_problems']))}")
+    tree.close()
+
+
+def _tree(file: Path, tree: Any) -> Tree:
+    size = os.path.getsize(file)
+    root = Tree(f"[bold]{escape(str(file))}[/]  {size / 1e6:.3g} MB")
+    branches = {"/": root}
+    for node in tree.subtree:
+        if node.path == "/":
+            continue
+        parent = branches[node.parent.path]
+        source = node.encoding.get("sid_source")
+        made = f"  [dim]made of {escape(str(source))}[/]" if source else ""
+        branch = parent.add(f"[bold]{escape(node.name)}[/]{made}")
+        branches[node.path] = branch
+        if node.data_vars:
+            for line in _group(node.to_dataset()):
+                branch.add(line)
+    return root
+
+
+def _group(ds: Any) -> list[str]:
+    """Dimensions once, then one line a variable; a history that all share once, at the end."""
+    types = ds.sid.dimension_types
+    lines = [f"{escape(str(d))}: {ds.sizes[d]} points, {types[d]}, {escape(_span(ds, d))}" for d in types]
+    paths = {key: " → ".join(da.sid.provenance.operations) for key, da in ds.data_vars.items()}
+    for key, da in ds.data_vars.items():
+        lines.append(_signal(da) + (f"  [dim]{escape(paths[key])}[/]" if len(set(paths.values())) > 1 else ""))
+    shared = next(iter(paths.values()), "")
+    if len(set(paths.values())) == 1 and "→" in shared:
+        lines.append(f"[dim]history: {escape(shared)}[/]")
+    return lines
+
+
+def _signal(da: Any) -> str:
+    quantity = escape(str(da.attrs.get("long_name", "")))
+    units = escape(display(str(da.attrs.get("units", "1"))))
+    said = f"{quantity} in {units}" if quantity and units else quantity or (f"in {units}" if units else "")
+    return f"[cyan]{escape(str(da.name))}[/]  {da.sid.kind}, {da.dtype}  {said}"
+
+
+def _span(da: Any, dim: Any) -> str:
+    if dim not in da.coords or da.sizes[dim] == 0:
+        return "uncalibrated"
+    first, last = da[dim].values[0], da[dim].values[-1]
+    units = display(str(da[dim].attrs.get("units", "1")))
+    numeric = da[dim].dtype.kind in "iuf"
+    span = f"{first:.4g} … {last:.4g}" if numeric else f"{first} … {last}"
+    return f"{span} {units}".rstrip()
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="A file that sid can open.", show_default=False)],
+    target: Annotated[Path, typer.Argument(help="The NSID file to write, such as out.h5.", show_default=False)],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the target if it exists.")] = False,
+) -> None:
+    """Write everything in a file to a new NSID file: values, units, metadata, history."""
+    import sid_xarray as sid
+
+    tree = sid.open(source, chunks="auto")
+    tree.sid.to_nsid(target, mode="w" if overwrite else "x")
+    n = len(sid.ls(target))
+    Console().print(f"wrote {n} signal{'s' if n != 1 else ''} to [bold]{escape(str(target))}[/]", soft_wrap=True)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where to write the results.")] = Path("sid-demo"),
+) -> None:
+    """Analyse a real measurement from file to figure, and say what was done."""
+    from sid_xarray.demo import run
+
+    run(folder, Console(soft_wrap=True))
+
+
+def main() -> None:
+    """Run the command line; what goes wrong is one line, not a traceback."""
+    warnings.showwarning = _warn  # type: ignore[assignment]
+    try:
+        app()
+    except (SidError, OSError, ValueError) as error:
+        if os.environ.get("SID_DEBUG"):
+            raise
+        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(str(error))}")
+        sys.exit(1)
+
+
+def _warn(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
+    if issubclass(category, SidWarning):
+        Console(stderr=True, soft_wrap=True).print(f"[yellow]note:[/] {escape(str(message))}")
