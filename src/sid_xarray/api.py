@@ -60,7 +60,9 @@ def open_dataarray(
     signal : str, optional
         Name, title or path of the signal. Needed if the file has several; results that were written beside
         their source do not count.
-    chunks, **options
+    chunks : int, dict or "auto", optional
+        As in `open`.
+    **options
         As in `open`.
 
     Returns
@@ -115,6 +117,10 @@ def _renamed(path: str, key: str, da: xr.DataArray) -> xr.DataArray:
 def ls(path: str | os.PathLike[str]) -> dict[str, dict[Hashable, int]]:
     """List the signals of a file and their sizes, without reading values.
 
+    Parameters
+    ----------
+    path : str
+
     Returns
     -------
     dict
@@ -146,7 +152,13 @@ def save(obj: Any, path: str | os.PathLike[str], **opts: Any) -> str:
 
 
 def show_versions() -> str:
-    """Return the versions of this library and what it works with, for a bug report."""
+    """Return the versions of this library and what it works with, for a bug report.
+
+    Returns
+    -------
+    str
+        One package a line.
+    """
     import platform
     from importlib.metadata import PackageNotFoundError, version
 

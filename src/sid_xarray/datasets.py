@@ -15,6 +15,12 @@ __all__ = ["bfo_iv", "bfo_iv_path", "edge_map", "lattice_image", "lattice_spectr
 def bfo_iv_path() -> str:
     """Return the path of a real NSID file: current–voltage curves on bismuth ferrite.
 
+    Returns
+    -------
+    str
+
+    Notes
+    -----
     50 × 50 curves of 53 points by conductive atomic force microscopy; logarithm of the current density over the
     square root of the electric field. From the sample data of pycroscopy, MIT licence (see the file beside it).
     """
@@ -39,6 +45,14 @@ def peak_map(*, ny: int = 6, nx: int = 8, ne: int = 64, noise: float = 0.5, seed
     The truth: ``center`` grows from 4 to 6 eV along x, ``sigma`` is 0.8 eV, ``height`` grows from 50 to 100 along y,
     ``offset`` is 10.
 
+    Parameters
+    ----------
+    ny, nx, ne : int
+        Size.
+    noise : float, default: 0.5
+        Standard deviation.
+    seed : int, default: 0
+
     Returns
     -------
     DataArray of float32, dims (y, x, energy)
@@ -56,6 +70,14 @@ def peak_map(*, ny: int = 6, nx: int = 8, ne: int = 64, noise: float = 0.5, seed
 def edge_map(*, ny: int = 4, nx: int = 5, ne: int = 200, noise: float = 0.0, seed: int = 0) -> xr.DataArray:
     """Return EELS-like spectra: a power law with exponent 3, and an edge at 285 eV whose height grows along x.
 
+    Parameters
+    ----------
+    ny, nx, ne : int
+        Size.
+    noise : float, default: 0
+        Standard deviation.
+    seed : int, default: 0
+
     Returns
     -------
     DataArray of float64, dims (y, x, energy)
@@ -72,6 +94,11 @@ def edge_map(*, ny: int = 4, nx: int = 5, ne: int = 200, noise: float = 0.0, see
 
 def lattice_image(*, ny: int = 32, nx: int = 40) -> xr.DataArray:
     """Return an image of lattice fringes: period 0.4 nm along x, 0.8 nm along y, pixels of 0.05 nm.
+
+    Parameters
+    ----------
+    ny, nx : int
+        Size.
 
     Returns
     -------

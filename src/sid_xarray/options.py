@@ -33,10 +33,16 @@ class set_options:  # noqa: N801 - lower case as in xarray.set_options
         Stamp a provenance step for every verb.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        progress: bool | str | None = None,
+        machine_id: bool | None = None,
+        record_provenance: bool | None = None,
+    ) -> None:
+        given = {"progress": progress, "machine_id": machine_id, "record_provenance": record_provenance}
+        options = {name: value for name, value in given.items() if value is not None}
         for name, value in options.items():
-            if name not in OPTIONS:
-                raise ValueError(f"no option {name!r}. Known: {', '.join(OPTIONS)}.")
             if not any(value is c or (isinstance(value, str) and value == c) for c in _CHOICES[name]):
                 raise ValueError(f"option {name!r} is one of {_CHOICES[name]}, got {value!r}")
         self._old = {name: OPTIONS[name] for name in options}

@@ -10,7 +10,12 @@ __all__ = ["SidPlot"]
 
 
 class SidPlot:
-    """Draw an array: called, it chooses the view by the kind of data; as attributes, the views by name."""
+    """Draw an array: called, it chooses the view by the kind of data; as attributes, the views by name.
+
+    Parameters
+    ----------
+    obj : DataArray or Dataset
+    """
 
     __slots__ = ("_obj",)
 

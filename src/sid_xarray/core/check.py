@@ -54,6 +54,10 @@ class Report(tuple[Finding, ...]):
 def check(obj: xr.DataArray | xr.Dataset) -> Report:
     """Check an array against the conventions; nothing is changed or computed.
 
+    Parameters
+    ----------
+    obj : DataArray or Dataset
+
     Returns
     -------
     Report

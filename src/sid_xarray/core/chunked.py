@@ -11,10 +11,11 @@ import xarray as xr
 
 from sid_xarray.errors import SidWarning
 
-__all__ = ["is_chunked", "is_lazy", "whole"]
+__all__ = ["graph_name", "is_chunked", "is_lazy", "same_values", "whole"]
 
 _TARGET = 128 * 2**20
 _MANY_CHUNKS = 100_000
+_SOURCES = ("xarray-", "open_dataset-", "original-")  # graphs that only cut an array into chunks
 
 
 def is_chunked(obj: xr.DataArray | xr.Variable) -> bool:
@@ -26,6 +27,52 @@ def is_lazy(obj: xr.DataArray | xr.Variable) -> bool:
     """Tell whether looking at the values would read a file or start a computation."""
     variable = obj.variable if isinstance(obj, xr.DataArray) else obj
     return is_chunked(variable) or not variable._in_memory
+
+
+def graph_name(obj: xr.DataArray | xr.Variable) -> str | None:
+    """Return the name of the graph behind lazy values; None for values in memory or in a file."""
+    return str(obj.data.name) if is_chunked(obj) and hasattr(obj.data, "name") else None
+
+
+def same_values(obj: xr.DataArray | xr.Variable, name: str | None) -> bool:
+    """Tell whether lazy values are still what they were, going by the graph; nothing is computed.
+
+    Parameters
+    ----------
+    obj : DataArray or Variable
+    name : str or None
+        What `graph_name` returned then; None if the values were in memory or in a file.
+
+    Returns
+    -------
+    bool
+        True if there is proof: the same graph, in other chunks at most. An index that reorders a file is none.
+    """
+    if not is_chunked(obj):
+        return _is_whole_file(obj.variable if isinstance(obj, xr.DataArray) else obj)
+    if not hasattr(obj.data, "dask"):
+        return False
+    depends = obj.data.dask.dependencies
+    todo = [obj.data.name]
+    while todo:
+        here = str(todo.pop())
+        if here == name or (name is None and here.startswith(_SOURCES)):
+            continue
+        below = depends.get(here, ())
+        if not here.startswith("rechunk-") or not below:
+            return False
+        todo += below
+    return True
+
+
+def _is_whole_file(variable: xr.Variable) -> bool:
+    data: Any = variable._data
+    while data is not None:
+        key = getattr(getattr(data, "key", None), "tuple", ())
+        if any(k != slice(None) and k != slice(0, n, 1) for k, n in zip(key, variable.shape, strict=False)):
+            return False
+        data = getattr(data, "array", None)
+    return True
 
 
 def whole(da: xr.DataArray, dims: Iterable[Hashable]) -> xr.DataArray:

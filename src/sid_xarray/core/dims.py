@@ -99,6 +99,11 @@ def dims_of(obj: xr.DataArray | xr.Dataset, kind: Kinds) -> tuple[Hashable, ...]
     kind : str
         One of spatial, reciprocal, spectral, temporal, channel, point_cloud, unknown.
 
+    Returns
+    -------
+    tuple
+        Names of dimensions; empty if there is none of that type.
+
     Raises
     ------
     DimensionError
@@ -120,6 +125,10 @@ def dims_of(obj: xr.DataArray | xr.Dataset, kind: Kinds) -> tuple[Hashable, ...]
 
 def data_kind(obj: xr.DataArray) -> str:
     """Kind of the data, such as ``"spectral_image"``; derived from the types of the dimensions.
+
+    Parameters
+    ----------
+    obj : DataArray
 
     Returns
     -------

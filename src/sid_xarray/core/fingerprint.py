@@ -11,7 +11,7 @@ import xarray as xr
 
 from sid_xarray.core.chunked import is_lazy
 
-__all__ = ["checksum", "file_fingerprint", "token"]
+__all__ = ["axes_token", "checksum", "file_fingerprint", "token"]
 
 _FULL = 2**20
 _BLOCKS = 64
@@ -33,6 +33,36 @@ def token(obj: xr.DataArray | xr.Variable) -> str | None:
     for part in _sample(values):
         digest.update(_little(part))
     return digest.hexdigest()
+
+
+def axes_token(da: xr.DataArray) -> str | None:
+    """Return a fingerprint of the positions along all dimensions; None if one of them is lazy.
+
+    A dimension without a coordinate counts 0 … n-1, so that one which spells this out is the same. Numbers
+    are compared as float64: a file may keep them in another type.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    coords = da._coords  # no DataArray is built for every dimension
+    for dim in da.dims:
+        coord = coords.get(dim)
+        if coord is None:
+            digest.update(np.arange(da.sizes[dim], dtype="<f8").tobytes())
+        elif is_lazy(coord):
+            return None
+        else:
+            digest.update(_positions(coord.values))
+    return digest.hexdigest()
+
+
+def _positions(values: np.ndarray[Any, Any]) -> bytes:
+    if values.dtype.kind in "biuf":
+        return values.astype("<f8").tobytes()
+    if values.dtype.kind == "c":
+        return values.astype("<c16").tobytes()
+    if values.dtype.kind in "mM":
+        return values.astype(f"<{values.dtype.kind}8[ns]").tobytes()
+    # Text of any type (fixed length, variable length, objects) is the same text.
+    return "\0".join(map(str, values.tolist())).encode(errors="surrogatepass")
 
 
 def checksum(values: np.ndarray[Any, Any]) -> str:

@@ -153,6 +153,10 @@ def unpack(text: object) -> dict[str, Any]:
 def metadata(obj: xr.DataArray | xr.Dataset) -> Record:
     """Metadata in the common vocabulary, as a read-only view.
 
+    Parameters
+    ----------
+    obj : DataArray or Dataset
+
     Returns
     -------
     Record
@@ -163,6 +167,10 @@ def metadata(obj: xr.DataArray | xr.Dataset) -> Record:
 
 def original_metadata(obj: xr.DataArray | xr.Dataset) -> Record:
     """Metadata as the instrument wrote them, word for word.
+
+    Parameters
+    ----------
+    obj : DataArray or Dataset
 
     Returns
     -------

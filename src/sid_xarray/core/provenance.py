@@ -123,6 +123,10 @@ def _short(value: Any) -> str:
 def provenance(obj: xr.DataArray | xr.Dataset) -> Provenance:
     """Provenance of an array: every step, checked against the data.
 
+    Parameters
+    ----------
+    obj : DataArray or Dataset
+
     Returns
     -------
     Provenance

@@ -10,6 +10,10 @@ __all__ = ["signals"]
 def signals(tree: xr.DataTree) -> dict[str, xr.DataArray]:
     """All arrays of a tree, by path.
 
+    Parameters
+    ----------
+    tree : DataTree
+
     Returns
     -------
     dict

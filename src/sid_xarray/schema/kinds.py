@@ -96,6 +96,8 @@ def parse_dimension_type(text: object) -> str | None:
 def dimension_type_from_name(name: object) -> str | None:
     """Guess the type of a dimension from its name; None if the name tells nothing."""
     word = str(name).strip().lower().replace(" ", "_").replace("-", "_")
+    if word.startswith("freq_"):  # as xrft names the partner of a dimension
+        return {"spatial": "reciprocal", "temporal": "spectral"}.get(dimension_type_from_name(word[5:]) or "")
     return _NAMES.get(word) or _NAMES.get(word.rstrip("0123456789_"))
 
 

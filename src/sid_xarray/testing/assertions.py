@@ -156,7 +156,12 @@ def _recipes(obj: Any) -> dict[Hashable, tuple[str, ...]]:
 
 
 def assert_lazy(obj: xr.DataArray | xr.Dataset) -> None:
-    """Assert that no variable was computed."""
+    """Assert that no variable was computed.
+
+    Parameters
+    ----------
+    obj : DataArray or Dataset
+    """
     arrays = obj.data_vars if isinstance(obj, xr.Dataset) else {obj.name: obj}
     eager = [k for k, v in arrays.items() if not is_chunked(v)]
     assert not eager, f"not lazy: {', '.join(map(str, eager))}"

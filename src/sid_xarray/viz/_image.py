@@ -15,6 +15,7 @@ __all__ = ["COMPONENTS", "Frame", "Look", "component_of", "image_element"]
 
 COMPONENTS = ("amplitude", "phase", "real", "imag")
 _CELLS = 200_000
+_NO_VALUE = "#b9cbdc"  # not in any of the colour maps
 _LONGEST = 6.0  # beyond this ratio of sides equal aspect would leave a line
 
 
@@ -80,6 +81,10 @@ def image_element(frame: Frame, look: Look) -> Any:
         units, factor = comfortable(units, _reach(values))
         values = values * values.dtype.type(factor) if factor != 1.0 else values
     clim = look.clim or ((-np.pi, np.pi) if look.phase else None)
+    blank = not np.isfinite(values).any()
+    if blank:  # holoviews warns about frames of NaN: zeros take their place, and are not shown
+        values = np.zeros(values.shape, np.float32)
+        look = replace(look, title=" · ".join(part for part in (look.title, "no finite values") if part))
     # Limits come from the whole frame, before anything is averaged for the screen.
     clim = clim or _style.limits(values, look.robust, positive=look.norm == "log")
     inverted = y.ascends  # then row 0, which has the smallest y, is on top
@@ -103,7 +108,11 @@ def image_element(frame: Frame, look: Look) -> Any:
     else:
         element = hv.Image(values[::-1], bounds=(left, low, right, high), kdims=kdims, vdims=[vdim])
     span = (right - left, high - low)
-    return _dressed(element, look, span, clim, same, inverted, x, mark)
+    element = _dressed(element, look, span, clim, same, inverted, x, mark)
+    if blank:
+        for image in element.traverse(None, [hv.Image, hv.QuadMesh]):
+            _style.apply(image, {"alpha": 0, "bgcolor": _NO_VALUE}, fonts=False)
+    return element
 
 
 def _dressed(
@@ -126,7 +135,7 @@ def _dressed(
         "clim": clim,
         "cnorm": look.norm,
         "colorbar": look.colorbar,
-        "clipping_colors": {"NaN": "#b9cbdc" if (look.cmap or "gray") == "gray" else "#d8d8d8"},
+        "clipping_colors": {"NaN": _NO_VALUE if (look.cmap or "gray") == "gray" else "#d8d8d8"},
     }
     if look.clabel is not None:
         colours["clabel"] = look.clabel
