@@ -24,7 +24,8 @@ def public() -> list[str]:
     places = {
         value.place.replace(":", ".")
         for cls in (SidDataArray, SidDataset, SidDataTree)
-        for value in vars(cls).values()
+        for base in cls.__mro__
+        for value in vars(base).values()
         if isinstance(value, method | view)
     }
     for name in sid_xarray.__all__:

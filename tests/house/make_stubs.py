@@ -53,7 +53,8 @@ def stub(module: str) -> str:
     name, obj = PLACES[module]
     cls = getattr(importlib.import_module(f"sid_xarray.accessors.{module}"), name)
     out = HEADER.format(name=name, obj=obj, doc=inspect.getdoc(cls))
-    for key, value in vars(cls).items():
+    found = {key: value for base in reversed(cls.__mro__) for key, value in vars(base).items()}
+    for key, value in found.items():
         if isinstance(value, view):
             function = getattr(cls, key)
             called = inspect.isclass(function)

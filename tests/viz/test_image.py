@@ -130,7 +130,7 @@ def test_scale_bars_have_the_right_prefix(hv, units, step, unit, text):
     from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
     names = ("ky", "kx") if units.startswith("1/") else ("y", "x")
-    da = dataarray(np.random.default_rng(0).normal(size=(60, 60)), dims={d: (step, units) for d in names})
+    da = dataarray(np.random.default_rng(0).normal(size=(60, 60)), dims=dict.fromkeys(names, (step, units)))
     image = plot(da)
     (bar,) = hv.render(image, backend="bokeh").select({"type": ScaleBar})
     assert bar.unit == str(image.kdims[0].unit)

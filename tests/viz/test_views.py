@@ -125,7 +125,9 @@ def test_a_large_lazy_spectral_image_is_read_in_part(hv, arrays, counted):
     layout = bound_view(da, "spectral_image")(max_bytes=6 * 7 * 8 * 3)
     assert sum(backend.reads) < da.size
     (image,) = layout.traverse(None, [hv.Image])
-    assert "mean of 3 of 9 points, 0.3 … 0.5 V" in image.opts.get("plot", backend="bokeh").kwargs["title"].replace("\n", " ")
+    assert "mean of 3 of 9 points, 0.3 … 0.5 V" in image.opts.get("plot", backend="bokeh").kwargs["title"].replace(
+        "\n", " "
+    )
     np.testing.assert_allclose(image.dimension_values(2, flat=False), da.values[..., 3:6].mean(-1), rtol=1e-6)
     labels = [c.label for c in layout.traverse(None, [hv.Curve])]
     assert labels == ["this pixel", "mean of 3 × 3 px"]
@@ -193,7 +195,7 @@ AWKWARD = {
 @pytest.mark.parametrize("dims", [("y", "x"), ("x", "energy"), ("point", "channel")], ids=str)
 @pytest.mark.parametrize("view", ["image", "curve"])
 def test_awkward_values_do_no_harm(hv, values, dims, view):
-    da = dataarray(values, dims={dim: (1e-9, "m") for dim in dims}, units="A")
+    da = dataarray(values, dims=dict.fromkeys(dims, (1e-09, "m")), units="A")
     element = quietly(lambda: bound_view(da, view)())
     rendered(hv, element, "bokeh")
     rendered(hv, element, "matplotlib")
@@ -207,7 +209,12 @@ def test_awkward_spectral_images(hv, shape):
 
 @pytest.mark.parametrize("norm", ["linear", "log"])
 def test_log_of_what_is_not_positive(hv, norm):
-    for values in (np.zeros((4, 5)), -np.ones((4, 5)), np.full((4, 5), np.nan), np.geomspace(1e-3, 1e3, 20).reshape(4, 5)):
+    for values in (
+        np.zeros((4, 5)),
+        -np.ones((4, 5)),
+        np.full((4, 5), np.nan),
+        np.geomspace(1e-3, 1e3, 20).reshape(4, 5),
+    ):
         da = dataarray(values, dims={"y": 1, "x": 1})
         for backend in ("bokeh", "matplotlib"):
             rendered(hv, bound_view(da, "image")(norm=norm, gamma=0.5), backend)

@@ -4,50 +4,19 @@ from __future__ import annotations
 
 import xarray as xr
 
-from sid_xarray.accessors._method import Accessor, method, view
+from sid_xarray.accessors._common import SidArrays
+from sid_xarray.accessors._method import Accessor, method
 
 __all__ = ["SidDataset"]
 
 
 @xr.register_dataset_accessor("sid")
-class SidDataset:
+class SidDataset(SidArrays):
     """Quantities on one grid: a signal with its variance, or the parameters of a fit."""
 
-    __slots__ = ("_obj",)
+    __slots__ = ()
 
-    def __init__(self, obj: xr.Dataset) -> None:
-        self._obj = obj
-
-    def __repr__(self) -> str:
-        from sid_xarray.viz.card import text
-
-        return text(self._obj)
-
-    def _repr_html_(self) -> str:
-        from sid_xarray.viz.card import html
-
-        return html(self._obj)
-
-    # What it is
-    dimension_types = view("sid_xarray.core.dims:describe")
-    dims_of = method("sid_xarray.core.dims:dims_of")
-    metadata = view("sid_xarray.core.metadata:metadata")
-    original_metadata = view("sid_xarray.core.metadata:original_metadata")
-    provenance = view("sid_xarray.core.provenance:provenance")
-    check = method("sid_xarray.core.check:check")
-
-    # Say what it is
-    adopt = method("sid_xarray.core.adopt:adopt")
-    set_dims = method("sid_xarray.core.adopt:set_dims")
-    set_units = method("sid_xarray.core.adopt:set_units")
-    with_metadata = method("sid_xarray.core.metadata:with_metadata")
-
-    # Fits
     evaluate = method("sid_xarray.core.evaluate:evaluate")
-
-    # Files and pictures
-    to_nsid = method("sid_xarray.io.nsid:to_nsid")
-    plot = view("sid_xarray.accessors.plot:SidPlot")
 
 
 xr.Dataset.sid = Accessor(SidDataset)  # type: ignore[attr-defined]

@@ -10,7 +10,8 @@ import numpy as np
 import xarray as xr
 
 from sid_xarray.core import metadata as _metadata
-from sid_xarray.core.dims import describe
+from sid_xarray.core import provenance as _provenance
+from sid_xarray.core.dims import describe, units_of
 from sid_xarray.errors import DimensionError, SidWarning
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import kinds, units
@@ -25,6 +26,7 @@ _RECORDS = {
     names.METADATA: names.METADATA,
     names.ORIGINAL_METADATA: names.ORIGINAL_METADATA,
 }
+_RECIPROCAL = {True: "reciprocal", False: "spectral"}
 _INHERITED = (names.SOURCE, names.MODALITY, names.TITLE, names.METADATA, names.ORIGINAL_METADATA)
 
 
@@ -40,7 +42,9 @@ def adopt(obj: T, parent: xr.DataArray | xr.Dataset | None = None) -> T:
     obj : DataArray or Dataset
     parent : DataArray or Dataset, optional
         An array that this one was made from by a tool that dropped coordinates and attributes: dimensions of
-        equal name and size get the parent's coordinate back, and the array its source, modality and metadata.
+        equal name and size get the parent's coordinate back, ``freq_x`` (as xrft names it) the inverse of the units
+        of ``x``, and the array its source, modality and metadata. A history starts with an ``unrecorded`` step on
+        that of the parent, unless there is one.
 
     Returns
     -------
@@ -62,18 +66,19 @@ def adopt(obj: T, parent: xr.DataArray | xr.Dataset | None = None) -> T:
     out = obj.copy(deep=False)
     if parent is not None:
         out = _reconnect(out, parent)
-    missing = {dim: (dim, np.arange(out.sizes[dim], dtype=float), {names.UNITS: "1"}) for dim in out.dims if dim not in out.coords}
-    out = out.assign_coords(missing)
+    for dim in out.dims:
+        out = _with_coordinate(out, dim)
     types = describe(out)
     for dim in out.dims:
         attrs = _coordinate_attrs(dim, out[dim].attrs, str(types[dim]), out[dim].dtype)
         out = _with_attrs(out, dim, attrs)
     if isinstance(out, xr.Dataset):
+        out.attrs = _records(out.attrs)
         for key in out.data_vars:
             out[key].attrs = _data_attrs(out[key].attrs)
     else:
         out.attrs = _data_attrs(out.attrs)
-    return out
+    return out if parent is None else _provenance.descend(out, parent)
 
 
 def _with_attrs(obj: T, coord: Hashable, attrs: Mapping[str, Any]) -> T:
@@ -84,6 +89,12 @@ def _with_attrs(obj: T, coord: Hashable, attrs: Mapping[str, Any]) -> T:
 
 
 def _reconnect(obj: T, parent: xr.DataArray | xr.Dataset) -> T:
+    for dim in obj.dims:
+        origin = next((d for d in parent.dims if f"freq_{d}" == dim), None)
+        if origin is not None and dim in obj.coords and names.UNITS not in obj[dim].attrs:
+            space = describe(parent)[origin] == "spatial"
+            attrs = {names.UNITS: units.power(units_of(parent, origin), -1)}
+            obj = _with_attrs(obj, dim, {**obj[dim].attrs, **attrs, names.DIMENSION_TYPE: _RECIPROCAL[space]})
     same = [d for d in obj.dims if d in parent.dims and obj.sizes[d] == parent.sizes[d]]
     lost = {d: parent[d].variable for d in same if d in parent.coords and d not in obj.coords}
     obj = obj.assign_coords(lost)
@@ -97,8 +108,9 @@ def _reconnect(obj: T, parent: xr.DataArray | xr.Dataset) -> T:
 
 
 def _coordinate_attrs(dim: Hashable, attrs: Mapping[Any, Any], kind: str, dtype: np.dtype[Any]) -> dict[Any, Any]:
-    out = dict(attrs)
-    if dtype.kind not in "Mm":  # datetimes carry their unit in the dtype; a `units` attribute would be decoded
+    out = _records(attrs)
+    # Datetimes carry their unit in the dtype (a `units` attribute would be decoded), text has none.
+    if dtype.kind in "biufc":
         out = apply_units({names.UNITS: "1", **out}, axis=kind)
     out[names.DIMENSION_TYPE] = kind
     axis = {"x": "X", "y": "Y", "z": "Z"}.get(str(dim).lower()) if kind == "spatial" else None
@@ -110,6 +122,14 @@ def _coordinate_attrs(dim: Hashable, attrs: Mapping[Any, Any], kind: str, dtype:
 
 
 def _data_attrs(attrs: Mapping[Any, Any]) -> dict[Any, Any]:
+    out = _records(attrs)
+    out = apply_units(out) if names.UNITS in out else {**out, names.UNITS: "1"}
+    out[names.VERSION] = names.VERSION_VALUE
+    return out
+
+
+def _records(attrs: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return attributes in which dicts have become text."""
     out = dict(attrs)
     loose: dict[str, Any] = {}
     for key, value in attrs.items():
@@ -123,8 +143,6 @@ def _data_attrs(attrs: Mapping[Any, Any]) -> dict[Any, Any]:
     if loose:
         kept = _metadata.unpack(out.get(names.METADATA))
         out[names.METADATA] = _metadata.pack({**loose, **kept})
-    out = apply_units(out) if names.UNITS in out else {**out, names.UNITS: "1"}
-    out[names.VERSION] = names.VERSION_VALUE
     return out
 
 
@@ -147,7 +165,7 @@ def apply_units(attrs: Mapping[Any, Any], *, axis: str | None = None) -> dict[An
         )
     out[names.UNITS] = found.canonical
     if found.original is not None:
-        out.setdefault(names.UNITS_ORIGINAL, found.original)
+        out[names.UNITS_ORIGINAL] = found.original
     return out
 
 
@@ -173,6 +191,8 @@ def set_dims(obj: T, dims: Mapping[Any, str] | None = None, /, **kwargs: str) ->
         If there is no such dimension or type.
     """
     for dim, kind in {**(dims or {}), **kwargs}.items():
+        if dim not in obj.dims:
+            raise _no_dimension(obj, dim)
         parsed = kinds.parse_dimension_type(kind)
         if parsed is None:
             raise DimensionError(f"no dimension type {kind!r}. Types: {', '.join(kinds.DIMENSION_TYPES)}.")
@@ -206,22 +226,30 @@ def set_units(obj: T, units_: str | Mapping[Any, str] | None = None, /, **kwargs
     if isinstance(units_, str):
         if isinstance(out, xr.Dataset):
             raise DimensionError("a Dataset has one unit a variable: set_units({'signal': 'nA'})")
-        out.attrs = apply_units({k: v for k, v in out.attrs.items() if k != names.UNITS_ORIGINAL} | {names.UNITS: units_})
+        out.attrs = apply_units(_with_units(out.attrs, units_))
     for key, text in {**given, **kwargs}.items():
         if isinstance(out, xr.Dataset) and key in out.data_vars:
-            out[key].attrs = apply_units({**out[key].attrs, names.UNITS: text})
+            out[key].attrs = apply_units(_with_units(out[key].attrs, text))
             continue
         if key not in out.coords:
             out = _with_coordinate(out, key)
         kind = str(describe(out)[key]) if key in out.dims else None
-        attrs = {k: v for k, v in out[key].attrs.items() if k != names.UNITS_ORIGINAL} | {names.UNITS: text}
-        out = _with_attrs(out, key, apply_units(attrs, axis=kind))
+        out = _with_attrs(out, key, apply_units(_with_units(out[key].attrs, text), axis=kind))
     return out
+
+
+def _with_units(attrs: Mapping[Any, Any], text: str) -> dict[Any, Any]:
+    return {k: v for k, v in attrs.items() if k != names.UNITS_ORIGINAL} | {names.UNITS: text}
 
 
 def _with_coordinate(obj: T, dim: Hashable) -> T:
     if dim in obj.coords:
         return obj
     if dim not in obj.dims:
-        raise DimensionError(f"no dimension {dim!r}: there are {', '.join(map(repr, obj.dims)) or 'none'}")
+        raise _no_dimension(obj, dim)
     return obj.assign_coords({dim: (dim, np.arange(obj.sizes[dim], dtype=float), {names.UNITS: "1"})})
+
+
+def _no_dimension(obj: xr.DataArray | xr.Dataset, dim: Hashable) -> DimensionError:
+    there = [*obj.dims, *(c for c in obj.coords if c not in obj.dims)]
+    return DimensionError(f"no dimension or coordinate {dim!r}: there are {', '.join(map(repr, there)) or 'none'}")

@@ -15,7 +15,7 @@ __all__ = ["graph_name", "is_chunked", "is_lazy", "same_values", "whole"]
 
 _TARGET = 128 * 2**20
 _MANY_CHUNKS = 100_000
-_SOURCES = ("xarray-", "open_dataset-", "original-")  # graphs that only cut an array into chunks
+_SOURCES = ("xarray-", "open_dataset-", "original-")
 
 
 def is_chunked(obj: xr.DataArray | xr.Variable) -> bool:
@@ -26,7 +26,7 @@ def is_chunked(obj: xr.DataArray | xr.Variable) -> bool:
 def is_lazy(obj: xr.DataArray | xr.Variable) -> bool:
     """Tell whether looking at the values would read a file or start a computation."""
     variable = obj.variable if isinstance(obj, xr.DataArray) else obj
-    return is_chunked(variable) or not variable._in_memory
+    return not variable._in_memory
 
 
 def graph_name(obj: xr.DataArray | xr.Variable) -> str | None:
@@ -52,11 +52,12 @@ def same_values(obj: xr.DataArray | xr.Variable, name: str | None) -> bool:
         return _is_whole_file(obj.variable if isinstance(obj, xr.DataArray) else obj)
     if not hasattr(obj.data, "dask"):
         return False
-    depends = obj.data.dask.dependencies
+    depends = getattr(obj.data.dask, "dependencies", {})
     todo = [obj.data.name]
     while todo:
         here = str(todo.pop())
-        if here == name or (name is None and here.startswith(_SOURCES)):
+        # What only cuts an array into chunks: values that were computed, or read, and chunked again.
+        if here == name or here.startswith(_SOURCES):
             continue
         below = depends.get(here, ())
         if not here.startswith("rechunk-") or not below:
@@ -69,7 +70,7 @@ def _is_whole_file(variable: xr.Variable) -> bool:
     data: Any = variable._data
     while data is not None:
         key = getattr(getattr(data, "key", None), "tuple", ())
-        if any(k != slice(None) and k != slice(0, n, 1) for k, n in zip(key, variable.shape, strict=False)):
+        if not all(isinstance(k, slice) and k.step in (None, 1) for k in key):
             return False
         data = getattr(data, "array", None)
     return True

@@ -13,7 +13,7 @@ from sid_xarray.core import metadata as _metadata
 from sid_xarray.core import provenance
 from sid_xarray.core.adopt import adopt
 from sid_xarray.core.chunked import is_lazy
-from sid_xarray.core.fingerprint import token
+from sid_xarray.core.fingerprint import axes_token, token
 from sid_xarray.errors import DimensionError
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import kinds
@@ -86,7 +86,11 @@ def dataarray(
     out = adopt(xr.DataArray(array, dims=list(dims), coords=coords, name=called, attrs=attrs))
     lazy = is_lazy(out)
     # Values in memory are their own address; lazy ones get a random one, which nobody can verify.
-    address = {"tok": secrets.token_hex(8) if lazy else token(out), "name": None if called is None else str(called)}
+    address = {
+        "tok": secrets.token_hex(8) if lazy else token(out),
+        "axes": axes_token(out),
+        "name": None if called is None else str(called),
+    }
     return provenance.root(out, "sid:input@1", lazy=lazy, identity=address)
 
 

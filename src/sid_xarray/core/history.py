@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,8 @@ from sid_xarray.schema import records
 __all__ = ["History", "Step", "agents", "encode", "make_step", "read"]
 
 _V = 1
+_CACHED = 2**20  # longer texts would keep too much memory in the cache
+_CANONICAL: dict[str, Any] = {"sort_keys": True, "ensure_ascii": True, "allow_nan": False, "separators": (",", ":")}
 
 
 @dataclass(frozen=True)
@@ -61,15 +64,24 @@ class Step:
         return not self.inputs
 
     def to_plain(self) -> dict[str, Any]:
-        """Return the JSON form."""
+        """Return the JSON form, but for the agents."""
         plain: dict[str, Any] = {"id": self.id, "op": self.op, "p": self.params, "in": [list(i) for i in self.inputs]}
         if self.part is not None:
             plain["part"] = self.part
-        return {**plain, "out": self.out, "t": self.time, "ag": self.agents}
+        return {**plain, "out": self.out, "t": self.time}
+
+    # Steps are written again and again, in the history of whatever follows them.
+    @functools.cached_property
+    def _text(self) -> str:
+        return json.dumps(self.to_plain(), **_CANONICAL)
+
+    @functools.cached_property
+    def _text_with_agents(self) -> str:
+        return json.dumps({**self.to_plain(), "ag": self.agents}, **_CANONICAL)
 
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Step:
-        """Read the JSON form.
+    def from_plain(cls, plain: Mapping[str, Any], agents: Mapping[str, str] | None = None) -> Step:
+        """Read the JSON form; ``agents`` are those of a step that names none.
 
         Raises
         ------
@@ -82,12 +94,12 @@ class Step:
                 op=str(plain["op"]),
                 params=dict(plain.get("p", {})),
                 inputs=tuple((str(role), str(key)) for role, key in plain.get("in", ())),
-                part=plain.get("part"),
+                part=None if plain.get("part") is None else str(plain["part"]),
                 out=dict(plain.get("out", {})),
                 time=str(plain.get("t", "")),
-                agents=dict(plain.get("ag", {})),
+                agents=dict(plain.get("ag", agents or {})),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ProvenanceError(f"a step of the history is damaged: {error!r}") from error
 
 
@@ -122,18 +134,17 @@ def make_step(
     )
 
 
-_AGENTS: dict[str, str] = {}
-
-
 def agents() -> dict[str, str]:
     """Return the versions that are written into steps."""
-    if not _AGENTS:
-        for package in ("sid-xarray", "xarray", "numpy"):
-            try:
-                _AGENTS[package] = _installed.version(package)
-            except _installed.PackageNotFoundError:
-                _AGENTS[package] = "unknown"
-    return dict(_AGENTS)
+    return {package: _version(package) for package in ("sid-xarray", "xarray", "numpy")}
+
+
+@functools.cache
+def _version(package: str) -> str:
+    try:
+        return _installed.version(package)
+    except _installed.PackageNotFoundError:
+        return "unknown"
 
 
 @dataclass(frozen=True)
@@ -158,14 +169,25 @@ class History:
         return bool(self.heads or self.damaged)
 
     def union(self, other: History) -> History:
-        """Return both histories in one."""
-        steps = _ordered({**other.steps, **self.steps})
+        """Return both histories in one.
+
+        Two that contradict each other (only forged ones do) cannot be joined: the second is listed as damaged.
+        """
+        if not self or self is other:
+            return other
         heads = tuple(dict.fromkeys((*self.heads, *other.heads)))
-        return History(steps, heads, tuple(dict.fromkeys((*self.damaged, *other.damaged))))
+        damaged = tuple(dict.fromkeys((*self.damaged, *other.damaged)))
+        if other.steps.keys() <= self.steps.keys():
+            return History(self.steps, heads, damaged)
+        try:
+            return History(_ordered({**other.steps, **self.steps}), heads, damaged)
+        except ProvenanceError:
+            return History(self.steps, self.heads, (*damaged, *(names.PROV_PREFIX + h[:12] for h in other.heads)))
 
     def add(self, step: Step) -> History:
         """Return the history with one more step as its only head."""
-        return History(_ordered({**self.steps, step.id: step}), (step.id,), ())
+        steps = {k: s for k, s in self.steps.items() if k != step.id}
+        return History({**steps, step.id: step}, (step.id,), ())
 
     def lineage(self, head: str) -> dict[str, Step]:
         """Return only the steps that lead to ``head``."""
@@ -205,8 +227,11 @@ def encode(history: History) -> dict[str, str]:
     """Return the attributes that hold a history: one for every head."""
     out: dict[str, str] = {}
     for head in history.heads:
-        steps = [s.to_plain() for s in _ordered(history.lineage(head)).values()]
-        text = records.dumps({"v": _V, "head": head, "steps": steps})
+        steps = history.lineage(head)
+        common = steps[head].agents
+        texts = [s._text if s.agents == common else s._text_with_agents for s in steps.values()]
+        said = json.dumps(common, **_CANONICAL), json.dumps(head, **_CANONICAL)
+        text = records.packed(f'{{"ag":{said[0]},"head":{said[1]},"steps":[{",".join(texts)}],"v":{_V}}}')
         out[names.PROV_PREFIX + hashlib.sha256(text.encode()).hexdigest()[:12]] = text
     return out
 
@@ -218,8 +243,7 @@ def read(attrs: Mapping[Any, Any]) -> History:
         if not names.is_provenance(key):
             continue
         try:
-            one = _read_one(str(key), text)
-            found = one if not found else found.union(one)
+            found = found.union(_read_one(str(key), text))
         except ProvenanceError:
             found = History(found.steps, found.heads, (*found.damaged, str(key)))
     return found
@@ -228,11 +252,18 @@ def read(attrs: Mapping[Any, Any]) -> History:
 def _read_one(key: str, text: object) -> History:
     if not isinstance(text, str):
         raise ProvenanceError(f"{key} should be text")
+    return _parsed(key, text) if len(text) < _CACHED else _parsed.__wrapped__(key, text)
+
+
+# Both key and text stand for the content, and nothing in a history is ever changed.
+@functools.lru_cache(maxsize=128)
+def _parsed(key: str, text: str) -> History:
     try:
         plain = records.loads(text)
-        steps = [Step.from_plain(s) for s in plain["steps"]]
+        said = plain.get("ag")
+        steps = [Step.from_plain(s, said) for s in plain["steps"]]
         head = str(plain["head"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ProvenanceError(f"{key} is damaged: {error}") from error
     genuine = hashlib.sha256(text.encode()).hexdigest()[:12] == key.removeprefix(names.PROV_PREFIX)
     known = {s.id: s for s in steps}

@@ -51,14 +51,24 @@ def to_plain(value: Any) -> Any:
         return {TAG: "tuple", "v": [to_plain(v) for v in value]}
     if isinstance(value, set | frozenset):
         return {TAG: "set", "v": sorted((to_plain(v) for v in value), key=repr)}
-    if isinstance(value, dt.datetime | dt.date | dt.time):
-        return {TAG: type(value).__name__, "v": value.isoformat()}
+    if isinstance(value, dt.datetime | dt.date | dt.time | dt.timedelta):
+        return _time_to_plain(value)
     if isinstance(value, slice):
         return {TAG: "slice", "v": [to_plain(v) for v in (value.start, value.stop, value.step)]}
     raise MetadataError(
         f"metadata cannot hold {type(value).__name__}: {str(value)[:60]!r}. "
         "Store numbers, text, None, lists, dicts, numpy arrays or datetimes."
     )
+
+
+def _time_to_plain(value: dt.datetime | dt.date | dt.time | dt.timedelta) -> Any:
+    if value != value:  # pandas.NaT
+        return to_plain(np.datetime64("NaT", "ns"))
+    if isinstance(value, dt.timedelta):
+        return {TAG: "timedelta", "v": [value.days, value.seconds, value.microseconds]}
+    # The name of the base type: pandas.Timestamp is a datetime.
+    tag = next(kind for kind in ("datetime", "date", "time") if isinstance(value, getattr(dt, kind)))
+    return {TAG: tag, "v": value.isoformat()}
 
 
 def _mapping_to_plain(value: Mapping[Any, Any]) -> dict[str, Any]:
@@ -68,6 +78,8 @@ def _mapping_to_plain(value: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _array_to_plain(value: Any) -> Any:
+    if isinstance(value, np.ma.MaskedArray):
+        return to_plain(value.tolist())  # masked values are None, not what lies below the mask
     array = np.asarray(value)
     native = array.dtype.isnative and array.dtype in (np.dtype("i8"), np.dtype("f8"), np.dtype("?"))
     if array.dtype.kind in "UT":
@@ -111,8 +123,10 @@ def _from_tag(tag: str, value: dict[str, Any]) -> Any:
         dtype = np.dtype(value["dtype"])
         if dtype.hasobject:
             raise ValueError("object arrays are refused")
-        raw = base64.b64decode(value["v"])
-        array = np.frombuffer(raw, dtype).reshape(value["shape"]) if raw else np.empty(value["shape"], dtype)
+        raw, shape = base64.b64decode(value["v"], validate=True), tuple(map(int, value["shape"]))
+        if math.prod(shape) * dtype.itemsize != len(raw):
+            raise ValueError(f"{len(raw)} bytes do not make an array of shape {shape} of {dtype}")
+        array = np.frombuffer(raw, dtype).reshape(shape) if raw else np.empty(shape, dtype)
         return array if tag == "array" else array[()]
     v = value.get("v")
     if tag == "float":
@@ -130,23 +144,43 @@ def _from_tag(tag: str, value: dict[str, Any]) -> Any:
         return {from_plain(k): from_plain(part) for k, part in value["v"]}
     if tag == "slice":
         return slice(*(from_plain(part) for part in value["v"]))
+    if tag == "timedelta":
+        return dt.timedelta(*(int(part) for part in value["v"]))
     if tag in ("datetime", "date", "time"):
         return getattr(dt, tag).fromisoformat(value["v"])
     return value
 
 
 def pack(tree: Mapping[Any, Any]) -> str:
-    """Return nested metadata as the text of an attribute."""
-    return records.dumps(to_plain(tree))
+    """Return nested metadata as the text of an attribute.
+
+    Raises
+    ------
+    MetadataError
+        If something in it cannot be stored.
+    """
+    try:
+        return records.dumps(to_plain(tree))
+    except RecursionError as error:
+        raise MetadataError("metadata are nested too deeply, or contain themselves") from error
 
 
 def unpack(text: object) -> dict[str, Any]:
-    """Return the nested metadata that an attribute holds; empty if there is none."""
+    """Return the nested metadata that an attribute holds; empty if there is none.
+
+    Raises
+    ------
+    MetadataError
+        If the text is damaged.
+    """
     if not text:
         return {}
     if not isinstance(text, str):
         raise MetadataError(f"metadata attribute should be text, found {type(text).__name__}")
-    value = from_plain(records.loads(text))
+    try:
+        value = from_plain(records.loads(text))
+    except RecursionError as error:
+        raise MetadataError("metadata text is nested too deeply") from error
     return value if isinstance(value, dict) else {"value": value}
 
 

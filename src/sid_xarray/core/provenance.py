@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import html
 import secrets
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Any, TypeVar
 
+import numpy as np
 import xarray as xr
 
 from sid_xarray.core import history as _history
-from sid_xarray.core.chunked import is_lazy
-from sid_xarray.core.fingerprint import token
+from sid_xarray.core.chunked import graph_name, is_lazy, same_values
+from sid_xarray.core.fingerprint import axes_token, token
 from sid_xarray.core.history import History, Step
 from sid_xarray.core.metadata import from_plain, to_plain
 from sid_xarray.errors import MetadataError
 from sid_xarray.options import OPTIONS
 from sid_xarray.schema import attrs as names
 
-__all__ = ["Provenance", "provenance", "root", "stamp", "strip"]
+__all__ = ["Provenance", "descend", "provenance", "root", "stamp", "strip"]
 
 T = TypeVar("T", xr.DataArray, xr.Dataset)
-_HEAD = "sid_head"  # in `encoding`: arithmetic drops it, so it tells whether lazy values are still a step's result
+# In `encoding`, which arithmetic drops: they tell whether lazy values are still the result of a step.
+_HEAD, _GRAPH = "sid_head", "sid_graph"
 _UNRECORDED = "sid:unrecorded@1"
 
 STATUS: dict[str, str] = {
     "verified": "the values are those that the last step produced",
-    "modified": "the values, dims or text were changed after the last step, by something that left no record",
+    "modified": "values, axes or text were changed after the last step, by something that left no record",
     "merged": "made by plain arithmetic from several recorded arrays",
     "unknown": "nothing contradicts the history, but lazy values cannot be checked",
     "none": "no history",
@@ -111,8 +115,15 @@ def _call(step: Step) -> str:
     if step.op.startswith("sid:open"):
         place = step.params.get("h5path")
         return f"open({step.params.get('name')!r}{f', {place!r}' if place else ''})"
-    shown = ", ".join(f"{k}={_short(from_plain(v))}" for k, v in step.params.items() if v is not None)
+    shown = ", ".join(f"{k}={_short(_readable(v))}" for k, v in step.params.items() if v is not None)
     return f"{step.name}({shown}){f'.{step.part}' if step.part else ''}"
+
+
+def _readable(value: Any) -> Any:
+    try:
+        return from_plain(value)
+    except MetadataError:  # a damaged parameter is shown as it is
+        return value
 
 
 def _short(value: Any) -> str:
@@ -134,26 +145,34 @@ def provenance(obj: xr.DataArray | xr.Dataset) -> Provenance:
 
     Notes
     -----
-    The check is a fingerprint: full below 1 MiB, sampled above, not possible for lazy values. It does not
-    protect against someone who rewrites values and history together.
+    The check is a fingerprint of values and positions along the dimensions: full below 1 MiB, sampled above, not
+    possible for lazy values. Units and other text are not part of it. It does not protect against someone who
+    rewrites values and history together.
     """
     if isinstance(obj, xr.Dataset):
-        views = [provenance(v) for v in obj.data_vars.values()]
-        found = History()
-        for view in views:
-            found = found.union(view._history)
-        for status in ("modified", "merged", "unknown", "verified"):
-            bad = [str(n) for n, v in zip(obj.data_vars, views, strict=True) if v.status == status]
-            if bad:
-                reason = "" if len(bad) == len(views) else f"{', '.join(bad[:5])}: {STATUS[status]}"
-                return Provenance(found, status, reason)
-        return Provenance(found, "none")
+        return _of_dataset(obj)
     found = _history.read(obj.attrs)
-    status, reason = _check(obj, found)
+    status, reason = _check(found, _state(obj), lazy=is_lazy(obj))
     return Provenance(found, status, reason)
 
 
-def _check(da: xr.DataArray, found: History) -> tuple[str, str]:
+def _of_dataset(ds: xr.Dataset) -> Provenance:
+    views = {str(name): provenance(da) for name, da in ds.data_vars.items()}
+    found = History()
+    for view in views.values():
+        found = found.union(view._history)
+    if not found:
+        return Provenance(found, "none")
+    # The worst of all; a variable without history is as good as one that cannot be checked.
+    for status, also in (("modified", ""), ("merged", ""), ("unknown", "none"), ("verified", "")):
+        bad = [name for name, view in views.items() if view.status in (status, also)]
+        if bad:
+            reason = "" if len(bad) == len(views) else f"{', '.join(bad[:5])}: {views[bad[0]].reason}"
+            return Provenance(found, status, reason)
+    return Provenance(found, "modified")  # every history is damaged
+
+
+def _check(found: History, here: Mapping[str, Any], *, lazy: bool) -> tuple[str, str]:
     if not found:
         return "none", ""
     if found.damaged:
@@ -161,25 +180,35 @@ def _check(da: xr.DataArray, found: History) -> tuple[str, str]:
     if len(found.heads) > 1:
         return "merged", ""
     out = found.steps[found.heads[0]].out
-    here = _describe(da)
     for key in ("dims", "shape", "dtype"):
         if key in out and out[key] != here[key]:
-            return "modified", f"{key} were {out[key]} and are {here[key]}"
-    if is_lazy(da):
+            return "modified", f"changed from {key} {_plain(out[key])} to {_plain(here[key])} after the last step"
+    if out.get("axes") is not None and here["axes"] is not None and out["axes"] != here["axes"]:
+        return "modified", "positions along the dimensions were changed after the last step"
+    if lazy:
         return "unknown", ""
     if out.get("tok") is None:
         return "unknown", "the values were lazy when the step was recorded"
-    if out["tok"] == token(da):
+    if here["tok"] is None:
+        return "unknown", "values of this type cannot be checked"
+    if out["tok"] == here["tok"]:
         return "verified", ""
     return "modified", "the values were changed after the last step"
 
 
-def _describe(da: xr.DataArray) -> dict[str, Any]:
+def _plain(value: Any) -> str:
+    return f"({', '.join(map(str, value))})" if isinstance(value, list) else str(value)
+
+
+def _state(da: xr.DataArray, *, lazy: bool = False) -> dict[str, Any]:
+    """Return what a step says about its result; ``lazy`` leaves the values alone."""
     dtype = da.dtype
     return {
         "dims": [str(d) for d in da.dims],
         "shape": list(da.shape),
         "dtype": dtype.newbyteorder("=").str.lstrip("<>=|") if dtype.names is None else str(dtype),
+        "tok": None if lazy else token(da),
+        "axes": axes_token(da),
     }
 
 
@@ -200,20 +229,58 @@ def root(da: xr.DataArray, op: str, *, lazy: bool = False, identity: Mapping[str
     """
     if not OPTIONS["record_provenance"] or _history.read(da.attrs):
         return da
-    out = _describe(da) | {"tok": None if lazy else token(da)}
-    step = _history.make_step(op, {**shown, **identity}, (), out)
-    # A file that was renamed is the same root: the address is made of the identity alone.
-    step = Step(**{**step.__dict__, "id": _history.recipe_id(op, identity, ())})
-    return _with_history(da, History().add(step))
+    step = _history.make_step(op, {**shown, **identity}, (), _state(da, lazy=lazy))
+    # A file that was renamed is the same root: the address is made of the identity alone. And a file that is
+    # opened twice gives identical arrays: the time of opening says nothing about them.
+    step = dataclasses.replace(step, id=_history.recipe_id(op, identity, ()), time="")
+    out = da.copy(deep=False)
+    _write(out.variable, History().add(step))
+    return out
+
+
+def descend(obj: T, parent: xr.DataArray | xr.Dataset) -> T:
+    """Return the array with the history of the one that it was made from, and a gap; unchanged if it has one."""
+    if not OPTIONS["record_provenance"] or _is_recorded(obj) or not _is_recorded(parent):
+        return obj
+    found, inputs = _of_inputs((parent,))
+    out = obj.copy(deep=False)
+    for name, da in out.data_vars.items() if isinstance(out, xr.Dataset) else (("", out),):
+        here = _state(da)
+        params = {"what": "made by something that left no record", "status": "none"}
+        salt = f"{here['tok']}{here['axes']}" if here["tok"] else secrets.token_hex(8)
+        step = _history.make_step(_UNRECORDED, params, inputs, here, part=str(name) or None, salt=salt)
+        _write(da.variable, found.add(step))
+    return out
+
+
+def _is_recorded(obj: xr.DataArray | xr.Dataset) -> bool:
+    arrays = obj.data_vars.values() if isinstance(obj, xr.Dataset) else (obj,)
+    return any(names.is_provenance(key) for da in arrays for key in da.attrs)
 
 
 def strip(obj: T) -> T:
     """Return the array without its history."""
     out = obj.copy(deep=False)
-    out.attrs = names.without_provenance(out.attrs)
-    if isinstance(out, xr.Dataset):
-        for var in out.variables.values():
-            var.attrs = names.without_provenance(var.attrs)
+    for attrs in _all_attrs(out):
+        for key in [k for k in attrs if names.is_provenance(k)]:
+            del attrs[key]
+    return out
+
+
+def _all_attrs(obj: xr.DataArray | xr.Dataset) -> Iterator[dict[Any, Any]]:
+    yield obj.attrs
+    variables = obj._variables if isinstance(obj, xr.Dataset) else obj._coords  # far cheaper than building DataArrays
+    for var in variables.values():
+        yield var.attrs
+
+
+def _own(obj: T) -> T:
+    """Return a copy that shares values with its origin, and nothing else: no attribute, no encoding, no history."""
+    out = strip(obj).drop_encoding()
+    for attrs in _all_attrs(out):
+        for key, value in attrs.items():
+            if isinstance(value, list | dict | set | np.ndarray):
+                attrs[key] = copy.deepcopy(value)
     return out
 
 
@@ -235,40 +302,42 @@ def stamp(result: T, op: str, *inputs: xr.DataArray | xr.Dataset, version: int =
     **params
         Everything that is needed to do it again.
     """
-    result = strip(result).drop_encoding()
+    result = _own(result)
     if not OPTIONS["record_provenance"]:
         return result
     found, ids = _of_inputs(inputs)
     plain = {k: _param(v) for k, v in params.items()}
     name = f"sid:{op}@{version}"
-    if isinstance(result, xr.DataArray):
-        return _stamped(result, name, plain, ids, found, None)
-    for key in result.data_vars:
-        result[key] = _stamped(result[key], name, plain, ids, found, str(key))
+    parts = {None: result} if isinstance(result, xr.DataArray) else {str(k): v for k, v in result.data_vars.items()}
+    for part, da in parts.items():
+        step = _history.make_step(name, plain, ids, _state(da), part=part)
+        _write(da.variable, found.add(step))
     return result
 
 
-def _stamped(
-    da: xr.DataArray, op: str, params: dict[str, Any], ids: list[tuple[str, str]], found: History, part: str | None
-) -> xr.DataArray:
-    step = _history.make_step(op, params, ids, _describe(da) | {"tok": token(da)}, part=part)
-    return _with_history(da, found.add(step))
-
-
-def _with_history(da: xr.DataArray, found: History) -> xr.DataArray:
-    out = da.copy(deep=False)
-    out.attrs = {**names.without_provenance(da.attrs), **_history.encode(found)}
-    out.variable.encoding = {**da.encoding, _HEAD: found.heads[0]}
-    return out
+def _write(variable: xr.Variable, found: History) -> None:
+    """Write a history on a variable that is ours."""
+    head = found.heads[0]
+    variable.attrs = {**names.without_provenance(variable.attrs), **_history.encode(found)}
+    variable.encoding = {**variable.encoding, _HEAD: head}
+    graph = graph_name(variable)
+    if graph is not None:
+        variable.encoding[_GRAPH] = graph
 
 
 def _param(value: Any) -> Any:
     if isinstance(value, xr.DataArray | xr.Dataset):
+        if isinstance(value, xr.DataArray) and value.size == 1 and not is_lazy(value):
+            return _param(value.values.reshape(())[()])
         variables = value.data_vars.values() if isinstance(value, xr.Dataset) else (value,)
         return {"~": "xarray", "tok": [token(v) for v in variables]}
     try:
         return to_plain(value)
     except MetadataError:
+        if isinstance(value, Mapping):
+            return {str(k): _param(v) for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [_param(v) for v in value]
         place = f"{getattr(value, '__module__', '?')}:{getattr(value, '__qualname__', type(value).__name__)}"
         return {"~": "opaque", "v": place}
 
@@ -289,24 +358,28 @@ def _of_inputs(inputs: tuple[xr.DataArray | xr.Dataset, ...]) -> tuple[History, 
 def _settled(da: xr.DataArray) -> History:
     """Return a history with one head that is true of the array: gaps are filled by an explicit step."""
     found = _history.read(da.attrs)
-    out = _describe(da) | {"tok": token(da)}
+    here = _state(da)
+    # Two different arrays, or unrecorded changes, must not share an address.
+    salt = f"{here['tok']}{here['axes']}" if here["tok"] else secrets.token_hex(8)
     if not found.heads:
-        salt = out["tok"] or secrets.token_hex(8)
-        params = {"name": None if da.name is None else str(da.name), "verifiable": out["tok"] is not None}
-        return History().add(_history.make_step("sid:input@1", params, (), out, salt=salt))
-    status, reason = _check(da, found)
-    if status in ("verified",) or (status == "unknown" and not _departed(da, found)):
+        params = {"name": None if da.name is None else str(da.name), "verifiable": here["tok"] is not None}
+        return History().add(_history.make_step("sid:input@1", params, (), here, salt=salt))
+    lazy = is_lazy(da)
+    status, reason = _check(found, here, lazy=lazy)
+    if status == "verified" or (status == "unknown" and not _departed(da, found.heads[0], lazy=lazy)):
         return found
     if status == "unknown":
         reason = "lazy values went through an operation that left no record"
     params = {"what": "plain arithmetic" if status == "merged" else reason, "status": status}
-    # Two different unrecorded changes must not share an address.
-    salt = out["tok"] or secrets.token_hex(8)
     inputs = [(f"in{i}" if len(found.heads) > 1 else "in", head) for i, head in enumerate(found.heads)]
-    return found.add(_history.make_step(_UNRECORDED, params, inputs, out, salt=salt))
+    return found.add(_history.make_step(_UNRECORDED, params, inputs, here, salt=salt))
 
 
-def _departed(da: xr.DataArray, found: History) -> bool:
-    return da.variable.encoding.get(_HEAD) != found.heads[0]
+def _departed(da: xr.DataArray, head: str, *, lazy: bool) -> bool:
+    """Tell whether something was done to values that cannot be checked, since they are or were lazy."""
+    encoding = da.variable.encoding
+    if encoding.get(_HEAD) != head:
+        return True
+    return lazy and not same_values(da, encoding.get(_GRAPH))
 
 

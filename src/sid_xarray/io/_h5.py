@@ -16,12 +16,36 @@ from xarray.core import indexing
 
 from sid_xarray.errors import FormatError
 
-__all__ = ["H5Array", "attribute", "attributes", "close_readers", "is_text", "manager", "members", "opened", "text", "walk"]
+__all__ = [
+    "H5Array",
+    "attribute",
+    "attribute_names",
+    "attributes",
+    "close_readers",
+    "decoded",
+    "find",
+    "first_line",
+    "is_scale",
+    "is_stored_here",
+    "is_text",
+    "manager",
+    "members",
+    "opened",
+    "pin",
+    "raw_attribute",
+    "text",
+    "walk",
+]
 
 _MANAGERS: weakref.WeakSet[CachingFileManager[h5py.File]] = weakref.WeakSet()
 _INTERNAL = frozenset(
     "CLASS NAME REFERENCE_LIST DIMENSION_LIST DIMENSION_LABELS _Netcdf4Dimid _Netcdf4Coordinates _nc3_strict".split()
 )
+_MAX_HOPS = 16
+_MAX_DEPTH = 64
+_MAX_OBJECTS = 100_000
+_MAX_EXPANSION = 5000
+PIN = "_sid_xarray"
 
 
 def _open(path: str, mode: str = "r") -> h5py.File:
@@ -32,6 +56,8 @@ def _open(path: str, mode: str = "r") -> h5py.File:
 def manager(path: str | os.PathLike[str]) -> CachingFileManager[h5py.File]:
     """Return a file manager that opens read-only, reopens by itself and pickles.
 
+    Managers of one file share its handle, as long as the file on disk is the same.
+
     Raises
     ------
     FileNotFoundError
@@ -39,38 +65,41 @@ def manager(path: str | os.PathLike[str]) -> CachingFileManager[h5py.File]:
     FormatError
         If it is not HDF5.
     """
-    path = os.path.abspath(os.fspath(path))
+    path = os.path.abspath(os.path.expanduser(os.fsdecode(path)))
     if not os.path.exists(path):
         raise FileNotFoundError(f"no file {path}")
     if os.path.isdir(path):
         raise FormatError(path, "", "is a folder, expected an HDF5 file")
+    if not os.access(path, os.R_OK):
+        raise PermissionError(f"no permission to read {path}")
     try:
         is_hdf5 = h5py.is_hdf5(path)
     except Exception as error:
-        raise FormatError(path, "", f"cannot be read: {error}") from error
+        raise FormatError(path, "", f"cannot be read: {first_line(error)}") from error
     if not is_hdf5:
         raise FormatError(path, "", "is not an HDF5 file, or is cut off at its start")
-    found: CachingFileManager[h5py.File] = CachingFileManager(_open, path, lock=HDF5_LOCK)
+    stat = os.stat(path)
+    identity = f"sid-{stat.st_dev}-{stat.st_ino}-{stat.st_size}-{stat.st_mtime_ns}"
+    found: CachingFileManager[h5py.File] = CachingFileManager(_open, path, lock=HDF5_LOCK, manager_id=identity)
     _MANAGERS.add(found)
     return found
 
 
 @contextlib.contextmanager
 def opened(source: CachingFileManager[h5py.File], path: str) -> Iterator[h5py.File]:
-    """Give the open file; what HDF5 says against it becomes a `FormatError`."""
+    """Give the open file; whatever goes wrong with a damaged one becomes a `FormatError`."""
     try:
         with HDF5_LOCK:
-            file = source.acquire(needs_lock=False)
-            yield file
-    except FormatError:
+            yield source.acquire(needs_lock=False)
+    except (FormatError, PermissionError, BlockingIOError, MemoryError):
         raise
-    except PermissionError:
-        raise
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError) as error:
-        raise FormatError(path, "", f"HDF5 cannot read it: {_first_line(error)}") from error
+    except Exception as error:
+        # HDF5 and h5py raise half a dozen types for a damaged file, none of which names it.
+        raise FormatError(path, "", f"HDF5 cannot read it: {first_line(error)}") from error
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return what an error says, without the long tail that HDF5 adds."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
@@ -90,47 +119,104 @@ class H5Array(BackendArray):
     source : CachingFileManager
     place : str
         HDF5 path.
-    shape, dtype
-        As seen by the user; ``cast`` converts from what is stored.
+    dataset : h5py.Dataset
+        The dataset there, for shape and dtype.
+    cast : dtype, optional
+        To convert to from what is stored.
+    field : str, optional
+        Of a compound dtype.
+    pinned : str, optional
+        What `pin` said: the array is that one and no other that came to its place later.
     """
 
     def __init__(
         self,
         source: CachingFileManager[h5py.File],
         place: str,
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
+        dataset: h5py.Dataset,
         *,
         cast: np.dtype[Any] | None = None,
         field: str | None = None,
-        text: bool = False,
+        pinned: str | None = None,
     ) -> None:
-        self.source, self.place, self.shape, self.field, self.text = source, place, shape, field, text
-        self.stored, self.cast = dtype, cast
-        self.dtype = dtype if cast is None else cast
+        self.source, self.place, self.field, self.pinned, self.cast = source, place, field, pinned, cast
+        self.shape = dataset.shape
+        self.stored = dataset.dtype
+        self.text = is_text(dataset) and dataset.dtype.kind == "O"
+        plain = dataset.dtype if field is None else dataset.dtype[field]
+        self.dtype = cast if cast is not None else np.dtype(object) if plain.kind == "O" else np.dtype(plain.str)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        return indexing.explicit_indexing_adapter(
-            key, self.shape, indexing.IndexingSupport.OUTER_1VECTOR, self._read
-        )
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER_1VECTOR, self._read)
 
     def _read(self, key: tuple[Any, ...]) -> Any:
         path = str(self.source._args[0])
         with opened(self.source, path) as file:
-            dataset = file.get(self.place)
-            if not isinstance(dataset, h5py.Dataset) or dataset.shape != self.shape:
+            dataset = find(file, self.place)
+            same = isinstance(dataset, h5py.Dataset) and dataset.shape == self.shape and dataset.dtype == self.stored
+            if not same or pin(file, self.place) != self.pinned:
                 raise FormatError(path, self.place, "the file was changed since it was opened. Open it again.")
+            if not is_stored_here(dataset):
+                raise FormatError(path, self.place, "keeps its values in other files; they are not followed")
             try:
-                view = dataset.fields(self.field) if self.field else dataset.asstr() if self.text else dataset
-                values = view[key]
-            except (OSError, RuntimeError, ValueError, KeyError) as error:
-                raise FormatError(path, self.place, f"values cannot be read: {_first_line(error)}") from error
-        return values if self.cast is None else np.asarray(values).astype(self.cast)
+                values = self._values(dataset, key)
+            except MemoryError as error:
+                if _is_hollow(dataset):
+                    raise FormatError(path, self.place, f"declares the shape {self.shape} and holds almost nothing") from error
+                raise
+            except Exception as error:
+                raise FormatError(path, self.place, f"values cannot be read: {first_line(error)}") from error
+        return values
+
+    def _values(self, dataset: h5py.Dataset, key: tuple[Any, ...]) -> Any:
+        if self.text:
+            values = texts(dataset.asstr(errors="surrogateescape")[key])
+        else:
+            values = np.asarray((dataset.fields(self.field) if self.field else dataset)[key])
+        return values.astype(self.dtype, copy=False)
+
+
+def pin(file: h5py.File, place: str) -> str | None:
+    """Return the name tag of the group that a dataset lies in; every group that we write has its own."""
+    inner = find(file, f"{place.rpartition('/')[0]}/{PIN}")
+    value = attribute(inner, "id") if isinstance(inner, h5py.Group) else None
+    return value if isinstance(value, str) else None
+
+
+def _is_hollow(dataset: h5py.Dataset) -> bool:
+    return dataset.size * dataset.dtype.itemsize > _MAX_EXPANSION * max(dataset.id.get_storage_size(), 1)
 
 
 def is_text(dataset: h5py.Dataset) -> bool:
     """Tell whether a dataset holds text."""
     return h5py.check_string_dtype(dataset.dtype) is not None
+
+
+def is_scale(dataset: h5py.Dataset) -> bool:
+    """Tell whether a dataset is a dimension scale."""
+    try:
+        return bool(h5py.h5ds.is_scale(dataset.id))
+    except (OSError, RuntimeError, ValueError, TypeError):
+        return False
+
+
+def is_stored_here(dataset: h5py.Dataset) -> bool:
+    """Tell whether a dataset keeps its values in this file."""
+    return not (dataset.is_virtual or dataset.external)
+
+
+def texts(values: Any) -> np.ndarray[Any, Any]:
+    """Return text in an array of str; bytes that are not UTF-8 are read as Latin-1."""
+    array = np.empty(np.shape(values), dtype=object)
+    array[...] = values
+    if array.ndim == 0:
+        array[()] = text(array[()]) or ""
+    else:
+        flat = array.reshape(-1)
+        for i, value in enumerate(flat):
+            if not isinstance(value, str) or not value.isascii():
+                flat[i] = text(value) or ""
+    return array
 
 
 def text(value: Any) -> str | None:
@@ -142,89 +228,122 @@ def text(value: Any) -> str | None:
             return value.decode("utf-8")
         except UnicodeDecodeError:
             return value.decode("latin-1")
-    return str(value) if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    if value.isascii() or not any("\udc80" <= c <= "\udcff" for c in value):
+        return str(value)
+    # h5py smuggles bytes that are not UTF-8 through as surrogates, which nobody can print.
+    return value.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def raw_attribute(obj: h5py.Group | h5py.Dataset, name: str) -> Any:
+    """Return an attribute as h5py gives it, or None where it is missing or unreadable."""
+    try:
+        return obj.attrs[name]
+    except Exception:  # noqa: BLE001 - a damaged attribute must not hide the others; h5py raises anything
+        return None
 
 
 def attribute(obj: h5py.Group | h5py.Dataset, name: str) -> Any:
     """Return one attribute with text decoded, or None where it is missing, empty or unreadable."""
-    try:
-        value = obj.attrs[name]
-    except (KeyError, OSError, RuntimeError, TypeError, ValueError, UnicodeDecodeError):
-        return None
-    return _decoded(value)
+    return decoded(raw_attribute(obj, name))
 
 
-def _decoded(value: Any) -> Any:
+def decoded(value: Any) -> Any:
+    """Return a value of HDF5 with text as str, text arrays as lists, and NULL as None."""
     if isinstance(value, h5py.Empty):
         return None
-    if isinstance(value, bytes | np.bytes_):
+    if isinstance(value, bytes | str):
         return text(value)
     if isinstance(value, np.ndarray) and value.dtype.kind in "SO":
         if value.dtype.kind == "O" and not all(isinstance(v, str | bytes) for v in value.ravel()):
-            return value
-        decoded = np.array([text(v) or "" for v in value.ravel()], dtype=object).reshape(value.shape)
-        return decoded.tolist()
+            return None if h5py.check_ref_dtype(value.dtype) is not None else value.tolist()
+        return texts(value).tolist()
     return value
+
+
+def attribute_names(obj: h5py.Group | h5py.Dataset) -> list[str]:
+    """Return the names of all attributes but those that HDF5 itself put there."""
+    try:
+        return [name for name in obj.attrs if name not in _INTERNAL]
+    except Exception:  # noqa: BLE001 - see `raw_attribute`
+        return []
 
 
 def attributes(obj: h5py.Group | h5py.Dataset) -> dict[str, Any]:
     """Return all attributes but those that HDF5 itself put there; references are left out."""
     out: dict[str, Any] = {}
-    for name in obj.attrs:
-        if name in _INTERNAL:
+    for name in attribute_names(obj):
+        value = raw_attribute(obj, name)
+        if value is None or isinstance(value, h5py.Reference | h5py.RegionReference):
             continue
-        try:
-            raw = obj.attrs[name]
-        except (OSError, RuntimeError, TypeError, ValueError, UnicodeDecodeError):
+        if isinstance(value, np.ndarray) and h5py.check_ref_dtype(value.dtype) is not None:
             continue
-        if isinstance(raw, h5py.Reference | h5py.RegionReference):
-            continue
-        if isinstance(raw, np.ndarray) and h5py.check_ref_dtype(raw.dtype) is not None:
-            continue
-        out[name] = _decoded(raw)
+        out[text(name) or name] = decoded(value)
     return out
 
 
-def members(group: h5py.Group, *, allow_external: bool = False) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
-    """Yield what can be opened in a group; links that lead nowhere, or out of the file, are passed over."""
-    for name in group:
-        try:
-            link = group.get(name, getlink=True)
-            if isinstance(link, h5py.ExternalLink) and not allow_external:
-                continue
-            found = group[name]
-        except (KeyError, OSError, RuntimeError, ValueError, TypeError):
+def find(base: h5py.Group, path: str, hops: int = 0) -> h5py.Group | h5py.Dataset | None:
+    """Open what lies at a path without leaving the file: external links are not followed, soft ones some way."""
+    here: Any = base["/"] if path.startswith("/") else base
+    for part in path.split("/"):
+        if part in ("", "."):
             continue
-        if isinstance(found, h5py.Group | h5py.Dataset):
+        if not isinstance(here, h5py.Group):
+            return None
+        try:
+            kind = here.id.links.get_info(_encoded(part)).type
+            if kind == h5py.h5l.TYPE_HARD:
+                here = here[part]
+            elif kind == h5py.h5l.TYPE_SOFT and hops < _MAX_HOPS:
+                target = os.fsdecode(here.id.links.get_val(_encoded(part)))
+                here = find(here, target, hops + 1)
+            else:
+                return None
+        except Exception:  # noqa: BLE001 - a link that leads nowhere is no link; HDF5 raises anything for a damaged one
+            return None
+    return here if isinstance(here, h5py.Group | h5py.Dataset) else None
+
+
+def _encoded(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
+
+
+def members(group: h5py.Group) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
+    """Yield what can be opened in a group; links that lead nowhere, or out of the file, are passed over."""
+    try:
+        names = list(group)
+    except Exception:  # noqa: BLE001 - see `find`
+        return
+    for name in names:
+        found = find(group, name)
+        if found is not None:
             yield name, found
 
 
-def walk(file: h5py.File, *, allow_external: bool = False) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
-    """Yield every group and dataset once, parents first, in the order of names; loops of links end."""
-    seen: set[Any] = {h5py.h5o.get_info(file["/"].id).addr}
-    stack: list[tuple[str, h5py.Group]] = [("", file["/"])]
-    yield "/", file["/"]
+def walk(group: h5py.Group, path: str = "") -> Iterator[tuple[str, h5py.Group, dict[str, h5py.Group | h5py.Dataset]]]:
+    """Yield every group once with its path and its members, parents first; loops of links end.
+
+    The consumer may take groups out of the members: these are not entered.
+    """
+    seen: set[tuple[int, int]] = {_address(group)}
+    stack: list[tuple[str, h5py.Group]] = [(path.rstrip("/"), group)]
+    count = 0
     while stack:
-        path, group = stack.pop()
+        here, current = stack.pop()
+        inside = dict(members(current))
+        yield here or "/", current, inside
+        count += len(inside)
+        if count > _MAX_OBJECTS or here.count("/") > _MAX_DEPTH:
+            continue
         inner: list[tuple[str, h5py.Group]] = []
-        for name, obj in members(group, allow_external=allow_external):
-            here = f"{path}/{name}"
-            info = h5py.h5o.get_info(obj.id)
-            address = (info.fileno, info.addr)
-            if isinstance(obj, h5py.Group):
-                if address in seen:
-                    continue
+        for name, obj in inside.items():
+            if isinstance(obj, h5py.Group) and (address := _address(obj)) not in seen:
                 seen.add(address)
-                inner.append((here, obj))
-            yield here, obj
+                inner.append((f"{here}/{name}", obj))
         stack += reversed(inner)
 
 
-def is_safe(dataset: h5py.Dataset, *, allow_external: bool = False) -> bool:
-    """Tell whether a dataset keeps its values in this file."""
-    return allow_external or not (dataset.is_virtual or dataset.external)
-
-
-def is_null(dataset: h5py.Dataset) -> bool:
-    """Tell whether a dataset has no dataspace at all."""
-    return dataset.shape is None
+def _address(obj: h5py.Group) -> tuple[int, int]:
+    info = h5py.h5o.get_info(obj.id)
+    return info.fileno, info.addr

@@ -15,7 +15,7 @@ from typing import Any
 
 from sid_xarray.errors import MetadataError
 
-__all__ = ["Record", "dumps", "loads", "TAG"]
+__all__ = ["TAG", "Record", "dumps", "loads", "packed"]
 
 TAG = "~"
 """Key that marks a value which plain JSON cannot hold."""
@@ -42,6 +42,11 @@ def dumps(value: Any) -> str:
         text = json.dumps(value, sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
         raise MetadataError(f"metadata cannot be written as JSON: {error}") from error
+    return packed(text)
+
+
+def packed(text: str) -> str:
+    """Return canonical JSON as it is stored: compressed when longer than 64 KiB."""
     if len(text) <= _LIMIT:
         return text
     return _PACKED + base64.b64encode(zlib.compress(text.encode(), 6)).decode()

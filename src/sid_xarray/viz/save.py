@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any
@@ -90,4 +91,7 @@ def _html(hv: Any, obj: Any, path: Path, kind: str, dpi: int, title: str) -> Non
     from bokeh.embed import file_html
     from bokeh.resources import INLINE
 
-    path.write_text(file_html(hv.render(obj, backend="bokeh"), INLINE, title=title), encoding="utf-8")
+    page = file_html(hv.render(obj, backend="bokeh"), INLINE, title=title)
+    # Where panel is imported, bokeh links to a script of panel's server, which a file on a disk has not and needs not.
+    page = re.sub(r'<script src="static/extensions/panel/[^"]*"></script>\s*', "", page)
+    path.write_text(page, encoding="utf-8")

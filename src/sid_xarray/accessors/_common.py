@@ -1,0 +1,53 @@
+"""What every accessor offers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sid_xarray.accessors._method import method, view
+
+__all__ = ["SidAny", "SidArrays"]
+
+
+class SidAny:
+    """An xarray object, and how it shows itself."""
+
+    __slots__ = ("_obj",)
+
+    def __init__(self, obj: Any) -> None:
+        self._obj = obj
+
+    def __repr__(self) -> str:
+        from sid_xarray.viz.card import text
+
+        return text(self._obj)
+
+    def _repr_html_(self) -> str:
+        from sid_xarray.viz.card import html
+
+        return html(self._obj)
+
+    to_nsid = method("sid_xarray.io.nsid:to_nsid")
+
+
+class SidArrays(SidAny):
+    """What holds for one array, and for several on one grid."""
+
+    __slots__ = ()
+
+    # What it is
+    dimension_types = view("sid_xarray.core.dims:describe")
+    dims_of = method("sid_xarray.core.dims:dims_of")
+    metadata = view("sid_xarray.core.metadata:metadata")
+    original_metadata = view("sid_xarray.core.metadata:original_metadata")
+    provenance = view("sid_xarray.core.provenance:provenance")
+    check = method("sid_xarray.core.check:check")
+
+    # Say what it is
+    adopt = method("sid_xarray.core.adopt:adopt")
+    set_dims = method("sid_xarray.core.adopt:set_dims")
+    set_units = method("sid_xarray.core.adopt:set_units")
+    with_metadata = method("sid_xarray.core.metadata:with_metadata")
+
+    # Pictures
+    plot = view("sid_xarray.accessors.plot:SidPlot")
