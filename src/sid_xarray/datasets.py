@@ -87,7 +87,8 @@ def edge_map(*, ny: int = 4, nx: int = 5, ne: int = 200, noise: float = 0.0, see
     energy = np.linspace(200, 400, ne)
     edge = np.where(energy >= 285, np.exp(-(energy - 285) / 60), 0.0)
     strength = 40.0 * np.arange(nx)[np.newaxis, :, np.newaxis]
-    values = 1000 * (energy / 200) ** -3 + strength * edge + np.zeros((ny, 1, 1)) + noise * rng.normal(size=(ny, nx, ne))
+    law = 1000 * (energy / 200) ** -3 + np.zeros((ny, 1, 1))
+    values = law + strength * edge + noise * rng.normal(size=(ny, nx, ne))
     dims = {"y": (1.0, "nm"), "x": (1.0, "nm"), "energy": (energy, "eV")}
     return dataarray(values, dims, units="count", quantity="intensity", title="one edge", modality="EELS")
 

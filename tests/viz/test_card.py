@@ -6,6 +6,7 @@ import base64
 import re
 import subprocess
 import sys
+import warnings
 import zlib
 
 import numpy as np
@@ -97,22 +98,7 @@ def test_datasets_and_trees(fit, arrays):
     shown = text(fit)
     assert shown.startswith("<sid dataset>  5 variables  ·  y 12, x 16")
     (line,) = [line for line in shown.splitlines() if line.startswith("  center ")]
-    assert line.split() == [
-        "center",
-        "center",
-        "(eV)",
-        "image",
-        "y",
-        "12",
-        "×",
-        "x",
-        "16",
-        "float64",
-        "1.5",
-        "KiB",
-        "in",
-        "memory",
-    ]
+    assert " ".join(line.split()) == "center center (eV) image y 12 × x 16 float64 1.5 KiB in memory"
     tree = xr.DataTree.from_dict({"/M/C/fit": fit, "/M/D/iv": arrays("spectral_image").to_dataset(name="iv")})
     shown = text(tree)
     assert shown.startswith("<sid tree>  6 signals")
@@ -123,11 +109,14 @@ def test_datasets_and_trees(fit, arrays):
 
 
 def test_hostile_words_are_only_words():
-    da = dataarray(
-        np.zeros((2, 2)), dims={HOSTILE: (1, HOSTILE), "x": 1}, units=HOSTILE, quantity=HOSTILE, title=HOSTILE
-    )
+    dims = {HOSTILE: (1, HOSTILE), "x": 1}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nobody knows such units
+        da = dataarray(np.zeros((2, 2)), dims=dims, units=HOSTILE, quantity=HOSTILE, title=HOSTILE)
     da.attrs |= {"sid_modality": HOSTILE, "source": HOSTILE, "sid_metadata": "{damaged", "sid_prov_123": HOSTILE}
-    for obj in (da, da.to_dataset(name=HOSTILE), xr.DataTree(da.to_dataset(name=HOSTILE.replace("/", "")), name="t")):
+    ds = da.to_dataset(name="v" + HOSTILE)
+    unslashed = ds.rename({name: str(name).replace("/", "") for name in (*ds.data_vars, *ds.coords)})
+    for obj in (da, ds, xr.DataTree(unslashed, name="t")):
         page = html(obj)
         tags = {tag.lower() for tag in re.findall(r"<\s*/?([a-zA-Z]+)", page)}
         assert tags <= {"div", "b", "table", "tr", "td", "th", "img", "svg", "polyline"}

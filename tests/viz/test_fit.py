@@ -26,7 +26,7 @@ def test_maps_of_parameters(hv, fit):
     np.testing.assert_array_equal(np.isnan(center.dimension_values(2, flat=False)), np.isnan(fit.center.values))
     chosen = bound_view(fit, "fit")(variables=["center_stderr"])
     assert len(chosen.traverse(None, [hv.Image])) == 1
-    with pytest.raises(DimensionError, match="no variable 'centre'. Did you mean 'center'"):
+    with pytest.raises(DimensionError, match=r"no variable 'centre'. Did you mean 'center'"):
         bound_view(fit, "fit")(variables=["centre"])
 
 

@@ -30,10 +30,12 @@ def test_png_has_the_resolution_of_print(tmp_path, arrays):
     assert widths[1] == pytest.approx(4 * widths[0], rel=0.03)
 
 
-def test_html_needs_nothing_from_outside(tmp_path, arrays):
-    text = save(arrays("spectral_image"), tmp_path / "a.html").read_text(encoding="utf-8")
-    assert not re.search(r"<(script|link)[^>]*\b(src|href)=", text)
-    assert "Bokeh" in text
+def test_html_needs_nothing_from_outside(tmp_path, arrays, fit):
+    for name, obj in {"a": arrays("spectral_image"), "table": fit.isel(y=0, x=1)}.items():
+        text = save(obj, tmp_path / f"{name}.html").read_text(encoding="utf-8")
+        assert not re.search(r"<(script|link)[^>]*\b(src|href)=", text)
+        assert "BEGIN bokeh.min.js" in text
+        assert ("BEGIN bokeh-tables.min.js" in text) == (name == "table")
 
 
 def test_elements_and_arrays(hv, tmp_path, arrays, fit):
@@ -69,6 +71,7 @@ def test_a_failure_leaves_the_old_file(tmp_path, arrays, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
 
 
+@pytest.mark.filterwarnings("ignore:units")
 @pytest.mark.parametrize("suffix", [".png", ".html", ".svg"])
 def test_hostile_words(tmp_path, suffix):
     da = dataarray(

@@ -66,8 +66,8 @@ def test_plot_draws_every_kind_and_dtype(hv, arrays, kind, dtype):
 def test_every_view_draws_or_explains(hv, arrays, kind, view):
     try:
         element = quietly(lambda: bound_view(arrays(kind), view)())
-    except DimensionError as error:
-        assert "." in str(error)
+    except DimensionError:
+        assert view in ("image", "map_grid", "spectral_image")
     else:
         rendered(hv, element, "matplotlib")
 
@@ -192,7 +192,7 @@ AWKWARD = {
 
 
 @pytest.mark.parametrize("values", AWKWARD.values(), ids=AWKWARD)
-@pytest.mark.parametrize("dims", [("y", "x"), ("x", "energy"), ("point", "channel")], ids=str)
+@pytest.mark.parametrize("dims", [("y", "x"), ("x", "energy")], ids=str)
 @pytest.mark.parametrize("view", ["image", "curve"])
 def test_awkward_values_do_no_harm(hv, values, dims, view):
     da = dataarray(values, dims=dict.fromkeys(dims, (1e-09, "m")), units="A")
@@ -243,11 +243,11 @@ def test_awkward_coordinates(hv, positions, view):
 
 def test_unknown_names_suggest(arrays):
     da = arrays("image")
-    with pytest.raises(RegistryError, match="no view 'imag'. Did you mean 'image'"):
+    with pytest.raises(RegistryError, match=r"no view 'imag'. Did you mean 'image'"):
         bound_view(da, "imag")
     with pytest.raises(AttributeError):
         bound_view(da, "imag")
-    with pytest.raises(TypeError, match="no option 'compnent'. Did you mean 'component'"):
+    with pytest.raises(TypeError, match=r"no option 'compnent'. Did you mean 'component'"):
         bound_view(arrays("spectrum"), "curve")(compnent="real")
     with pytest.raises(TypeError, match="no option 'colormap'"):
         plot(da, colormap="gray")

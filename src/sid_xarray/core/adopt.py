@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Mapping
 from typing import Any, TypeVar
 
@@ -12,7 +11,7 @@ import xarray as xr
 from sid_xarray.core import metadata as _metadata
 from sid_xarray.core import provenance as _provenance
 from sid_xarray.core.dims import describe, units_of
-from sid_xarray.errors import DimensionError, SidWarning
+from sid_xarray.errors import DimensionError, warn
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import kinds, units
 
@@ -157,11 +156,9 @@ def apply_units(attrs: Mapping[Any, Any], *, axis: str | None = None) -> dict[An
     out = dict(attrs)
     found = units.normalise(out.get(names.UNITS), axis=axis)
     if not found.known:
-        warnings.warn(
+        warn(
             f"units {found.canonical!r} are not known and stay as they are. "
-            "Say what they are: da.sid.set_units('nm') or da.sid.set_units(x='nm').",
-            SidWarning,
-            stacklevel=4,
+            "Say what they are: da.sid.set_units('nm') or da.sid.set_units(x='nm')."
         )
     out[names.UNITS] = found.canonical
     if found.original is not None:

@@ -81,9 +81,11 @@ def _dimensions(obj: xr.DataArray | xr.Dataset) -> Iterator[Finding]:
             continue
         coord = obj[dim]
         if kind.evidence == "none":
-            yield Finding("note", where, f"has no type that could be told. Type: da.sid.set_dims({{{dim!r}: 'spectral'}})")
+            fix = f"da.sid.set_dims({{{dim!r}: 'spectral'}})"
+            yield Finding("note", where, f"has no type that could be told. Type: {fix}")
         elif kind.evidence != "declared":
-            yield Finding("note", where, f"is taken for {kind} from its {kind.evidence}. To write it down: da.sid.adopt()")
+            text = f"is taken for {kind} from its {kind.evidence}. To write it down: da.sid.adopt()"
+            yield Finding("note", where, text)
         yield from _units(coord, where, axis=str(kind))
         if coord.dtype.kind == "f" and not np.isfinite(coord.values).all():
             yield Finding("error", where, "has positions that are not finite")
@@ -102,7 +104,8 @@ def _units(da: xr.DataArray, where: str, *, axis: str | None = None) -> Iterator
     if not unit.known:
         yield Finding("warning", where, f"units {text!r} are not known to anyone. Type: da.sid.set_units(...)")
     elif unit.canonical != text:
-        yield Finding("warning", where, f"units {text!r} are spelled {unit.canonical!r} elsewhere. Type: da.sid.adopt()")
+        better = unit.canonical
+        yield Finding("warning", where, f"units {text!r} are spelled {better!r} elsewhere. Type: da.sid.adopt()")
 
 
 def _values(da: xr.DataArray, where: str) -> Iterator[Finding]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Iterable
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from sid_xarray.errors import SidWarning
+from sid_xarray.errors import warn
 
 __all__ = ["graph_name", "is_chunked", "is_lazy", "same_values", "whole"]
 
@@ -93,9 +92,5 @@ def whole(da: xr.DataArray, dims: Iterable[Hashable]) -> xr.DataArray:
         out = da.chunk({**dict.fromkeys(dims, -1), **rest}) if rest else out
     n = int(np.prod([len(c) for c in out.chunks or ()], dtype=float))
     if n > _MANY_CHUNKS:
-        warnings.warn(
-            f"{n} chunks: a graph costs about 10 ms a chunk. Open with larger chunks (32–128 MiB).",
-            SidWarning,
-            stacklevel=3,
-        )
+        warn(f"{n} chunks: a graph costs about 10 ms a chunk. Open with larger chunks (32–128 MiB).")
     return out

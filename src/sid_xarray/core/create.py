@@ -23,7 +23,7 @@ __all__ = ["dataarray"]
 
 def dataarray(
     values: Any,
-    dims: Mapping[Hashable, Any],
+    dims: Mapping[Any, Any],
     *,
     units: str = "1",
     quantity: str | None = None,
@@ -68,6 +68,10 @@ def dataarray(
     >>> da.sid.kind, float(da.x[-1]), da.units
     ('image', 2.0, 'nA')
     """
+    if isinstance(values, xr.DataArray | xr.Variable):
+        values = values.data
+    if not isinstance(dims, Mapping):
+        raise DimensionError(f"dims is a mapping such as {{'y': (0.5, 'nm'), 'x': (0.5, 'nm')}}, got {dims!r}")
     array = values if hasattr(values, "ndim") and hasattr(values, "dtype") else np.asarray(values)
     if array.ndim != len(dims):
         raise DimensionError(

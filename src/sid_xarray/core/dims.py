@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import xarray as xr
@@ -45,7 +45,7 @@ class DimensionType(str):
         self.evidence = evidence
         return self
 
-    def __getnewargs__(self) -> tuple[str, str]:
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
         return (str(self), self.evidence)
 
     def __repr__(self) -> str:
@@ -214,6 +214,8 @@ def units_of(obj: xr.DataArray | xr.Dataset, dim: Hashable | None = None) -> str
     if dim is None:
         return units.normalise(obj.attrs.get(names.UNITS)).canonical
     coord = coordinate(obj, dim)
+    if coord is not None and coord.dtype.kind == "m":
+        return "s"  # as `values_of` gives them
     attrs = {} if coord is None else coord.attrs
     return units.normalise(attrs.get(names.UNITS), axis=str(describe(obj)[dim])).canonical
 
@@ -237,16 +239,23 @@ def spacing(da: xr.DataArray, dim: Hashable, *, rtol: float = 1e-3) -> float:
     return float(step)
 
 
-def position_of(da: xr.DataArray, dim: Hashable, value: float | str) -> float:
+def position_of(da: xr.DataArray, dim: Hashable, value: Any) -> float:
     """Return a position in the units of the coordinate; text such as ``"0.5 nm"`` is converted.
 
     Raises
     ------
+    DimensionError
+        If it is no position.
     UnitsError
         If the units do not fit the coordinate.
     """
     if not isinstance(value, str):
-        return float(value)
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise DimensionError(
+                f"a position along {dim!r} is a number in {units_of(da, dim)}, or text such as '0.5 nm'; got {value!r}"
+            ) from None
     number, unit = units.parse_quantity(value)
     if not unit:
         return number

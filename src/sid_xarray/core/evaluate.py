@@ -74,7 +74,9 @@ def evaluate(ds: xr.Dataset, x: xr.DataArray | Any) -> xr.DataArray:
     """
     text, dim = ds.attrs.get(FIT_MODEL), ds.attrs.get(FIT_DIM)
     if not isinstance(text, str) or not isinstance(dim, str):
-        raise ModelError("this Dataset does not say which model was fitted. Type: fit = da.sid.fit('gaussian + constant')")
+        raise ModelError(
+            "this Dataset does not say which model was fitted. Type: fit = da.sid.fit('gaussian + constant')"
+        )
     model = read_model(text)
     missing = [p for p in model.names if p not in ds]
     if missing:
@@ -95,7 +97,15 @@ def evaluate(ds: xr.Dataset, x: xr.DataArray | Any) -> xr.DataArray:
         out = out.assign_coords({dim: where[dim]})
     out = out.assign_attrs({names.LONG_NAME: text, names.UNITS: str(ds.attrs.get(FIT_UNITS, "1"))}).rename("model")
     # Only what the curve is made of is its origin, not the uncertainties beside it.
-    return provenance.stamp(out, "evaluate", ds[list(model.names)], x=None if dim in where.coords else where.values)
+    return provenance.stamp(out, "evaluate", ds[list(model.names)], x=_recorded(where))
+
+
+def _recorded(x: xr.DataArray) -> Any:
+    """Return positions as they are written into the history: short, where they are evenly spaced."""
+    values = np.asarray(x.values, dtype=float)
+    if values.size > 2 and np.array_equal(np.linspace(values[0], values[-1], values.size), values):
+        return {"linspace": [float(values[0]), float(values[-1]), values.size]}
+    return values
 
 
 def _positions(x: Any, dim: Hashable) -> xr.DataArray:

@@ -22,5 +22,5 @@ def signals(tree: xr.DataTree) -> dict[str, xr.DataArray]:
     found: dict[str, xr.DataArray] = {}
     for node in tree.subtree:
         for name in node.data_vars:
-            found[f"{node.path.rstrip('/')}/{name}"] = node[str(name)] if isinstance(name, str) else node.dataset[name]
+            found[f"{node.path.rstrip('/')}/{name}"] = node.dataset[name]
     return found

@@ -296,7 +296,7 @@ def find(base: h5py.Group, path: str, hops: int = 0) -> h5py.Group | h5py.Datase
             if kind == h5py.h5l.TYPE_HARD:
                 here = here[part]
             elif kind == h5py.h5l.TYPE_SOFT and hops < _MAX_HOPS:
-                target = os.fsdecode(here.id.links.get_val(_encoded(part)))
+                target = here.id.links.get_val(_encoded(part)).decode("utf-8", "surrogateescape")
                 here = find(here, target, hops + 1)
             else:
                 return None

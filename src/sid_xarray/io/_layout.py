@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["chunk_shape", "filters"]
+__all__ = ["chunk_shape", "filters", "read_blocks"]
 
 _TARGET = 512 * 2**10
 _SMALL = 256 * 2**10
+_BLOCK = 32 * 2**20
 _SIGNAL = frozenset(("spectral", "reciprocal"))
 
 
@@ -83,3 +84,31 @@ def filters(dtype: np.dtype[Any], compression: str | int | Mapping[str, Any] | N
     if compression in ("gzip", "lzf"):
         return {"compression": compression, "shuffle": dtype.itemsize > 1}
     raise ValueError(f"compression is 'auto', 'gzip', 'lzf', a gzip level, None or a mapping, got {compression!r}")
+
+
+def read_blocks(shape: Sequence[int], itemsize: int, chunks: Sequence[int] | None) -> tuple[int, ...]:
+    """Return the shape of blocks to read a dataset in: whole chunks, of 16 to 32 MiB together.
+
+    Parameters
+    ----------
+    shape : sequence of int
+    itemsize : int
+        Bytes of a value.
+    chunks : sequence of int, optional
+        Of the file; None if the values lie contiguous.
+
+    Returns
+    -------
+    tuple of int
+        Empty if the dataset is smaller than one block.
+    """
+    if 0 in shape or math.prod(shape) * itemsize <= _BLOCK:
+        return ()
+    block = [min(c, n) for c, n in zip(chunks, shape, strict=True)] if chunks else [1] * len(shape)
+    # The last axes first: spectra and images become whole, and contiguous data are read in one go.
+    for i in reversed(range(len(shape))):
+        room = _BLOCK // max(1, math.prod(block) * itemsize)
+        if room > 1:
+            whole = math.ceil(shape[i] / block[i])
+            block[i] = min(shape[i], block[i] * min(room, whole))
+    return tuple(block)

@@ -3,30 +3,76 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import h5py
 import numpy as np
+import xarray as xr
 
+from sid_xarray.io._layout import read_blocks
 from sid_xarray.options import OPTIONS
 
-__all__ = ["progress", "store"]
+__all__ = ["Job", "progress", "store"]
 
 
-def store(pairs: Sequence[tuple[Any, h5py.Dataset]]) -> None:
+@dataclass
+class Job:
+    """Values and the dataset that they go to.
+
+    Attributes
+    ----------
+    values : Variable
+        In memory, a dask array, or lazy from a file.
+    target : h5py.Dataset
+    cast : dtype or None
+        To convert every block to before it is written.
+    """
+
+    values: xr.Variable
+    target: h5py.Dataset
+    cast: np.dtype[Any] | None = None
+
+
+def store(jobs: Sequence[Job]) -> None:
     """Write every array into its dataset.
 
     Lazy arrays are computed together, so that what they share is computed once; a block is written and
     forgotten. Any dask client or scheduler may do the computing, the writing is done here.
     """
-    lazy = [(source, target) for source, target in pairs if hasattr(source, "dask")]
-    for source, target in pairs:
-        if not hasattr(source, "dask"):
-            _write(target, (Ellipsis,), np.asarray(source))
-    if not lazy:
+    dask_jobs = [job for job in jobs if job.values.chunks is not None]
+    for job in jobs:
+        if job.values.chunks is None:
+            _store_numpy(job)
+    if dask_jobs:
+        _store_dask(dask_jobs)
+
+
+def _store_numpy(job: Job) -> None:
+    if job.values._in_memory:
+        _write(job.target, (Ellipsis,), np.asarray(job.values.data), job.cast)
         return
+    # Lazy from a file: read in blocks, and not into the cache of the variable.
+    shape = job.values.shape
+    block = read_blocks(shape, max(job.values.dtype.itemsize, 1), job.target.chunks) or shape
+    starts = [range(0, n, b) for n, b in zip(shape, block, strict=True)]
+    for corner in itertools.product(*starts):
+        where = tuple(slice(i, min(i + b, n)) for i, b, n in zip(corner, block, shape, strict=True))
+        _write(job.target, where or (Ellipsis,), np.asarray(job.values[where].values), job.cast)
+
+
+def _write(target: h5py.Dataset, where: tuple[Any, ...], values: np.ndarray[Any, Any], cast: np.dtype[Any] | None) -> None:
+    if values.size == 0:
+        return
+    if cast is not None:
+        values = values.astype(cast)
+    target[() if target.shape == () else where] = values
+
+
+def _store_dask(jobs: Sequence[Job]) -> None:
     import dask.array as da
     from dask.base import get_scheduler
     from xarray.backends.locks import HDF5_LOCK
@@ -35,34 +81,25 @@ def store(pairs: Sequence[tuple[Any, h5py.Dataset]]) -> None:
     remote = scheduler is not None and "distributed" in getattr(scheduler, "__module__", "")
     with progress():
         if remote:
-            _by_blocks(lazy)
+            _by_blocks(jobs)
         else:
-            sources, targets = zip(*lazy, strict=True)
-            da.store(list(sources), list(targets), lock=HDF5_LOCK, compute=True, return_stored=False)
+            sources = [job.values.data if job.cast is None else job.values.data.astype(job.cast) for job in jobs]
+            da.store(sources, [job.target for job in jobs], lock=HDF5_LOCK, compute=True, return_stored=False)
 
 
-def _write(target: h5py.Dataset, where: tuple[Any, ...], values: np.ndarray[Any, Any]) -> None:
-    if values.size == 0:
-        return
-    if target.shape == ():
-        target[()] = values[()] if values.dtype != object else values.item()
-    else:
-        target[where] = values
-
-
-def _by_blocks(pairs: Sequence[tuple[Any, h5py.Dataset]]) -> None:
+def _by_blocks(jobs: Sequence[Job]) -> None:
     """Fetch block after block from a cluster: an HDF5 handle cannot travel to its workers."""
     import dask
     from dask.array.core import slices_from_chunks
 
-    layouts: dict[tuple[Any, ...], list[tuple[Any, h5py.Dataset]]] = {}
-    for source, target in pairs:
-        layouts.setdefault(source.chunks, []).append((source, target))
+    layouts: dict[tuple[Any, ...], list[Job]] = {}
+    for job in jobs:
+        layouts.setdefault(job.values.chunks or (), []).append(job)
     for chunks, members in layouts.items():
         for where in slices_from_chunks(chunks):
             # Arrays of one layout go together: maps of one fit come from the same tasks.
-            for values, (_, target) in zip(dask.compute(*(s[where] for s, _ in members)), members, strict=True):
-                _write(target, where or ((),), np.asarray(values))
+            for values, job in zip(dask.compute(*(j.values.data[where] for j in members)), members, strict=True):
+                _write(job.target, where or (Ellipsis,), np.asarray(values), job.cast)
 
 
 @contextlib.contextmanager

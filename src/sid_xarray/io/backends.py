@@ -38,9 +38,11 @@ class NSIDBackendEntrypoint(BackendEntrypoint):
         from sid_xarray.io.nsid.read import open_groups
 
         path = os.fspath(filename_or_obj)
-        found = {k: v for k, v in open_groups(path, group=group).items() if v.data_vars}
+        found = {k: v for k, v in open_groups(path, group=group, exact=True).items() if v.data_vars}
         if len(found) != 1:
-            raise FormatError(path, group or "", f"holds {len(found)} groups, name one: group={next(iter(found))!r}. All: {', '.join(found)}")
+            listed = ", ".join(found) or "none"
+            hint = f"name one: group={next(iter(found))!r}" if found else "name another"
+            raise FormatError(path, group or "", f"holds {len(found)} groups with arrays, {hint}. There are: {listed}")
         return next(iter(found.values())).drop_vars(_dropped(drop_variables), errors="ignore")
 
     def open_groups_as_dict(

@@ -15,7 +15,9 @@ _ITERATIONS = 30
 _Array = npt.NDArray[Any]
 
 
-def power_law_background(y: _Array, x: _Array, *, inside: npt.NDArray[np.bool_]) -> tuple[_Array, _Array, _Array, _Array]:
+def power_law_background(
+    y: _Array, x: _Array, *, inside: npt.NDArray[np.bool_]
+) -> tuple[_Array, _Array, _Array, _Array]:
     """Fit ``height * x**-exponent`` by least squares in the values themselves.
 
     Parameters
@@ -160,7 +162,9 @@ def polynomial_background(
     if degree < 0:
         raise ValueError(f"degree should be 0 or more, got {degree}")
     dtype = np.result_type(y.dtype, np.float32)
-    span = x[inside & np.isfinite(x)].astype(float)
+    x = x.astype(float)
+    inside = inside & np.isfinite(x)
+    span = x[inside]
     domain = [span.min(), span.max()] if span.size and np.ptp(span) else [x.min() - 1.0, x.max() + 1.0]
     scaled = (2 * x - domain[0] - domain[1]) / (domain[1] - domain[0])
     basis = np.polynomial.legendre.legvander(scaled, degree)

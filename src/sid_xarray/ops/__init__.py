@@ -42,5 +42,5 @@ TABLE: dict[str, Verb] = {
         sample="edge_map",
         params={"model": "power_law", "fit_range": (200, 280)},
     ),
-    "sel": Verb("sid_xarray.ops.select:sel", params={"energy": 530.0, "width": {"energy": 10.0}}),
+    "sel": Verb("sid_xarray.ops.select:sel", params={"energy": 5.0, "width": {"energy": 2.0}}),
 }

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from sid_xarray.core.dims import position_of, units_of, values_of
-from sid_xarray.errors import DimensionError
+from sid_xarray.core.dims import coordinate, position_of, units_of, values_of
+from sid_xarray.errors import DimensionError, nearest
 
-__all__ = ["inside", "keywords", "nearest_index", "window"]
+__all__ = ["as_indexer", "inside", "keywords", "nearest_index", "window"]
 
 
 def keywords(da: xr.DataArray, given: Mapping[Any, Any] | None, kwargs: Mapping[str, Any]) -> dict[Hashable, Any]:
@@ -23,13 +23,16 @@ def keywords(da: xr.DataArray, given: Mapping[Any, Any] | None, kwargs: Mapping[
     DimensionError
         If a name is no dimension, or comes twice.
     """
+    if given is not None and not isinstance(given, Mapping):
+        raise DimensionError(f"expected a mapping from dimension, such as {{'x': ...}}, got {given!r}")
     both = set(given or {}) & set(kwargs)
     if both:
-        raise DimensionError(f"{', '.join(map(str, both))} is given twice")
-    out: dict[Hashable, Any] = {**(given or {}), **kwargs}
+        raise DimensionError(f"{', '.join(sorted(map(str, both)))} is given twice: in the mapping and by keyword")
+    out: dict[Hashable, Any] = dict(given or {})
+    out.update(kwargs)
     for dim in out:
         if dim not in da.dims:
-            raise DimensionError(f"no dimension {dim!r}: there are {', '.join(map(repr, da.dims)) or 'none'}")
+            raise DimensionError(f"no dimension {dim!r}.{nearest(str(dim), map(str, da.dims))}")
     return out
 
 
@@ -44,13 +47,34 @@ def window(da: xr.DataArray, dim: Hashable, bounds: Any) -> tuple[float, float]:
     ends = (bounds.start, bounds.stop) if isinstance(bounds, slice) else tuple(bounds) if _pair(bounds) else None
     if ends is None:
         raise DimensionError(f"a window along {dim!r} is a pair (low, high) in {units_of(da, dim)}, got {bounds!r}")
-    low, high = (None if end is None else position_of(da, dim, end) for end in ends)
+    low, high = (None if end is None else _position(da, dim, end) for end in ends)
     low, high = -np.inf if low is None else low, np.inf if high is None else high
     return (low, high) if low <= high else (high, low)
 
 
 def _pair(bounds: Any) -> bool:
     return isinstance(bounds, Sequence) and not isinstance(bounds, str) and len(bounds) == 2
+
+
+def _dates(da: xr.DataArray, dim: Hashable) -> bool:
+    coord = coordinate(da, dim)
+    return coord is not None and coord.dtype.kind == "M"
+
+
+def _values(da: xr.DataArray, dim: Hashable) -> npt.NDArray[Any]:
+    if _dates(da, dim):  # nanoseconds since 1970
+        return np.asarray(da[dim].values.astype("M8[ns]").astype(np.int64), dtype=float)
+    return values_of(da, dim)
+
+
+def _position(da: xr.DataArray, dim: Hashable, value: Any) -> float:
+    if _dates(da, dim):
+        try:
+            return float(np.datetime64(value, "ns").astype(np.int64))
+        except ValueError:
+            text = f"a position along {dim!r} is a date such as '2024-05-31T12:00', got {value!r}"
+            raise DimensionError(text) from None
+    return position_of(da, dim, value)
 
 
 def inside(da: xr.DataArray, dim: Hashable, bounds: Any) -> npt.NDArray[np.bool_]:
@@ -61,39 +85,59 @@ def inside(da: xr.DataArray, dim: Hashable, bounds: Any) -> npt.NDArray[np.bool_
     DimensionError
         If no point does.
     """
-    x = values_of(da, dim)
-    several = isinstance(bounds, list | tuple) and bool(bounds) and all(_pair(b) or isinstance(b, slice) for b in bounds)
+    x = _values(da, dim)
+    listed = isinstance(bounds, list | tuple) and bool(bounds)
+    several = listed and all(_pair(b) or isinstance(b, slice) for b in bounds)
     mask = np.zeros(x.shape, bool)
     for one in bounds if several else [bounds]:
         low, high = window(da, dim, one)
         # Half of the last digit: 0.1 + 0.2 belongs to a window that ends at 0.3.
         slack = 1e-9 * max(abs(low) if np.isfinite(low) else 0, abs(high) if np.isfinite(high) else 0)
+        slack = min(slack, 1e-3 * _step(x))
         mask |= (x >= low - slack) & (x <= high + slack)
     if not mask.any():
-        span = f"{np.nanmin(x):g} … {np.nanmax(x):g} {units_of(da, dim)}" if x.size else "empty"
-        raise DimensionError(f"no point of {dim!r} lies in {bounds!r}; it spans {span}")
+        raise DimensionError(f"no point of {dim!r} lies in {bounds!r}; {_span(da, dim, x)}")
     return mask
 
 
+def _step(x: npt.NDArray[Any]) -> float:
+    steps = np.diff(np.unique(x[np.isfinite(x)]))
+    return float(steps.min()) if steps.size else np.inf
+
+
+def _span(da: xr.DataArray, dim: Hashable, x: npt.NDArray[Any]) -> str:
+    if not np.isfinite(x).any():
+        return "it is empty"
+    low, high = np.nanargmin(x), np.nanargmax(x)
+    if _dates(da, dim):
+        return f"it spans {da[dim].values[low]} … {da[dim].values[high]}"
+    return f"it spans {x[low]:g} … {x[high]:g} {units_of(da, dim)}"
+
+
 def nearest_index(da: xr.DataArray, dim: Hashable, value: Any) -> int:
-    """Return the index of the point nearest to a position.
+    """Return the index of the point nearest to a position; on an axis of words, of that word.
 
     Raises
     ------
     DimensionError
         If the position lies outside of the axis by more than half a step.
     """
-    x = values_of(da, dim)
-    position = position_of(da, dim, value)
+    coord = coordinate(da, dim)
+    if coord is not None and coord.dtype.kind in "UOST":
+        words = [str(word) for word in coord.values]
+        n = words.count(str(value))
+        if n != 1:
+            raise DimensionError(f"{n or 'no'} points of {dim!r} are {value!r}.{nearest(str(value), words)}")
+        return words.index(str(value))
+    x = _values(da, dim)
+    position = _position(da, dim, value)
     if not np.isfinite(x).any() or not np.isfinite(position):
-        raise DimensionError(f"no point of {dim!r} is near {value!r}")
+        raise DimensionError(f"no point of {dim!r} is near {value!r}; {_span(da, dim, x)}")
     index = int(np.nanargmin(np.abs(x - position)))
     finite = np.sort(x[np.isfinite(x)])
     room = np.max(np.diff(finite)) / 2 if finite.size > 1 else np.inf
     if abs(x[index] - position) > room * (1 + 1e-9):
-        raise DimensionError(
-            f"{value!r} lies outside of {dim!r}, which spans {finite[0]:g} … {finite[-1]:g} {units_of(da, dim)}"
-        )
+        raise DimensionError(f"{value!r} lies outside of {dim!r}; {_span(da, dim, x)}")
     return index
 
 

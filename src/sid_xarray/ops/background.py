@@ -13,6 +13,7 @@ from sid_xarray.core.dims import one_dim, units_of, values_of
 from sid_xarray.core.lift import Out, float_dtype, lift
 from sid_xarray.errors import DimensionError, ModelError, nearest
 from sid_xarray.kernels import background as kernels
+from sid_xarray.ops._results import flags, refuse_taken
 from sid_xarray.ops._windows import inside
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import units
@@ -49,8 +50,8 @@ def remove_background(
     -------
     Dataset
         ``signal`` and ``background``, like `da`; the parameters ``height, exponent``, or ``c0, c1, …`` (in
-        powers of the coordinate), without `dim`; ``status``, 0 where the fit holds. Where it failed, all are NaN.
-        Lazy if the input is.
+        powers of the coordinate), without `dim`; ``status``, 0 where the fit holds. Where it failed, all are NaN; so
+        is a power law where the coordinate is not positive. Lazy if the input is.
 
     Raises
     ------
@@ -70,14 +71,16 @@ def remove_background(
     if model not in _MODELS:
         raise ModelError(f"no background {model!r}.{nearest(str(model), _MODELS)}")
     if da.dtype.kind not in "biuf":
-        raise DimensionError(f"a background is fitted to real numbers, {da.name!r} is {da.dtype}. Take .real or abs() first.")
+        raise DimensionError(
+            f"a background is fitted to real numbers, {da.name!r} is {da.dtype}. Take .real or abs() first."
+        )
     along = one_dim(da, dim, kind="spectral")
-    degree = {"polynomial": degree, "offset": 0}.get(model, 1)
-    mask = np.ones(da.sizes[along], bool) if fit_range is None else inside(da, along, fit_range)
-    needed = 3 if model == "power_law" else degree + 1
-    if mask.sum() < needed:
-        raise DimensionError(f"fit_range {fit_range!r} holds {mask.sum()} points of {along!r}, a {model} needs {needed}")
+    if degree != int(degree) or degree < 0:
+        raise ModelError(f"degree should be a whole number, 0 or more, got {degree!r}")
+    degree = {"polynomial": int(degree), "offset": 0}.get(model, 1)
     kernel, parameters = _kernel(model, degree)
+    refuse_taken(da, (*parameters, "signal", "background", "status"))
+    mask = _where(da, along, fit_range, model, degree)
     dtype = float_dtype(da)
     maps = [Out((), {}, float) for _ in parameters]
     coords = xr.DataArray(values_of(da, along), dims=(along,))
@@ -95,10 +98,26 @@ def remove_background(
     ds = xr.Dataset({"signal": _like(signal, da), "background": _like(background, da, "background")})
     for name, found in zip(parameters, fitted[1:-1], strict=True):
         ds[name] = found.assign_attrs({names.LONG_NAME: name, names.UNITS: _units(da, along, name)})
-    ds["status"] = fitted[-1].assign_attrs(_flags())
-    given = None if fit_range is None else fit_range
-    params = {"model": model, "fit_range": given, "dim": str(along)} | ({"degree": degree} if model == "polynomial" else {})
+    ds["status"] = fitted[-1].assign_attrs(flags(kernels.STATUS, "background fit"))
+    params: dict[str, Any] = {"model": model, "fit_range": fit_range, "dim": str(along)}
+    if model == "polynomial":
+        params["degree"] = degree
     return provenance.stamp(ds, "remove_background", da, **params)
+
+
+def _where(da: xr.DataArray, dim: Hashable, fit_range: Any, model: str, degree: int) -> np.ndarray:
+    """Return which points the fit sees; too few are an error."""
+    x = values_of(da, dim)
+    mask = np.isfinite(x) if fit_range is None else inside(da, dim, fit_range)
+    kind, sign, needed = model, "", degree + 1
+    if model == "power_law":
+        mask, sign, needed = mask & (x > 0), " with a positive position", 3
+    elif model == "polynomial":
+        kind = f"polynomial of degree {degree}"
+    if mask.sum() < needed:
+        place = "the axis" if fit_range is None else f"fit_range {fit_range!r}"
+        raise DimensionError(f"{place} holds {mask.sum()} point(s) of {dim!r}{sign}, a {kind} needs {needed}")
+    return mask
 
 
 def _kernel(model: str, degree: int) -> tuple[Callable[..., Any], list[str]]:
@@ -131,12 +150,3 @@ def _units(da: xr.DataArray, dim: Hashable, name: str) -> str:
         return "1"
     power = int(name[1:]) if name[:1] == "c" and name[1:].isdigit() else 0
     return units.divide(units_of(da), units.power(units_of(da, dim), power)) if power else units_of(da)
-
-
-def _flags() -> dict[str, Any]:
-    return {
-        names.LONG_NAME: "status of the background fit",
-        names.UNITS: "1",
-        "flag_values": np.array(list(kernels.STATUS), dtype=np.int8),
-        "flag_meanings": " ".join(kernels.STATUS.values()),
-    }

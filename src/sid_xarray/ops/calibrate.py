@@ -45,7 +45,7 @@ def calibrate(
         By dimension, one of: ``{"scale": a, "offset": b}``, new position = a × position + b;
         ``{"step": d, "origin": x0}``, x0 + d × index, and step may be text with units, ``"0.5 nm"``;
         ``{"points": {measured: true}}``, the straight line through these points (a shift, for one);
-        ``{"positions": array}``. Each with ``"units"`` if they change.
+        ``{"positions": array}``. Each with ``"units"`` if they change: the units of the new positions.
 
     Returns
     -------
@@ -67,7 +67,8 @@ def calibrate(
     out = da
     chosen = keywords(da, axes, kwargs)
     if not chosen and data is None:
-        raise DimensionError(f"say what to calibrate: calibrate({da.dims[-1] if da.ndim else 'x'}=...), where ... is {_FORMS}")
+        dim = da.dims[-1] if da.ndim else "x"
+        raise DimensionError(f"say what to calibrate: calibrate({dim}=...), where ... is {_FORMS}")
     for dim, how in chosen.items():
         positions, unit = _positions(da, dim, how)
         old = da[dim].attrs if dim in da.coords else {}
@@ -85,29 +86,48 @@ def _positions(da: xr.DataArray, dim: Hashable, how: Any) -> tuple[np.ndarray, s
     if not isinstance(how, Mapping):
         raise DimensionError(f"the calibration of {dim!r} is {_FORMS}; got {how!r}")
     n, unit = da.sizes[dim], str(how.get("units", units_of(da, dim)))
+    kind = str(describe(da)[dim])
     keys = set(how) - {"units"}
     if keys <= {"scale", "offset"} and (keys or "units" in how):
-        return values_of(da, dim) * float(how.get("scale", 1.0)) + float(how.get("offset", 0.0)), unit
+        scale, offset = _number(how.get("scale", 1.0), unit, kind), _number(how.get("offset", 0.0), unit, kind)
+        return values_of(da, dim) * scale + offset, unit
     if keys <= {"step", "origin"} and "step" in keys:
-        step = how["step"]
-        if isinstance(step, str):
-            number, found = units.parse_quantity(step)
-            step, unit = number, str(how.get("units", found or unit))
-            if found and "units" in how:
-                step = number * units.convert_factor(units.normalise(found).canonical, units.normalise(unit).canonical)
-        return np.arange(n) * float(step) + float(how.get("origin", 0.0)), unit
+        if isinstance(how["step"], str) and "units" not in how:
+            unit = units.parse_quantity(how["step"])[1] or unit
+        step = _number(how["step"], unit, kind)
+        if step == 0:
+            raise DimensionError(f"the step along {dim!r} should not be 0")
+        return np.arange(n) * step + _number(how.get("origin", 0.0), unit, kind), unit
     if keys == {"positions"}:
         positions = np.asarray(how["positions"])
         if positions.shape != (n,):
             raise DimensionError(f"positions of {dim!r} have shape {positions.shape}, it has {n} points")
-        return positions, unit
-    if keys == {"points"} and how["points"]:
-        measured, true = (np.array(list(side), dtype=float) for side in (how["points"].keys(), how["points"].values()))
-        if measured.size == 1:
-            return values_of(da, dim) + (true - measured)[0], unit
-        slope, offset = np.polyfit(measured, true, 1)
-        return slope * values_of(da, dim) + offset, unit
+        return positions.copy(), unit
+    if keys == {"points"} and isinstance(how["points"], Mapping) and how["points"]:
+        return _through(values_of(da, dim), how["points"], dim), unit
     raise DimensionError(f"the calibration of {dim!r} is {_FORMS}; got {dict(how)!r}")
+
+
+def _number(value: Any, unit: str, kind: str) -> float:
+    """Return a number in ``unit``; text such as ``"0.5 nm"`` is converted."""
+    if not isinstance(value, str):
+        return float(value)
+    number, found = units.parse_quantity(value)
+    if not found:
+        return number
+    here, there = (units.normalise(text, axis=kind).canonical for text in (unit, found))
+    return number * units.convert_factor(there, here)
+
+
+def _through(x: np.ndarray, points: Mapping[Any, Any], dim: Hashable) -> np.ndarray:
+    measured, true = (np.array(list(side), dtype=float) for side in (points.keys(), points.values()))
+    if measured.size == 1:
+        return x + (true - measured)[0]  # type: ignore[no-any-return]
+    middle = measured.mean()
+    slope = ((measured - middle) * (true - true.mean())).sum() / ((measured - middle) ** 2).sum()
+    if not np.isfinite(slope) or slope == 0:
+        raise DimensionError(f"the points of {dim!r} lie on no line that could be an axis: {dict(points)!r}")
+    return slope * (x - middle) + true.mean()  # type: ignore[no-any-return]
 
 
 def _values(da: xr.DataArray, how: Mapping[str, Any]) -> xr.DataArray:
@@ -118,7 +138,8 @@ def _values(da: xr.DataArray, how: Mapping[str, Any]) -> xr.DataArray:
     attrs = apply_units({**attrs, names.UNITS: how.get("units", units_of(da))})
     dtype = np.result_type(da.dtype, np.float32)
     if not {"scale", "offset"} & set(how):
-        return da.copy(deep=False).drop_attrs(deep=False).assign_attrs(attrs)
+        return da.drop_attrs(deep=False).assign_attrs(attrs)
     # In the floating type of the data: float32 stays float32.
     scale, offset = dtype.type(how.get("scale", 1.0)), dtype.type(how.get("offset", 0.0))
-    return (da.astype(dtype) * scale + offset).assign_attrs(attrs).rename(da.name)
+    out: xr.DataArray = da.astype(dtype) * scale + offset
+    return out.drop_attrs(deep=False).assign_attrs(attrs).rename(da.name)

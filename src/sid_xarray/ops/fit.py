@@ -9,12 +9,14 @@ import numpy as np
 import xarray as xr
 
 from sid_xarray.core import provenance
+from sid_xarray.core.chunked import is_lazy
 from sid_xarray.core.dims import one_dim, units_of, values_of
 from sid_xarray.core.evaluate import FIT_DIM, FIT_MODEL, FIT_UNITS, read_model
 from sid_xarray.core.lift import Out, lift
 from sid_xarray.errors import DimensionError, ModelError, nearest
 from sid_xarray.kernels import lsq
 from sid_xarray.models import FitModel
+from sid_xarray.ops._results import flags, refuse_taken
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import units
 
@@ -29,8 +31,8 @@ def fit(
     guess: str | Mapping[str, Any] | xr.Dataset = "auto",
     bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
     fixed: Mapping[str, Any] | Sequence[str] = (),
-    weights: xr.DataArray | None = None,
-    variance: xr.DataArray | None = None,
+    weights: Any = None,
+    variance: Any = None,
     absolute_sigma: bool | None = None,
 ) -> xr.Dataset:
     """Fit a model along one dimension, at every point of the others at once.
@@ -52,9 +54,9 @@ def fit(
         From parameter to (lower, upper); None is open. Widths are positive anyway.
     fixed : mapping or sequence of str
         Parameters that are held: at the value given, or at their guess.
-    weights : DataArray, optional
-        1/σ: multiplies the residuals. Or:
-    variance : DataArray, optional
+    weights : DataArray or array_like, optional
+        1/σ: multiplies the residuals. A bare array has the shape of the data, or is one curve. Or:
+    variance : DataArray or array_like, optional
         σ² of the values.
     absolute_sigma : bool, optional
         Whether weights are absolute; otherwise errors are scaled by the scatter. By default true if weights or
@@ -95,23 +97,20 @@ def fit(
     along = one_dim(da, dim, kind="spectral")
     if da.dtype.kind not in "biufc":
         raise ModelError(f"a fit needs numbers, {da.name!r} is {da.dtype}")
+    if not da.sizes[along]:
+        raise DimensionError(f"{along!r} has no point: there is nothing to fit")
     if weights is not None and variance is not None:
         raise ModelError("weights and variance say the same thing: give one of them")
     _known(chosen, bounds or {}, "bounds")
-    held = dict(fixed) if isinstance(fixed, Mapping) else dict.fromkeys(fixed)
+    held = _held(fixed)
     _known(chosen, held, "fixed")
-    start = _start(chosen, guess, held)
-    clash = [p for p in chosen.names if p in da.coords]
-    if clash:
-        raise DimensionError(f"the coordinate {clash[0]!r} has the name of a parameter: da.rename({clash[0]}=...)")
+    start = _start(chosen, guess, held, da, along)
+    refuse_taken(da, _variables(chosen))
     lower, upper = _bounds(chosen, bounds or {})
     x = xr.DataArray(values_of(da, along), dims=(along,))
-    noise = {"weights": weights, "variance": variance}
-    sigma = next(((k, v) for k, v in noise.items() if v is not None), None)
-    arrays, core = [da, x], [[along], [along]]
-    if sigma is not None:
-        arrays.append(_along(sigma[1], along, da))
-        core.append([along])
+    noise = {k: _along(v, along, da, k) for k, v in (("weights", weights), ("variance", variance)) if v is not None}
+    sigma = next(iter(noise), None)
+    arrays, core = [da, x, *noise.values()], [[along], [along], *([along] for _ in noise)]
     maps = {k: v for k, v in start.items() if isinstance(v, xr.DataArray)}
     arrays += list(maps.values())
     core += [[] for _ in maps]
@@ -122,7 +121,7 @@ def fit(
         core=core,
         out=[*single, Out((), {}, np.int8), Out((), {}, np.int32)],
         model=chosen,
-        noise=None if sigma is None else sigma[0],
+        noise=sigma,
         maps=tuple(maps),
         numbers={k: float(v) for k, v in start.items() if k not in maps},
         fixed=tuple(p in held for p in chosen.names),
@@ -132,46 +131,83 @@ def fit(
     )
     ds = _dataset(results, chosen, da, along, weighted=sigma is not None)
     ds.attrs = {FIT_MODEL: model, FIT_DIM: str(along), FIT_UNITS: units_of(da), **_inherited(da)}
-    inputs = [da, *(v for v in (weights, variance) if v is not None), *maps.values()]
-    said = {
+    numbers = {k: v for k, v in start.items() if k not in maps}
+    said: dict[str, Any] = {
         "model": model,
         "dim": str(along),
-        "guess": {k: v for k, v in start.items() if k not in held and k not in maps} or None,
-        "guess_maps": list(maps) or None,
-        "bounds": None if bounds is None else {k: list(v) for k, v in bounds.items()},
-        "fixed": {k: start.get(k) for k in held} or None,
+        "guess": {k: v for k, v in numbers.items() if k not in held} or None,
+        "maps": list(maps) or None,
+        "bounds": None if not bounds else {k: list(v) for k, v in bounds.items()},
+        "fixed": {k: numbers.get(k) for k in held} or None,
+        "sigma": sigma,
         "absolute_sigma": absolute_sigma,
     }
-    return provenance.stamp(ds, "fit", *inputs, **{k: v for k, v in said.items() if v is not None})
+    said = {k: v for k, v in said.items() if v is not None}
+    return provenance.stamp(ds, "fit", da, *noise.values(), *maps.values(), **said)
+
+
+def _variables(model: FitModel) -> list[str]:
+    return [*model.names, *(f"{p}_stderr" for p in model.names), "redchi", "rsquared", "status", "nfev"]
+
+
+def _held(fixed: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
+    if isinstance(fixed, Mapping):
+        return dict(fixed)
+    return dict.fromkeys([fixed] if isinstance(fixed, str) else fixed)
 
 
 def _known(model: FitModel, given: Mapping[str, Any], what: str) -> None:
     for name in given:
         if name not in model.names:
-            raise ModelError(f"{what} names {name!r}; {model.name!r} has {', '.join(model.names)}.{nearest(str(name), model.names)}")
+            hint = nearest(str(name), model.names)
+            raise ModelError(f"{what} names {name!r}; {model.name!r} has {', '.join(model.names)}.{hint}")
 
 
-def _start(model: FitModel, guess: Any, held: Mapping[str, Any]) -> dict[str, Any]:
+def _start(
+    model: FitModel, guess: Any, held: Mapping[str, Any], da: xr.DataArray, dim: Hashable
+) -> dict[str, xr.DataArray | float]:
     """Return the starting values that were given: numbers, or maps."""
     if isinstance(guess, str):
         if guess != "auto":
             raise ModelError(f"guess is 'auto', a mapping or a Dataset, got {guess!r}")
         given: dict[str, Any] = {}
     elif isinstance(guess, xr.Dataset):
-        given = {p: guess[p].drop_attrs(deep=False) for p in model.names if p in guess}
+        given = {p: guess[p] for p in model.names if p in guess}
         if not given:
             raise ModelError(f"the Dataset of the guess has none of {', '.join(model.names)}")
-    else:
+    elif isinstance(guess, Mapping):
         given = dict(guess)
         _known(model, given, "guess")
+    else:
+        found = type(guess).__name__
+        raise ModelError(f"guess is 'auto', a mapping from parameter to value, or a Dataset; got {found}")
     given |= {k: v for k, v in held.items() if v is not None}
-    return given
+    return {name: _value(name, value, da, dim) for name, value in given.items()}
+
+
+def _value(name: str, value: Any, da: xr.DataArray, dim: Hashable) -> xr.DataArray | float:
+    """Return the starting value of one parameter: a number, or a map over all dimensions but the fitted one."""
+    maps = [d for d in da.dims if d != dim]
+    if isinstance(value, xr.DataArray):
+        if value.ndim and not set(value.dims) <= set(maps):
+            raise ModelError(f"the values of {name!r} lie over {value.dims}; the maps of this fit over {tuple(maps)}")
+        return value if value.ndim or is_lazy(value) else float(value)
+    if isinstance(value, str) or value is None:
+        raise ModelError(f"the value of {name!r} is a number or a map, got {value!r}")
+    if np.ndim(value) == 0:
+        return float(value)
+    shape = tuple(da.sizes[d] for d in maps)
+    if np.shape(value) != shape:
+        raise ModelError(f"the values of {name!r} have shape {np.shape(value)}; the maps of this fit have {shape}")
+    return xr.DataArray(value, dims=maps, coords={d: da.coords[d] for d in maps if d in da.coords})
 
 
 def _bounds(model: FitModel, bounds: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     lower, upper = model.lower.copy(), model.upper.copy()
     for name, ends in bounds.items():
         i = model.names.index(name)
+        if not isinstance(ends, list | tuple | np.ndarray) or len(ends) != 2:
+            raise ModelError(f"bounds of {name} are a pair (lower, upper), None is open; got {ends!r}")
         low, high = ends
         lower[i] = lower[i] if low is None else float(low)
         upper[i] = upper[i] if high is None else float(high)
@@ -180,9 +216,20 @@ def _bounds(model: FitModel, bounds: Mapping[str, Any]) -> tuple[np.ndarray, np.
     return lower, upper
 
 
-def _along(sigma: xr.DataArray, dim: Hashable, da: xr.DataArray) -> xr.DataArray:
-    sigma = sigma if isinstance(sigma, xr.DataArray) else xr.DataArray(sigma)
-    return sigma if dim in sigma.dims else sigma.expand_dims({dim: da.sizes[dim]})
+def _along(sigma: Any, dim: Hashable, da: xr.DataArray, what: str) -> xr.DataArray:
+    """Return weights or a variance as an array that has the dimension to fit."""
+    if not isinstance(sigma, xr.DataArray):
+        dims = {0: (), 1: (dim,), da.ndim: da.dims}.get(np.ndim(sigma))
+        if dims is None or np.shape(sigma) != tuple(da.sizes[d] for d in dims):
+            raise ModelError(
+                f"{what} of shape {np.shape(sigma)} fit neither the array, {dict(da.sizes)}, nor its {dim!r}. "
+                "Pass a DataArray with named dimensions."
+            )
+        sigma = xr.DataArray(sigma, dims=dims, coords={d: da.coords[d] for d in dims if d in da.coords})
+    if not set(sigma.dims) <= set(da.dims):
+        raise ModelError(f"{what} lie over {sigma.dims}, the array over {da.dims}")
+    out: xr.DataArray = sigma if dim in sigma.dims else sigma.expand_dims({dim: da.sizes[dim]})
+    return out
 
 
 def _fit_block(
@@ -200,16 +247,28 @@ def _fit_block(
 ) -> tuple[Any, ...]:
     """Fit one block: curves along the last axis, maps of starting values without it."""
     rest = list(extra)
-    sigma = {noise: np.broadcast_to(rest.pop(0), y.shape)} if noise is not None else {}
+    sigma = None if noise is None else np.broadcast_to(rest.pop(0), y.shape)
     # apply_ufunc gives dimensions that an array lacks the length 1.
     shape = y.shape[:-1]
-    start = np.array(np.broadcast_to(model.guess(x, y.real if y.dtype.kind == "c" else y), (*shape, len(model.names))), dtype=float)
+    if not y.size:  # no curve at all
+        return (*(np.empty(shape) for _ in range(2 * len(model.names) + 2)), np.empty(shape, "i1"), np.empty(shape, "i4"))
+    estimate = model.guess(x, y.real if y.dtype.kind == "c" else y)
+    start = np.array(np.broadcast_to(estimate, (*shape, len(model.names))), dtype=float)
     for name, value in [*zip(maps, rest, strict=True), *numbers.items()]:
         start[..., model.names.index(name)] = value
     found = lsq.fit_batch(
-        y, x, model, np.clip(start, lower, upper), lower=lower, upper=upper, fixed=np.array(fixed),
-        absolute_sigma=absolute_sigma, **sigma,
-    )  # fmt: skip
+        y,
+        x,
+        model,
+        # A parameter that is held stays where it was put, also outside of its bounds.
+        np.where(fixed, start, np.clip(start, lower, upper)),
+        lower=lower,
+        upper=upper,
+        fixed=np.array(fixed),
+        weights=sigma if noise == "weights" else None,
+        variance=sigma if noise == "variance" else None,
+        absolute_sigma=absolute_sigma,
+    )
     columns = [found.parameters[..., i] for i in range(len(model.names))]
     errors = [found.stderr[..., i] for i in range(len(model.names))]
     return (*columns, *errors, found.redchi, found.rsquared, found.status, found.n_iter)
@@ -228,18 +287,13 @@ def _dataset(
         ds[param.name] = value.assign_attrs(
             {names.LONG_NAME: label, names.UNITS: unit, names.ANCILLARY: f"{param.name}_stderr"}
         )
-        ds[f"{param.name}_stderr"] = error.assign_attrs({names.LONG_NAME: f"standard error of {label}", names.UNITS: unit})
+        said = {names.LONG_NAME: f"standard error of {label}", names.UNITS: unit}
+        ds[f"{param.name}_stderr"] = error.assign_attrs(said)
     redchi, rsquared, status, nfev = results[2 * n :]
-    ds["redchi"] = redchi.assign_attrs({names.LONG_NAME: "reduced χ²", names.UNITS: "1" if weighted else units.power(y, 2)})
+    square = "1" if weighted else units.power(y, 2)
+    ds["redchi"] = redchi.assign_attrs({names.LONG_NAME: "reduced χ²", names.UNITS: square})
     ds["rsquared"] = rsquared.assign_attrs({names.LONG_NAME: "coefficient of determination", names.UNITS: "1"})
-    ds["status"] = status.assign_attrs(
-        {
-            names.LONG_NAME: "status of the fit",
-            names.UNITS: "1",
-            "flag_values": np.array(list(lsq.STATUS), dtype=np.int8),
-            "flag_meanings": " ".join(lsq.STATUS.values()),
-        }
-    )
+    ds["status"] = status.assign_attrs(flags(lsq.STATUS, "fit"))
     ds["nfev"] = nfev.assign_attrs({names.LONG_NAME: "iterations", names.UNITS: "1"})
     # One order of dimensions for all: maps of starting values may have put theirs first.
     order = [d for d in da.dims if d != dim]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 import xarray as xr
 
 from sid_xarray.core import provenance
-from sid_xarray.core.dims import position_of, units_of
+from sid_xarray.core.chunked import whole
+from sid_xarray.core.dims import position_of, units_of, values_of
 from sid_xarray.errors import DimensionError
 from sid_xarray.ops._windows import as_indexer, inside, keywords, nearest_index
 from sid_xarray.schema import attrs as names
@@ -41,11 +43,12 @@ def sel(
         from dimension to width. The window is reduced.
     reduce : {"mean", "sum", "max", "min", "median", "std", "integrate"}, optional
         How windows are reduced: ``"mean"`` if `width` is given; otherwise windows keep their dimension.
-        ``"integrate"`` is the trapezoidal integral, in units of value × coordinate. NaNs are left out of all but
-        sum and integrate, where they make NaN.
+        ``"integrate"`` is the trapezoidal integral from low to high, in units of value × coordinate. NaNs are left
+        out of all but sum and integrate, where they make NaN.
     **kwargs
         ``energy=532`` the nearest point; ``energy=(520, 540)`` or a slice, a window with both ends; positions
-        may be text: ``energy=("0.52 keV", "0.54 keV")``.
+        may be text: ``energy=("0.52 keV", "0.54 keV")``. A list of windows is their union. On an axis of words, the
+        word; on one of dates, text such as ``"2024-05-31T12:00"``.
 
     Returns
     -------
@@ -66,6 +69,8 @@ def sel(
     """
     chosen = keywords(da, indexers, kwargs)
     widths = dict(width) if isinstance(width, Mapping) else dict.fromkeys(chosen, width) if width is not None else {}
+    if not chosen:
+        raise DimensionError(f"say what to select: sel({da.dims[-1] if da.ndim else 'x'}=...)")
     spare = [d for d in widths if d not in chosen]
     if spare:
         raise DimensionError(f"width names {spare[0]!r}, which has no position: sel({spare[0]}=..., width=...)")
@@ -77,9 +82,8 @@ def sel(
     reduced: list[Hashable] = []
     for dim, where in chosen.items():
         if dim in widths:
-            centre, half = position_of(da, dim, where), position_of(da, dim, widths[dim]) / 2
-            where = (centre - half, centre + half)
-        if isinstance(where, str) or np.ndim(where) == 0 and not isinstance(where, slice):
+            where = _around(da, dim, where, widths[dim])
+        if isinstance(where, str) or (np.ndim(where) == 0 and not isinstance(where, slice)):
             out = out.isel({dim: nearest_index(da, dim, where)})
         else:
             out = out.isel({dim: as_indexer(inside(da, dim, where))})
@@ -90,17 +94,42 @@ def sel(
     return provenance.stamp(out, "sel", da, indexers=plain, width={str(k): v for k, v in widths.items()}, reduce=reduce)
 
 
+def _around(da: xr.DataArray, dim: Hashable, where: Any, width: Any) -> tuple[float, float]:
+    if np.ndim(where) != 0 or isinstance(where, slice):
+        raise DimensionError(f"width goes with one position: sel({dim}=532, width=10); got {where!r}")
+    centre, half = position_of(da, dim, where), position_of(da, dim, width) / 2
+    if not half >= 0:
+        raise DimensionError(f"the width along {dim!r} should not be negative, got {width!r}")
+    return centre - half, centre + half
+
+
 def _reduced(da: xr.DataArray, dims: list[Hashable], reduce: str) -> xr.DataArray:
-    attrs = dict(da.attrs)
+    if da.dtype.kind == "c" and reduce in ("max", "min", "median"):
+        raise DimensionError(f"complex values have no {reduce}. Take abs() or .real first, or reduce='mean'.")
     if reduce == "integrate":
-        out = da
-        unit = units_of(da)
-        for dim in dims:
-            out = out.integrate(dim)
-            unit = units.multiply(unit, units_of(da, dim))
-        attrs[names.UNITS] = unit
-        attrs.pop(names.UNITS_ORIGINAL, None)
-        return out.astype(np.result_type(da.dtype, np.float32), copy=False).assign_attrs(attrs)
+        return _integral(da, dims)
     if reduce == "sum":
         return da.sum(dims, skipna=False, keep_attrs=True)
-    return getattr(da, reduce)(dims, keep_attrs=True)  # type: ignore[no-any-return]
+    with warnings.catch_warnings():
+        # A window of NaNs is NaN: that is said by the value.
+        warnings.filterwarnings("ignore", "All-NaN slice|Mean of empty slice|Degrees of freedom", RuntimeWarning)
+        ready = whole(da, dims) if reduce == "median" else da
+        return getattr(ready, reduce)(dims, keep_attrs=True)  # type: ignore[no-any-return]
+
+
+def _integral(da: xr.DataArray, dims: list[Hashable]) -> xr.DataArray:
+    attrs, unit = {k: v for k, v in da.attrs.items() if k != names.UNITS_ORIGINAL}, units_of(da)
+    dtype = np.result_type(da.dtype, np.float32)
+    out = da.astype(dtype, copy=False)
+    for dim in dims:
+        x = values_of(da, dim)
+        if x.size < 2:
+            raise DimensionError(f"an integral needs two points, the window along {dim!r} holds {x.size}")
+        order = np.argsort(x)
+        steps = np.diff(x[order])
+        weights = np.zeros(x.size)
+        weights[order[:-1]] += steps / 2
+        weights[order[1:]] += steps / 2
+        out = (out * xr.DataArray(weights.astype(dtype), dims=(dim,))).sum([dim], skipna=False)
+        unit = units.multiply(unit, units_of(da, dim))
+    return out.drop_attrs(deep=False).assign_attrs({**attrs, names.UNITS: unit}).rename(da.name)

@@ -46,20 +46,28 @@ def assert_roundtrip(obj: xr.DataArray | xr.Dataset | xr.DataTree, path: str | N
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             path = os.path.join(folder, "roundtrip.h5")
         place = obj.sid.to_nsid(path, **options)
-        tree = api.open(path)
         if isinstance(obj, xr.DataTree):
-            for node in obj.subtree:
-                if node.data_vars or node.coords:
-                    found = tree[_joined(options.get("group"), node.path)].to_dataset().load()
-                    _assert_equal(node.to_dataset(), found, node.path)
-            return tree.load()
-        if isinstance(obj, xr.Dataset):
-            found = tree[place].to_dataset().load()
-            _assert_equal(obj, found, place)
-            return found
-        array = api.open_dataarray(path, place).load()
-        _assert_equal(obj, array, place)
-        return array
+            return _assert_tree(obj, api.open(path), options.get("group"))
+        if any(isinstance(k, str) and "/" in k for k in (*obj.coords, *obj.dims, *getattr(obj, "data_vars", ()))):
+            # A tree cannot hold a name with a slash; the engine gives it back.
+            ds = xr.open_dataset(path, engine="nsid", group=place)
+            found = ds.load() if isinstance(obj, xr.Dataset) else next(iter(ds.data_vars.values())).load().rename(obj.name)
+        elif isinstance(obj, xr.Dataset):
+            found = api.open(path)[place].to_dataset().load()
+        else:
+            found = api.open_dataarray(path, place).load()
+        _assert_equal(obj, found, place)
+        return found
+
+
+def _assert_tree(tree: xr.DataTree, found: xr.DataTree, group: str | None) -> xr.DataTree:
+    for node in tree.subtree:
+        place = _joined(group, node.path)
+        if not node.has_data and not node.attrs and node.children:
+            assert place in found.groups, f"no node {place}"
+            continue
+        _assert_equal(node.to_dataset(), found[place].to_dataset().load(), node.path)
+    return found.load()
 
 
 def _joined(group: str | None, path: str) -> str:
@@ -72,7 +80,8 @@ def _assert_equal(a: Any, b: Any, where: str) -> None:
     for key, left in ours.items():
         right = theirs[key]
         assert left.dtype == right.dtype, f"{where}: dtype of {key!r}: {left.dtype} != {right.dtype}"
-        assert left.dtype.str == right.dtype.str, f"{where}: byte order of {key!r}: {left.dtype.str} != {right.dtype.str}"
+        orders = left.dtype.str, right.dtype.str
+        assert orders[0] == orders[1], f"{where}: byte order of {key!r}: {orders[0]} != {orders[1]}"
         _assert_bits(left, right, f"{where}: {key!r}")
         _assert_attrs(left.attrs, right.attrs, f"{where}: {key!r}")
     assert list(ours) == list(theirs) or set(ours) == set(theirs), f"{where}: {list(ours)} != {list(theirs)}"
@@ -80,7 +89,8 @@ def _assert_equal(a: Any, b: Any, where: str) -> None:
     if isinstance(a, xr.Dataset):
         _assert_attrs(a.attrs, b.attrs, where)
     else:
-        assert a.name == b.name and type(a.name) is type(b.name), f"{where}: name {a.name!r} != {b.name!r}"
+        assert type(a.name) is type(b.name), f"{where}: type of the name {a.name!r} != {b.name!r}"
+        assert a.name == b.name, f"{where}: name {a.name!r} != {b.name!r}"
 
 
 def _variables(obj: xr.DataArray | xr.Dataset) -> dict[Hashable, xr.Variable]:

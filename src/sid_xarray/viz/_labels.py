@@ -18,7 +18,7 @@ __all__ = ["comfortable", "number", "plain", "quantity", "range_text", "size_tex
 _TEX = {"sqrt": "√", "AA": "Å", "cdot": "·", "times": "×", "pm": "±", "circ": "°", "degree": "°", "hbar": "ħ"}
 _TEX |= {"lambda": "λ", "Lambda": "Λ"}  # unicode spells these LAMDA
 _SPACED = re.compile(r"\\(sqrt|left|right|mathrm|text|rm|it|mathit)\s*")
-_COMMAND = re.compile(r"\\([A-Za-z]+)")
+_COMMAND = re.compile(r"\\([A-Za-z]+) ?")
 _UP = str.maketrans("0123456789+-n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ")
 _DOWN = str.maketrans("0123456789+-", "₀₁₂₃₄₅₆₇₈₉₊₋")
 
@@ -40,7 +40,7 @@ def plain(text: object, *, limit: int = 120) -> str:
 
 def _from_tex(text: str) -> str:
     text = _SPACED.sub(lambda m: _TEX.get(m[1], ""), text)
-    text = _COMMAND.sub(lambda m: _TEX.get(m[1]) or _letter(m[1]), text)
+    text = _COMMAND.sub(lambda m: _TEX.get(m[1]) or _letter(m[1]), text)  # with the space that ends a command
     text = re.sub(r"\^\{?([-+0-9n]+)\}?(?![.0-9])", lambda m: m[1].translate(_UP), text)
     text = re.sub(r"_\{?([-+0-9]+)\}?(?![.0-9])", lambda m: m[1].translate(_DOWN), text)
     return re.sub(r"[{}$\\]", "", text)

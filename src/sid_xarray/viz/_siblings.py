@@ -11,7 +11,7 @@ from sid_xarray.schema import attrs as names
 
 __all__ = ["looks_like_fit", "main_variable", "own_variables", "parameters", "quantities", "variance_of"]
 
-_BOOKKEEPING = ("status", "redchi", "n_evaluations", "success")
+_BOOKKEEPING = ("status", "redchi", "rsquared", "nfev")
 
 
 def own_variables(ds: xr.Dataset) -> list[Hashable]:

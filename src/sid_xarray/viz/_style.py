@@ -29,6 +29,8 @@ BACKENDS = ("bokeh", "matplotlib")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito: apart for everyone, also for the colour-blind."""
 
+_SENT: set[str] = set()  # backends whose scripts the notebook has
+
 _FONTS = {
     "bokeh": {"title": "11pt", "labels": "11pt", "ticks": "10pt", "legend": "9pt", "clabel": "11pt", "cticks": "10pt"},
     "matplotlib": {"title": 11, "labels": 11, "ticks": 10, "legend": 9, "legend_title": 9, "clabel": 11, "cticks": 10},
@@ -62,8 +64,9 @@ def ready(backend: str | None = None) -> Any:
                 raise MissingDependencyError(name, "viz", "drawing") from error
             if not unset:
                 hv.Store.set_current_backend(before)
-    if wanted is not None and _in_notebook() and not getattr(hv.extension, "_loaded", False):
+    if wanted is not None and _in_notebook() and wanted not in _SENT:
         hv.extension(wanted, logo=False)  # sends the scripts to the page
+        _SENT.add(wanted)
     if wanted is not None:
         hv.Store.set_current_backend(wanted)
     return hv
@@ -99,7 +102,12 @@ def apply(
 
 def _flexible(plot: Any, element: Any) -> None:
     """Let bokeh derive the size of a figure from that of its frame; it warns about "fixed", which holoviews sets."""
+    from bokeh.models import BasicTickFormatter
+
     plot.state.sizing_mode = None
+    for axis in plot.state.axis:
+        if isinstance(axis.formatter, BasicTickFormatter):  # 50000 counts are not 5.000e+4
+            axis.formatter.power_limit_high = 6
 
 
 def bar_title(plot: Any, element: Any) -> None:
@@ -152,8 +160,8 @@ def limits(values: np.ndarray, percent: tuple[float, float], *, positive: bool =
 
 
 def wrapped(title: str, pixels: int) -> str:
-    """Return a title in lines that fit above a frame."""
-    return textwrap.fill(title, max(20, pixels // 7))
+    """Return a title in lines that fit above a frame; holoviews formats titles, so braces are doubled."""
+    return textwrap.fill(title, max(20, pixels // 7)).replace("{", "{{").replace("}", "}}")
 
 
 def palette(cmap: Any, gamma: float = 1.0) -> Any:

@@ -14,6 +14,7 @@ from sid_xarray.viz import _style
 
 __all__ = ["save"]
 
+_ADDRESSES = re.compile(r"<script[^>]*\bsrc=[^>]*>\s*</script>|<link[^>]*\bhref=[^>]*>")
 _FORMATS = {".png": "matplotlib", ".svg": "matplotlib", ".pdf": "matplotlib", ".html": "bokeh"}
 
 
@@ -89,9 +90,19 @@ def _figure(hv: Any, obj: Any, path: Path, kind: str, dpi: int, title: str) -> N
 
 def _html(hv: Any, obj: Any, path: Path, kind: str, dpi: int, title: str) -> None:
     from bokeh.embed import file_html
-    from bokeh.resources import INLINE
+    from bokeh.models import TableWidget, Widget
+    from bokeh.resources import CDN, Resources
 
-    page = file_html(hv.render(obj, backend="bokeh"), INLINE, title=title)
-    # Where panel is imported, bokeh links to a script of panel's server, which a file on a disk has not and needs not.
-    page = re.sub(r'<script src="static/extensions/panel/[^"]*"></script>\s*', "", page)
-    path.write_text(page, encoding="utf-8")
+    model = hv.render(obj, backend="bokeh")
+    page = file_html(model, CDN, title=title)
+    parts = ["bokeh"]
+    parts += ["bokeh-widgets"] if any(isinstance(m, Widget) for m in model.references()) else []
+    parts += ["bokeh-tables"] if any(isinstance(m, TableWidget) for m in model.references()) else []
+    if "$$" in page:
+        parts.append("bokeh-mathjax")
+    scripts = "\n".join(f"<script>\n{js}\n</script>" for js in Resources(mode="inline", components=parts).js_raw)
+    # Addresses are taken out: bokeh names scripts of every package that has registered models, such as panel, also
+    # where resources are inline. What the picture needs goes inside, before anything uses it.
+    head, _, body = page.partition("</head>")
+    head = _ADDRESSES.sub("", head).replace("<head>", f"<head>\n{scripts}", 1)
+    path.write_text(f"{head}</head>{body}", encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,18 +15,16 @@ __all__ = ["holds_datasets", "read_tree", "write_tree"]
 
 _JUNK = frozenset(("__dict__", "_axes"))
 _DEEPEST = 64
+_MOST = 100_000
+_LARGEST_LEAF = 10**6
 
 
-def holds_datasets(group: h5py.Group, depth: int = 0) -> bool:
+def holds_datasets(group: h5py.Group) -> bool:
     """Tell whether a group holds a dataset at any depth: then it is not metadata."""
-    if depth > _DEEPEST:
-        return True
-    return any(
-        isinstance(obj, h5py.Dataset) or holds_datasets(obj, depth + 1) for _, obj in _h5.members(group)
-    )
+    return any(isinstance(obj, h5py.Dataset) for _, _, inside in _h5.walk(group) for obj in inside.values())
 
 
-def read_tree(group: h5py.Group, *, datasets: bool = False, depth: int = 0) -> dict[str, Any]:
+def read_tree(group: h5py.Group, *, datasets: bool = False) -> dict[str, Any]:
     """Return nested metadata.
 
     Parameters
@@ -42,39 +39,36 @@ def read_tree(group: h5py.Group, *, datasets: bool = False, depth: int = 0) -> d
         int64, float64, complex128, bool and text as plain Python; other numpy types as they are. A list of
         dicts of an older writer is a dict with keys ``"0"``, ``"1"`` …, as it is in the file.
     """
+    return _read_level(group, datasets, 0, [_MOST])
+
+
+def _read_level(group: h5py.Group, datasets: bool, depth: int, left: list[int]) -> dict[str, Any]:
+    # Links may form loops, and loops of loops: depth alone would not end them in our lifetime.
     out: dict[str, Any] = {}
-    if depth > _DEEPEST:
+    if depth > _DEEPEST or left[0] <= 0:
         return out
-    for key, value in _h5.attributes(group).items():
+    for name in _h5.attribute_names(group):
         # The writer that stores metadata as datasets stamps every group with its book-keeping.
-        if not (datasets and key in (*BOOKKEEPING, "sidpy_class")):
-            out[key] = plain(value)
-    for name in group.attrs:
-        if name not in out and isinstance(_raw(group, name), h5py.Empty):
-            out[name] = None
+        if not (datasets and name in (*BOOKKEEPING, "sidpy_class")):
+            value = _h5.raw_attribute(group, name)
+            if value is not None and not isinstance(value, h5py.Reference | h5py.RegionReference):
+                out[_h5.text(name) or name] = plain(_h5.decoded(value))
     for key, obj in _h5.members(group):
+        left[0] -= 1
         if key in _JUNK:
             continue
         if isinstance(obj, h5py.Group):
-            out[key] = read_tree(obj, datasets=datasets, depth=depth + 1)
-        elif datasets and obj.shape is not None and obj.size <= 10**6:
-            out[key] = plain(_h5._decoded(obj[()]))
+            out[key] = _read_level(obj, datasets, depth + 1, left)
+        elif datasets and obj.shape is not None and obj.size <= _LARGEST_LEAF and _h5.is_stored_here(obj):
+            out[key] = plain(_h5.decoded(obj[()]))
     return out
-
-
-def _raw(group: h5py.Group, name: str) -> Any:
-    with contextlib.suppress(Exception):
-        return group.attrs[name]
-    return None
 
 
 def plain(value: Any) -> Any:
     """Return int64, float64, bool and their arrays as plain Python; other types keep their dtype."""
     if isinstance(value, np.ndarray | np.generic):
         native = value.dtype in (np.dtype("i8"), np.dtype("f8"), np.dtype("?"), np.dtype("c16")) and value.dtype.isnative
-        if native and value.size:
-            return value.tolist()
-        if value.dtype.kind in "US" and value.size:
+        if value.size and (native or value.dtype.kind in "USV"):
             return value.tolist()
     return value
 
@@ -90,17 +84,22 @@ def write_tree(group: h5py.Group, tree: Mapping[Any, Any], depth: int = 0) -> No
         name = str(key).strip()
         if not name or "\x00" in name:
             continue
-        if isinstance(value, Mapping):
-            # A slash would nest deeper than the record does.
-            if "/" not in name and name not in (".", ".."):
-                write_tree(group.require_group(name), value, depth + 1)
-        elif isinstance(value, list | tuple) and value and all(isinstance(v, Mapping) for v in value):
-            if "/" not in name:
-                listed = group.require_group(name)
-                for i, item in enumerate(value):
-                    write_tree(listed.require_group(str(i)), item, depth + 1)
-        else:
+        listed = isinstance(value, list | tuple) and value and all(isinstance(v, Mapping) for v in value)
+        if not listed and not isinstance(value, Mapping):
             write_attribute(group, name, value)
+        elif "/" not in name and name not in (".", "..") and _is_utf8(name):
+            # A slash would nest deeper than the record does.
+            inner = group.require_group(name)
+            for i, item in enumerate(value) if listed else ((None, value),):
+                write_tree(inner if i is None else inner.require_group(str(i)), item, depth + 1)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def write_attribute(obj: h5py.Group | h5py.Dataset, name: str, value: Any) -> bool:
@@ -114,7 +113,7 @@ def write_attribute(obj: h5py.Group | h5py.Dataset, name: str, value: Any) -> bo
             obj.attrs[name] = value
         elif isinstance(value, list | tuple) and value and all(isinstance(v, str) for v in value):
             obj.attrs.create(name, [str(v) for v in value], dtype=h5py.string_dtype())
-        elif isinstance(value, bool | int | float | complex | np.generic):
+        elif isinstance(value, bool | int | float | complex) or (isinstance(value, np.generic) and value.dtype.kind in "biufc"):
             obj.attrs[name] = value
         elif isinstance(value, list | tuple | np.ndarray):
             array = np.asarray(value)

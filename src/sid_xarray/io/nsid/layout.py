@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Hashable, Iterable
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "label_for",
     "link_name",
     "next_index",
+    "safe_name",
 ]
 
 FORMAT_LEVEL = "0.0.7.2"
@@ -28,6 +30,8 @@ MAIN_REQUIRED = ("quantity", "units", "data_type", "modality", "source", "main_d
 NATURAL_MAIN = frozenset((*MAIN_REQUIRED, "title", *BOOKKEEPING))
 NATURAL_SCALE = frozenset(("name", "units", "quantity", "dimension_type", "nsid_version", *BOOKKEEPING))
 
+_LONGEST = 200
+
 # Names of attributes of sidpy.Dataset. As a label of a dimension they crash the older readers (first two lines),
 # or are lost without a word (last line).
 _TAKEN = frozenset(
@@ -35,6 +39,16 @@ _TAKEN = frozenset(
     "npartitions numblocks partitions real set_dimension shape size structures vindex "
     "data_type metadata modality original_metadata quantity source title units variance provenance point_cloud".split()
 )
+
+
+def safe_name(name: object, fallback: str) -> str:
+    """Return a name as HDF5 and netCDF can hold it: the name itself, wherever possible.
+
+    Slashes and control characters become ``_``, blanks around are cut, and 200 bytes are enough.
+    """
+    text = "".join("_" if c == "/" or unicodedata.category(c) in ("Cc", "Cs") else c for c in str(name)).strip()
+    text = text.encode()[:_LONGEST].decode(errors="ignore").strip()
+    return fallback if text in ("", ".", "..") else text
 
 
 def label_for(dim: Hashable, position: int, ndim: int, taken: Iterable[str]) -> str:
@@ -50,17 +64,17 @@ def label_for(dim: Hashable, position: int, ndim: int, taken: Iterable[str]) -> 
         Names that are used already.
     """
     used = set(taken)
-    label = str(dim).strip().replace("/", "_") or f"dimension_{position}"
+    label = safe_name(dim, f"dimension_{position}")
     later = {chr(ord("a") + i) for i in range(position + 1, min(ndim, 26))}
-    while label in _TAKEN or label in used or label in later or label == "." or re.match(r"dim_\d+$", label):
+    while label in _TAKEN or label in used or label in later or label == MODEL_GROUP or re.match(r"dim_\d+$", label):
         label += "_"
     return label
 
 
 def link_name(name: object, fallback: str = "data") -> str:
-    """Return a name for a link in HDF5, made of any text."""
-    text = str(name).strip().replace("/", "_").replace("-", "_").strip(".") if name is not None else ""
-    return text.lstrip("_") or fallback
+    """Return a name for a group, made of any text."""
+    text = "" if name is None else safe_name(name, fallback).replace("-", "_")
+    return text.lstrip("_").strip(" .") or fallback
 
 
 def next_index(prefix: str, existing: Iterable[str]) -> str:

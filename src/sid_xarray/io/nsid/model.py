@@ -2,125 +2,148 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 import h5py
-import numpy as np
 import xarray as xr
 from xarray.core import indexing
 
 from sid_xarray.errors import FormatError, MetadataError
 from sid_xarray.io import _h5
-from sid_xarray.io.nsid.encode import decode_attrs, restored_dtype, untagged
+from sid_xarray.io._layout import read_blocks
+from sid_xarray.io.nsid.encode import restored_dtype
+from sid_xarray.io.nsid.find import Main, Place
+from sid_xarray.io.nsid.foreign import variables_of
 from sid_xarray.io.nsid.layout import ABSENT, MODEL_GROUP, NATURAL_MAIN, NATURAL_SCALE
+from sid_xarray.io.nsid.tags import decode_attrs, untagged
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import kinds, records
 
-__all__ = ["GROUP_ATTRS", "array_name", "load", "read"]
+__all__ = ["GROUP_ATTRS", "VERSION", "array_name", "load", "read", "slash_free"]
 
+VERSION = 1
 GROUP_ATTRS = frozenset(
     "NX_class default signal axes auxiliary_signals machine_id platform sidpy_version pyNSID_version timestamp "
-    "tool num_source_dsets source_000 source_000_path source_000_file source_000_sha256 algorithm sid_xarray_version".split()
+    "tool num_source_dsets source_000 source_000_path source_000_file source_000_sha256 algorithm".split()
 )
 
 # Attributes of the format that mirror ours: an edit by another program is an edit of ours.
 _MIRRORS = {"quantity": names.LONG_NAME, "title": names.TITLE, "modality": names.MODALITY}
 
 
-def load(group: h5py.Group) -> dict[str, Any]:
+def load(group: h5py.Group, file: str, path: str) -> dict[str, Any]:
     """Return the model of a group.
 
     Raises
     ------
     FormatError
-        If it is damaged.
+        If it is damaged, or of a newer version.
     """
-    where = f"{group.name}/{MODEL_GROUP}/model"
+    where = f"{path.rstrip('/')}/{MODEL_GROUP}/model"
     try:
         found = records.loads(_h5.text(group[f"{MODEL_GROUP}/model"][()]) or "")
-    except (KeyError, MetadataError) as error:
-        raise FormatError(group.file.filename, where, f"is damaged: {error}") from error
-    if not isinstance(found, dict) or not isinstance(found.get("variables"), list) or found.get("v") != 1:
-        version = found.get("v") if isinstance(found, dict) else "?"
-        raise FormatError(group.file.filename, where, f"has version {version}, this library reads 1. Upgrade it.")
+    except Exception as error:
+        raise FormatError(file, where, f"is damaged: {_h5.first_line(error)}") from error
+    if not isinstance(found, dict) or not isinstance(found.get("variables"), list):
+        raise FormatError(file, where, "is damaged: it describes no variables")
+    if found.get("v") != VERSION:
+        raise FormatError(file, where, f"has version {found.get('v')!r}, this library reads {VERSION}. Upgrade it")
     return found
 
 
-def array_name(group: h5py.Group) -> tuple[bool, Hashable]:
+def array_name(group: h5py.Group, file: str, path: str) -> tuple[bool, Hashable]:
     """Return whether the group was written from a DataArray, and the name of that."""
-    found = load(group)
-    return bool(found.get("array")), untagged(found.get("name"))
+    try:
+        found = load(group, file, path)
+        return bool(found.get("array")), untagged(found.get("name"))
+    except (FormatError, MetadataError):
+        return False, None
 
 
-def read(source: Any, file: h5py.File, path: str) -> xr.Dataset:
+def read(source: Any, place: Place) -> tuple[xr.Dataset, list[str]]:
     """Read a group that this library wrote: what comes back is what was given.
+
+    Returns
+    -------
+    ds : Dataset
+    problems : list of str
+        Of what other programs put beside.
 
     Raises
     ------
     FormatError
-        If model and file contradict each other.
+        If the model is damaged or contradicts the file.
     """
-    group = file[path]
-    plan = load(group)
+    path = str(source._args[0])
+    plan = load(place.group, path, place.path)
     try:
-        return _read(source, file, group, plan)
-    except (KeyError, TypeError, IndexError, AttributeError, MetadataError) as error:
-        raise FormatError(file.filename, path, f"the model does not fit the file: {error!r}") from error
+        return _read(source, place, plan)
+    except FormatError:
+        raise
+    except Exception as error:
+        raise FormatError(path, place.path, f"the model does not fit the file: {_h5.first_line(error)}") from error
 
 
-def _read(source: Any, file: h5py.File, group: h5py.Group, plan: dict[str, Any]) -> xr.Dataset:
+def _read(source: Any, place: Place, plan: dict[str, Any]) -> tuple[xr.Dataset, list[str]]:
     data: dict[Hashable, xr.Variable] = {}
     coords: dict[Hashable, xr.Variable] = {}
-    no_index: set[Hashable] = set()
+    indexed: dict[Hashable, bool | None] = {}
+    pinned = _h5.attribute(place.group[MODEL_GROUP], "id")
     for row in plan["variables"]:
-        name = untagged(row["name"])
-        if row.get("placeholder"):
+        dataset = place.inside.get(row["disk"])
+        # Removed by another program, or only there for those who need a scale.
+        if not isinstance(dataset, h5py.Dataset) or row.get("placeholder"):
             continue
-        if row["disk"] not in group:
-            continue  # removed by another program
-        var = _variable(source, group[row["disk"]], row)
-        if row.get("coord"):
-            coords[name] = var
-            if row.get("index") is False:
-                no_index.add(name)
-        else:
-            data[name] = var
-    indexed = {k: v for k, v in coords.items() if k not in no_index}
-    ds = xr.Dataset(data, coords=indexed)
-    if no_index:
-        bare = {k: v for k, v in coords.items() if k in no_index}
-        ds = ds.assign_coords(xr.Coordinates(bare, indexes={}))
-        ds = ds[list(data)] if not set(ds.coords) - set(coords) else ds
-    for key, value in decode_attrs(group, plan["attrs"], GROUP_ATTRS).items():
+        name = untagged(row["name"])
+        var = _variable(source, place, dataset, row, pinned)
+        (coords if row.get("coord") else data)[name] = var
+        indexed[name] = row.get("index")
+    problems = _added(source, place, plan, data)
+    ds = _assembled(data, coords, indexed)
+    for key, value in decode_attrs(place.group, plan["attrs"], GROUP_ATTRS).items():
         if not str(key).endswith("_indices") or [key] in plan["attrs"]:
             ds.attrs[key] = value
-    ds.encoding["source"] = str(source._args[0])
-    origin = _h5.attribute(group, "source_000_path")
+    origin = _h5.attribute(place.group, "source_000_path")
     if origin is not None:
         ds.encoding["sid_source"] = str(origin)
+    return ds, problems
+
+
+def _assembled(
+    data: dict[Hashable, xr.Variable], coords: dict[Hashable, xr.Variable], indexed: dict[Hashable, bool | None]
+) -> xr.Dataset:
+    plain = {k: v for k, v in coords.items() if indexed[k] is not False}
+    if len(plain) == len(coords):
+        ds = xr.Dataset(data, coords=coords)
+    else:
+        ds = xr.Dataset(data, coords=xr.Coordinates(coords, indexes={}))
+        for key, var in plain.items():
+            if var.dims == (key,):
+                ds = ds.set_xindex(key)
+    for key, flag in indexed.items():
+        if flag:
+            ds = ds.set_xindex(key)
     return ds
 
 
-def _variable(source: Any, dataset: h5py.Dataset, row: dict[str, Any]) -> xr.Variable:
+def _variable(source: Any, place: Place, dataset: h5py.Dataset, row: dict[str, Any], pinned: Any) -> xr.Variable:
     dims = tuple(untagged(d) for d in row["dims"])
+    path = place.path_of(row["disk"])
     attrs = _attrs(dataset, row)
-    if dataset.shape is None or len(dims) != dataset.ndim or not _h5.is_safe(dataset):
-        raise FormatError(dataset.file.filename, dataset.name, "is not the array that the model describes")
-    cast = restored_dtype(dataset.dtype, row.get("restore"))
-    text = _h5.is_text(dataset) and dataset.dtype.kind == "O"
-    if row.get("coord") and dataset.ndim <= 1 and dims == (untagged(row["name"]),):
-        values = dataset.asstr()[()] if text else dataset[()]
-        return xr.Variable(dims, values if cast is None else np.asarray(values).astype(cast), attrs)
-    array = _h5.H5Array(source, dataset.name, dataset.shape, dataset.dtype, cast=cast, text=text)
-    encoding: dict[Hashable, Any] = {"source": str(source._args[0]), "sid_h5path": str(dataset.name)}
-    if dataset.chunks:
-        encoding["preferred_chunks"] = dict(zip(dims, dataset.chunks, strict=True))
-    from sid_xarray.core.history import read as read_history
-
-    head = read_history(attrs).heads
-    if head:
-        encoding["sid_head"] = head[0]
+    if dataset.shape is None or len(dims) != len(dataset.shape) or not _h5.is_stored_here(dataset):
+        raise FormatError(str(source._args[0]), path, "is not the array that the model describes")
+    cast = restored_dtype(row.get("restore"))
+    array = _h5.H5Array(source, path, dataset, cast=cast, pinned=pinned)
+    if row.get("coord") and dims == (untagged(row["name"]),):
+        values = array._values(dataset, ())
+        return xr.IndexVariable(dims, values, attrs) if row.get("index") is not False else xr.Variable(dims, values, attrs)
+    encoding: dict[Hashable, Any] = {"source": str(source._args[0]), "sid_h5path": path}
+    blocks = read_blocks(dataset.shape, array.dtype.itemsize, dataset.chunks)
+    if blocks:
+        encoding["preferred_chunks"] = dict(zip(dims, blocks, strict=True))
+    if "head" in row:
+        encoding["sid_head"] = str(row["head"])
     return xr.Variable(dims, indexing.LazilyIndexedArray(array), attrs, encoding)
 
 
@@ -128,12 +151,14 @@ def _attrs(dataset: h5py.Dataset, row: dict[str, Any]) -> dict[Hashable, Any]:
     written: dict[str, Any] = row.get("nsid", {})
     decoration = (NATURAL_SCALE if row.get("scale") else NATURAL_MAIN) | set(written)
     kept = {entry[0] for entry in row["attrs"] if len(entry) == 1}
-    attrs = decode_attrs(dataset, row["attrs"], frozenset(decoration - kept))
+    attrs = decode_attrs(dataset, row["attrs"], decoration - kept)
     if row.get("time"):
         return attrs
     for name, old in written.items():
+        if name in kept:
+            continue
         new = _h5.attribute(dataset, name)
-        if new == old or not isinstance(new, str) or name in kept:
+        if new == old or not isinstance(new, str):
             continue
         if name in _MIRRORS:
             _edit(attrs, _MIRRORS[name], new)
@@ -149,3 +174,51 @@ def _edit(attrs: dict[Hashable, Any], key: str, value: str) -> None:
         attrs.pop(key, None)
     else:
         attrs[key] = value
+
+
+def _added(source: Any, place: Place, plan: dict[str, Any], data: dict[Hashable, xr.Variable]) -> list[str]:
+    """Take in the mains that another program put into our group, if they lie on its axes."""
+    known = {row["disk"] for row in plan["variables"]}
+    dims = {row["disk"]: untagged(row["name"]) for row in plan["variables"] if row.get("scale")}
+    problems: list[str] = []
+    for main in place.mains:
+        if main.name in known:
+            continue
+        if not _fits(main, place, dims) or main.name in data:
+            problems.append(f"{place.path_of(main.name)}: was added by another program and lies on axes of its own: left out")
+            continue
+        found, more = variables_of(source, place, main)
+        problems += more
+        for key, var in found.items():
+            data[key] = var._replace(dims=tuple(dims[label] for label in main.labels))
+    return problems
+
+
+def _fits(main: Main, place: Place, dims: dict[str, Hashable]) -> bool:
+    axes = zip(main.labels, main.dataset.shape, strict=True)
+    return all(label in dims and place.inside[label].shape == (size,) for label, size in axes)
+
+
+def slash_free(ds: xr.Dataset) -> xr.Dataset:
+    """Return the Dataset with names that a tree can hold; what they were stands in ``sid_name_original``."""
+    slashed = [k for k in (*ds.variables, *ds.dims) if isinstance(k, str) and "/" in k]
+    if not slashed:
+        return ds
+    new: dict[Hashable, str] = {}
+    for key, name in _free(slashed, {str(k) for k in (*ds.variables, *ds.dims)}):
+        new[key] = name
+    out = ds.rename(new)
+    for old, name in new.items():
+        if name in out.variables:
+            out[name].attrs[names.NAME_ORIGINAL] = old
+    return out
+
+
+def _free(keys: list[str], taken: set[str]) -> Iterator[tuple[str, str]]:
+    for key in dict.fromkeys(keys):
+        name = key.replace("/", "_")
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        yield key, name
+

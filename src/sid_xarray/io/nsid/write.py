@@ -7,7 +7,8 @@ import functools
 import os
 import platform
 import socket
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import h5py
@@ -17,8 +18,11 @@ from sid_xarray.errors import FormatError
 from sid_xarray.io import _h5
 from sid_xarray.io._target import replacing
 from sid_xarray.io.nsid import sources
-from sid_xarray.io.nsid.group import GroupPlan, plan_group, write_group
-from sid_xarray.io.nsid.layout import FORMAT_LEVEL, link_name, next_index
+from sid_xarray.io.nsid.group import write_attrs, write_group
+from sid_xarray.io.nsid.layout import FORMAT_LEVEL, MODEL_GROUP, link_name, next_index, safe_name
+from sid_xarray.io.nsid.model import load
+from sid_xarray.io.nsid.plan import GroupPlan, plan_group
+from sid_xarray.io.nsid.tags import PlannedAttrs, plan_attrs
 from sid_xarray.options import OPTIONS
 
 __all__ = ["to_nsid"]
@@ -62,7 +66,8 @@ def to_nsid(
     compression : {"auto", "gzip", "lzf", None}, int or mapping, default: "auto"
         Gzip 1 with shuffle for integers, nothing for floats; a gzip level; or keywords of h5py.
     encoding : mapping, optional
-        From variable to keywords of ``h5py.Group.create_dataset``, such as ``{"signal": {"chunks": (8, 8, 256)}}``.
+        From variable to ``chunks``, ``compression``, ``compression_opts``, ``shuffle`` or ``fletcher32`` of h5py,
+        such as ``{"signal": {"chunks": (8, 8, 256)}}``.
     compute : bool, default: True
         If False, return a ``dask.delayed`` that writes when it is computed.
 
@@ -89,14 +94,25 @@ def to_nsid(
     >>> da.sid.to_nsid("scan.h5", mode="w")
     '/Measurement_000/Channel_000/current'
     """
-    work = functools.partial(
-        _write, obj, os.fspath(path), group, mode, source, tool, overwrite, compression, dict(encoding or {})
-    )
+    where = os.path.expanduser(os.fsdecode(path))
+    work = functools.partial(_write, obj, where, group, mode, source, tool, overwrite, compression, dict(encoding or {}))
     if compute:
         return work()
     import dask
 
     return dask.delayed(lambda: work(), pure=False)()
+
+
+@dataclass
+class _Content:
+    """What will be written: groups with variables, and attributes of nodes without; by path, or ``""`` for a free one."""
+
+    groups: dict[str, GroupPlan] = field(default_factory=dict)
+    attrs: dict[str, PlannedAttrs] = field(default_factory=dict)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(plan.nbytes for plan in self.groups.values())
 
 
 def _write(
@@ -110,87 +126,148 @@ def _write(
     compression: Any,
     encoding: dict[Hashable, Mapping[str, Any]],
 ) -> str:
-    plans = dict(_plans(obj, path, group, compression, encoding))
-    if not plans:
-        raise FormatError(path, group or "", "there is nothing to write: no variables")
-    expected = sum(plan.nbytes for plan in plans.values())
-    with replacing(path, mode=mode, expected=expected) as temporary:
-        with h5py.File(temporary, "a" if os.path.exists(temporary) else "w-") as file:
-            main = None if source is None else sources.find_source(file, source, path)
-            placed = _placed(file, plans, obj, group, source, main, tool, path)
-            for place, plan in placed.items():
-                if place in file:
-                    if not overwrite:
-                        raise FileExistsError(
-                            f"{path} has a group {place} already; nothing was written. "
-                            "Take another group=..., or overwrite=True to replace it."
-                        )
-                    del file[place]
-                write_group(file, place, plan, stamp=_stamp())
-                _channel(file, place)
-            first = next(iter(placed))
-            if source is not None:
-                sources.link(file, first, main, source, tool=tool, obj=obj, path=path)
-            _tree_attrs(file, obj, group)
+    base = _base(group, path)
+    if isinstance(obj, xr.DataTree):
+        if source is not None:
+            raise FormatError(path, base, "a tree cannot be the result of one source. Write its nodes, one by one")
+        content = _plan_tree(obj, base, path, compression, encoding)
+    else:
+        content = _plan_one(obj, base, path, compression, encoding)
+    if mode == "w" and source is not None and sources.lies_in(source, path):
+        raise FormatError(path, "", "mode='w' would replace the file that holds the source. Type: mode='a'")
+    with (
+        replacing(path, mode=mode, expected=content.nbytes) as temporary,
+        _editable(temporary, path) as file,
+    ):
+        main = None if source is None else sources.find_source(file, source, path)
+        if "" in content.groups:
+            plan = content.groups.pop("")
+            content.groups[_free_place(file, plan, source, main, tool, obj)] = plan
+        for place, plan in content.groups.items():
+            _make_way(file, place, path, overwrite)
+            write_group(file, place, plan, stamp=_stamp())
+            _decorate_parents(file, place)
+        for place, attrs in content.attrs.items():
+            write_attrs(file, place, attrs)
+        first = next(iter((*content.groups, *content.attrs)))
+        if source is not None:
+            sources.link(file, first, main, source, tool=tool, obj=obj, path=path)
     return first
 
 
-def _plans(
-    obj: Any, path: str, group: str | None, compression: Any, encoding: dict[Hashable, Any]
-) -> Iterator[tuple[str, GroupPlan]]:
-    """Yield what will be written, before a file is touched: what cannot be stored is an error now."""
-    if isinstance(obj, xr.DataTree):
-        base = (group or "").strip("/")
-        for node in obj.subtree:
-            if node.data_vars or node.coords:
-                place = "/" + "/".join(p for p in (base, node.path.strip("/")) if p)
-                # Coordinates of parents are inherited, and a group must stand alone.
-                yield place, plan_group(node.to_dataset(), path, compression, encoding)
-        return
-    if isinstance(obj, xr.DataArray):
-        yield "", plan_group(obj, path, compression, encoding)
-    elif isinstance(obj, xr.Dataset):
-        if obj.variables:
-            yield "", plan_group(obj, path, compression, encoding)
-    else:
+def _editable(temporary: str, path: str) -> h5py.File:
+    try:
+        return h5py.File(temporary, "r+" if os.path.exists(temporary) else "w-")
+    except OSError as error:
+        why = f"cannot be added to: {_h5.first_line(error)}. Type: mode='w' to replace it"
+        raise FormatError(path, "", why) from error
+
+
+def _base(group: str | None, path: str) -> str:
+    """Return the path of a group, or empty text."""
+    if group is None:
+        return ""
+    parts = [p for p in group.split("/") if p]
+    if not parts:
+        raise FormatError(path, "/", "a group needs a name: group='Measurement_000/Channel_000/scan'")
+    for part in parts:
+        if part == MODEL_GROUP or part != safe_name(part, ""):
+            raise FormatError(path, group, f"{part!r} cannot be the name of a group")
+    return "/" + "/".join(parts)
+
+
+def _plan_one(obj: Any, base: str, path: str, compression: Any, encoding: dict[Hashable, Any]) -> _Content:
+    if not isinstance(obj, xr.DataArray | xr.Dataset):
         raise TypeError(f"expected a DataArray, Dataset or DataTree, got {type(obj).__name__}")
+    if isinstance(obj, xr.Dataset) and not obj.variables and not obj.attrs:
+        raise FormatError(path, base, "there is nothing to write: no variables")
+    return _Content({base: plan_group(obj, path, compression, encoding)})
 
 
-def _placed(
-    file: h5py.File,
-    plans: dict[str, GroupPlan],
-    obj: Any,
-    group: str | None,
-    source: Any,
-    main: str | None,
-    tool: str | None,
-    path: str,
-) -> dict[str, GroupPlan]:
-    if isinstance(obj, xr.DataTree):
-        if "/" in plans and (obj.data_vars or obj.coords):
-            raise FormatError(path, "/", "variables of the root node have no group. Move them into a child node.")
-        return plans
-    plan = plans[""]
-    if group is not None:
-        place = "/" + group.strip("/")
-        if place == "/":
-            raise FormatError(path, "/", "a group needs a name: group='Measurement_000/Channel_000/scan'")
-    elif source is not None:
-        place = sources.result_group(file, main, source, tool=tool, obj=obj)
-    else:
-        measurement = next_index("Measurement", list(file))
-        place = f"/{measurement}/Channel_000/{link_name(plan.title)}"
-    _check_place(file, place, path)
-    return {place: plan}
+def _plan_tree(
+    tree: xr.DataTree, base: str, path: str, compression: Any, encoding: dict[Hashable, Any]
+) -> _Content:
+    content = _Content()
+    for node in tree.subtree:
+        relative = node.path[len(tree.path.rstrip("/")) :].strip("/")
+        place = "/".join((base, relative)).rstrip("/") if relative else base
+        place = f"/{place.lstrip('/')}"
+        for part in relative.split("/"):
+            if relative and (part == MODEL_GROUP or part != safe_name(part, "")):
+                raise FormatError(path, node.path, f"{part!r} cannot be the name of a group. Rename the node")
+        if node.data_vars and node.children:
+            raise FormatError(
+                path,
+                node.path,
+                "has variables and children, and the older readers take no group inside a group with arrays. "
+                f"Type: tree[{(node.path.rstrip('/') + '/data')!r}] = tree[{node.path!r}].to_dataset(), and drop them here",
+            )
+        attrs = {k: v for k, v in node.attrs.items() if k != "sid_problems"}
+        if node.data_vars or node.to_dataset(inherit=False).coords:
+            # Coordinates of parents are inherited, and a group must stand alone.
+            ds = node.to_dataset()
+            ds.attrs = attrs
+            own = {k: v for k, v in encoding.items() if k in ds.variables}
+            content.groups[place] = plan_group(ds, path, compression, own)
+        elif attrs or not node.children:
+            content.attrs[place] = plan_attrs(attrs, path, node.path)
+    unknown = [k for k in encoding if not any(k in p.ds.variables for p in content.groups.values())]
+    if unknown:
+        raise FormatError(path, str(unknown[0]), "encoding names a variable that no node has")
+    if not content.groups and not any(a.values for a in content.attrs.values()):
+        raise FormatError(path, base, "there is nothing to write: no variables")
+    return content
 
 
-def _check_place(file: h5py.File, place: str, path: str) -> None:
-    """A group inside the group of a main would make that main unreadable for the older readers."""
+def _free_place(file: h5py.File, plan: GroupPlan, source: Any, main: str | None, tool: str | None, obj: Any) -> str:
+    if source is not None:
+        return sources.result_group(file, main, source, tool=tool, obj=obj)
+    measurement = next_index("Measurement", list(file))
+    return f"/{measurement}/Channel_000/{link_name(plan.title)}"
+
+
+def _make_way(file: h5py.File, place: str, path: str, overwrite: bool) -> None:
+    """Make sure that a group may be made, and is not there."""
     parent = place.rpartition("/")[0]
-    while parent:
-        if parent in file and any(_h5.attribute(o, "pyNSID_version") and isinstance(o, h5py.Dataset) for _, o in _h5.members(file[parent])):
-            raise FormatError(path, place, f"lies inside the group {parent}, which holds arrays. Write beside it.")
+    while place != "/":
+        found = _h5.find(file, parent or "/")
+        if isinstance(found, h5py.Dataset):
+            raise FormatError(path, place, f"lies inside {parent}, which is an array. Take another group=...")
+        if found is not None and _holds_arrays(found):
+            raise FormatError(path, place, f"lies inside the group {parent or '/'}, which holds arrays. Write beside it")
+        if not parent:
+            break
         parent = parent.rpartition("/")[0]
+    if place == "/":
+        if len(file):
+            raise FormatError(path, "/", "variables of the root need a file of their own. Type: group='Measurement_000', or mode='w'")
+        return
+    if place not in file:
+        return
+    if not overwrite:
+        raise FileExistsError(
+            f"{path} has a group {place} already; nothing was written. "
+            "Take another group=..., or overwrite=True to replace it."
+        )
+    found = _h5.find(file, place)
+    if isinstance(found, h5py.Group) and not _holds_arrays(found) and _below(found):
+        raise FormatError(path, place, f"holds other groups with arrays, such as {_below(found)}; they are not overwritten")
+    del file[place]
+
+
+def _holds_arrays(group: h5py.Group) -> bool:
+    """Tell whether a group inside this one would make its arrays unreadable for the older readers."""
+    if any(isinstance(o, h5py.Dataset) and "main_data_name" in o.attrs for _, o in _h5.members(group)):
+        return True
+    try:
+        rows = load(group, "", "")["variables"]
+    except FormatError:
+        return False
+    return any(not row.get("coord") for row in rows)
+
+
+def _below(group: h5py.Group) -> str:
+    return next((path for path, inner, _ in _h5.walk(group) if path != "/" and _holds_arrays(inner)), "")
 
 
 def _stamp() -> dict[str, str]:
@@ -203,7 +280,7 @@ def _stamp() -> dict[str, str]:
     return {**out, "machine_id": socket.getfqdn()} if OPTIONS["machine_id"] else out
 
 
-def _channel(file: h5py.File, place: str) -> None:
+def _decorate_parents(file: h5py.File, place: str) -> None:
     """Decorate the parents for NeXus: a reader of that format finds its way from the root."""
     parts = place.strip("/").split("/")
     if "NX_class" not in file.attrs:
@@ -214,21 +291,5 @@ def _channel(file: h5py.File, place: str) -> None:
             parent.attrs["NX_class"] = "NXentry" if i == len(parts) - 1 or i == 1 else "NXcollection"
         if "default" not in parent.attrs:
             parent.attrs["default"] = parts[i]
-    if "default" not in file.attrs:
+    if "default" not in file.attrs and place != "/":
         file.attrs["default"] = parts[0]
-
-
-def _tree_attrs(file: h5py.File, obj: Any, group: str | None) -> None:
-    if not isinstance(obj, xr.DataTree):
-        return
-    from sid_xarray.io.nsid.attributes import write_attribute
-
-    for node in obj.subtree:
-        place = "/" + "/".join(p for p in ((group or "").strip("/"), node.path.strip("/")) if p)
-        if node.attrs and not node.data_vars and not node.coords:
-            target = file.require_group(place)
-            for key, value in node.attrs.items():
-                if isinstance(key, str) and key:
-                    write_attribute(target, key, value)
-
-

@@ -17,7 +17,7 @@ from sid_xarray.schema import units as _units
 from sid_xarray.viz import _style
 from sid_xarray.viz._axes import Axis, axis_of, check_dim
 from sid_xarray.viz._image import COMPONENTS, component_of
-from sid_xarray.viz._labels import comfortable, number, quantity, unit_text
+from sid_xarray.viz._labels import comfortable, number, plain, quantity, unit_text
 from sid_xarray.viz._select import choose, read
 from sid_xarray.viz._siblings import main_variable, quantities, variance_of
 from sid_xarray.viz.views.image import title_of
@@ -160,7 +160,7 @@ def _lines(
         factor = _factor(units_of(da), units)
         if factor is None:
             continue
-        label = quantity(da, fallback=str(name)) if len(together) > 1 else ""
+        label = plain(name, limit=32) if len(together) > 1 else ""
         if part == "cartesian":
             if values.dtype.kind == "c":
                 for own in ("real", "imag"):

@@ -108,7 +108,7 @@ def _curves(
         axis, said = axis_of(choice.da, along), quantity(da, fallback=name)
         panes.append(lines_element(axis, [line], said, units_of(da), size=size, prefix=prefix))
     cols = max(1, min(cols, len(panes)))
-    both = {"shared_axes": False, **({"title": title} if title else {})}
+    both = {"shared_axes": False, **({"title": _style.wrapped(title, size * cols)} if title else {})}
     rows = -(-len(panes) // cols)
     mpl = {"sublabel_format": "", "fig_inches": (4.6 * cols, 3.2 * rows), "hspace": 0.5, "vspace": 0.4}
     return _style.apply(hv.Layout(panes).cols(cols), both, matplotlib=mpl, fonts=False)

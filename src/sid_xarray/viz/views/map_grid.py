@@ -112,6 +112,6 @@ def _layout(panes: list[Any], cols: int, title: str | None) -> Any:
     rows = -(-len(panes) // cols)
     both: dict[str, Any] = {"shared_axes": False}
     if title:
-        both["title"] = title
+        both["title"] = _style.wrapped(title, 330 * cols)
     mpl = {"sublabel_format": "", "fig_inches": (4.6 * cols, 3.9 * rows), "hspace": 0.75, "vspace": 0.35}
     return _style.apply(hv.Layout(panes).cols(cols), both, matplotlib=mpl, fonts=False)

@@ -14,7 +14,7 @@ from sid_xarray.errors import DimensionError
 from sid_xarray.viz import _style
 from sid_xarray.viz._axes import axis_of, check_dim, map_dims
 from sid_xarray.viz._image import Frame, Look, component_of, image_element
-from sid_xarray.viz._labels import quantity, range_text
+from sid_xarray.viz._labels import plain, quantity, range_text
 from sid_xarray.viz._select import Choice, choose, indices, read, say, window_of
 from sid_xarray.viz._siblings import main_variable, quantities
 from sid_xarray.viz.views.curve import Line, lines_element
@@ -171,12 +171,12 @@ def _spectra(
     values, units, word = component_of(read(cube.isel(at), (along,)), component, units_of(cube))
     others = {} if isinstance(obj, xr.DataArray) else quantities(obj, main)
     others.pop(main.name, None)
-    lines = [Line(values, quantity(main) if others else "this pixel")]
-    for da in others.values():
+    lines = [Line(values, plain(main.name) if others else "this pixel")]
+    for name, da in others.items():
         if units_of(da) != units_of(main):
             continue
         one = choose(da, [along], isel={**rest[0], **at}, sel=rest[1]).da
-        lines.append(Line(component_of(read(one, (along,)), component, units)[0], quantity(da)))
+        lines.append(Line(component_of(read(one, (along,)), component, units)[0], plain(name)))
     if component != "phase":  # a mean of phases means nothing
         block, note = _block(cube, dims, along, pixel, budget)
         every = component_of(read(block, (*dims, along)), component, units)[0]
