@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import holoviews as hv
 import numpy as np
 import pytest
 
@@ -272,3 +273,19 @@ def test_axes_of_different_things_keep_their_own_prefix(arrays):
     da = arrays("spectral_image")
     x, bias, same = share_scale(axis_of(da, "x"), axis_of(da, "bias"))
     assert (x.units, bias.units, same) == ("nm", "V", False)
+
+
+@pytest.mark.parametrize("quantity", ["distance", "height", "x", "y"])
+@pytest.mark.parametrize("backend", ["bokeh", "matplotlib"])
+def test_axes_and_values_of_one_name_are_told_apart(quantity: str, backend: str) -> None:
+    """Real files call both axes ``distance``; holoviews would mix them up."""
+    values = np.arange(12.0).reshape(3, 4)
+    da = dataarray(values, {"y": (0.5, "nm"), "x": (1.0, "nm")}, quantity=quantity, name="z")
+    for dim in da.dims:
+        da[dim].attrs["long_name"] = "distance"
+    picture = da.sid.plot(backend=backend)
+    (image,) = picture.traverse(lambda e: e, [hv.Image])
+    assert (image.bounds.lbrt()) == (-0.5, -0.25, 3.5, 1.25)
+    np.testing.assert_array_equal(image.dimension_values(2, flat=False), values)
+    curve = da.isel(y=0).sid.plot(backend=backend)
+    hv.render(curve, backend=backend)

@@ -9,7 +9,7 @@ import numpy as np
 
 from sid_xarray.viz import _scalebar, _style
 from sid_xarray.viz._axes import Axis, share_scale
-from sid_xarray.viz._labels import comfortable, unit_text
+from sid_xarray.viz._labels import comfortable, distinct, unit_text
 
 __all__ = ["COMPONENTS", "Frame", "Look", "component_of", "image_element"]
 
@@ -94,9 +94,9 @@ def image_element(frame: Frame, look: Look) -> Any:
     if not y.ascends:
         y, values = _flip(y), values[::-1]
     values, x, y = _coarse(values, x, y, look)
-    kdims = [hv.Dimension((str(a.dim), a.label), unit=unit_text(a.units) or None) for a in (x, y)]
-    name = "value" if frame.quantity in (str(x.dim), str(y.dim)) else frame.quantity
-    vdim = hv.Dimension((name, frame.quantity), unit=unit_text(units) or None)
+    named = distinct([(str(x.dim), x.label), (str(y.dim), y.label), ("value", frame.quantity)])
+    said = (x.units, y.units, units)
+    *kdims, vdim = (hv.Dimension(pair, unit=unit_text(u) or None) for pair, u in zip(named, said, strict=True))
     widths = _cell(x, y)
     left, right, low, high = *_edges(x, widths[0]), *_edges(y, widths[1])
     uneven = any(a.step is None and a.values.size > 1 for a in (x, y))

@@ -13,7 +13,7 @@ import xarray as xr
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import units as _units
 
-__all__ = ["comfortable", "number", "plain", "quantity", "range_text", "size_text", "unit_text"]
+__all__ = ["comfortable", "distinct", "number", "plain", "quantity", "range_text", "size_text", "unit_text"]
 
 _TEX = {"sqrt": "√", "AA": "Å", "cdot": "·", "times": "×", "pm": "±", "circ": "°", "degree": "°", "hbar": "ħ"}
 _TEX |= {"lambda": "λ", "Lambda": "Λ"}  # unicode spells these LAMDA
@@ -107,3 +107,20 @@ def size_text(nbytes: int) -> str:
             break
         value /= 1024
     return f"{value:.0f} {unit}" if value >= 100 else f"{value:.1f}".removesuffix(".0") + f" {unit}"
+
+
+def distinct(dimensions: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return pairs of name and label that holoviews can tell apart.
+
+    Two axes of one quantity (``distance`` along x and along y) take their names as labels. What is still equal, or
+    equal to the name of another, gets a thin space at its end: holoviews finds dimensions by label, too.
+    """
+    labels = [label for _, label in dimensions]
+    out: list[tuple[str, str]] = []
+    for i, (name, label) in enumerate(dimensions):
+        shown = name if labels.count(label) > 1 and i < len(dimensions) - 1 else label
+        others = {n for j, (n, _) in enumerate(dimensions) if j != i} | {taken for _, taken in out}
+        while shown in others:
+            shown += "\u2009"
+        out.append((name, shown))
+    return out

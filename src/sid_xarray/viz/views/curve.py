@@ -17,7 +17,7 @@ from sid_xarray.schema import units as _units
 from sid_xarray.viz import _style
 from sid_xarray.viz._axes import Axis, axis_of, check_dim
 from sid_xarray.viz._image import COMPONENTS, component_of
-from sid_xarray.viz._labels import comfortable, number, plain, quantity, unit_text
+from sid_xarray.viz._labels import comfortable, distinct, number, plain, quantity, unit_text
 from sid_xarray.viz._select import choose, read
 from sid_xarray.viz._siblings import main_variable, quantities, variance_of
 from sid_xarray.viz.views.image import title_of
@@ -238,8 +238,9 @@ def lines_element(
         units, factor = comfortable(units, max((_reach(v) for v, _ in drawn), default=0.0))
     else:
         factor = 1.0
-    kdim = hv.Dimension((str(axis.dim), axis.label), unit=unit_text(axis.units) or None)
-    vdim = hv.Dimension((said if said != str(axis.dim) else "value", said), unit=unit_text(units) or None)
+    across, up = distinct([(str(axis.dim), axis.label), ("value", said)])
+    kdim = hv.Dimension(across, unit=unit_text(axis.units) or None)
+    vdim = hv.Dimension(up, unit=unit_text(units) or None)
     colours = _style.curve_colours(len(lines))
     elements: list[Any] = []
     for (values, line), colour in zip(drawn, colours, strict=True):
