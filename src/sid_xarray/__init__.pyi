@@ -12,4 +12,5 @@ from .errors import FormatError as FormatError
 from .errors import SidError as SidError
 from .errors import SidWarning as SidWarning
 from .options import set_options as set_options
+from .results import results as results
 from .version import __version__ as __version__

@@ -36,7 +36,7 @@ def test_an_array_dies_with_its_last_name(kind):
     gc.disable()
     try:
         obj = OBJECTS[kind]()
-        obj.sid.dimension_types, obj.sid.provenance, repr(obj.sid), obj.sid.check  # noqa: B018
+        obj.sid.dimension_types, obj.sid.provenance, repr(obj.sid), obj.sid.check
         alive = weakref.ref(obj)
         values = weakref.ref(obj.values if kind == "DataArray" else obj.intensity.values)
         del obj
@@ -52,7 +52,7 @@ def test_a_loop_keeps_one_array_at_a_time():
     try:
         for _ in range(10):
             da = sid.dataarray(np.zeros((100, 100)), dims={"y": (1, "nm"), "x": (1, "nm")})
-            da.sid.kind  # noqa: B018
+            da.sid.kind
             out = da.sid.rebin(x=2)
             alive.append(weakref.ref(da))
             assert sum(ref() is not None for ref in alive) == 1
@@ -90,7 +90,7 @@ def test_tab_shows_what_there_is(kind):
     assert set(entries(kind)) <= set(dir(obj.sid))
     assert "sid" in dir(obj)
     with pytest.raises(AttributeError, match="fitt"):
-        obj.sid.fitt  # noqa: B018
+        obj.sid.fitt
 
 
 def test_a_subclass_has_it_too():

@@ -9,9 +9,7 @@ import sys
 
 import pytest
 
-HEAVY = (
-    "scipy dask h5py h5netcdf netCDF4 holoviews hvplot panel bokeh matplotlib sklearn pint typer rich zarr numba cf_xarray"
-).split()
+HEAVY = ["scipy", "dask", "h5py", "h5netcdf", "netCDF4", "holoviews", "hvplot", "panel", "bokeh", "matplotlib", "sklearn", "pint", "typer", "rich", "zarr", "numba", "cf_xarray"]
 
 
 def python(code: str, *options: str) -> subprocess.CompletedProcess[str]:

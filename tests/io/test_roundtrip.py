@@ -102,7 +102,7 @@ def test_array_named_like_its_dimension(name: str) -> None:
 @pytest.mark.parametrize("role", ["dim", "bare dim", "coordinate", "variable"])
 def test_name_of_a_part(name: Any, role: str) -> None:
     ds = image().to_dataset()
-    if role == "dim":
+    if role == "dim" and isinstance(name, str):  # xarray makes no index for another name
         ds = ds.rename(x=name) if name not in ds.variables else ds
     elif role == "bare dim":
         ds = ds.drop_vars("x").rename(x=name) if name != "y" else ds
@@ -305,6 +305,12 @@ def test_lazy_coordinates_text_and_times() -> None:
     assert_roundtrip(xr.DataArray(ramp((0, 3)), dims=("y", "x"), name="v").chunk())
 
 
+def test_masked_arrays_become_nan_in_xarray_already() -> None:
+    import dask.array as dka
+
+    assert_roundtrip(xr.DataArray(dka.ma.masked_array(dka.ones((4,), chunks=2), mask=[0, 1, 0, 1]), dims="x", name="v"))
+
+
 def test_several_grids_with_ancillary_variables() -> None:
     ds = xr.Dataset(
         {
@@ -382,17 +388,11 @@ class Odd:
     pass
 
 
-class Units(np.ndarray):
-    units = "nm"
-    magnitude = 1
-
-
 def refused() -> dict[str, tuple[Any, str]]:
     import dask.array as dka
 
     index = pd.MultiIndex.from_product([["a", "b"], [1, 2]], names=["p", "q"])
     objects = np.array([1, None], dtype=object)
-    masked = dka.ma.masked_array(dka.ones((4,), chunks=2), mask=[0, 1, 0, 1])
     unknown = dka.from_array(ramp((6,)), chunks=3)
     unknown = unknown[unknown > 2]
     stacked = image().stack(p=("y", "x"))
@@ -407,7 +407,6 @@ def refused() -> dict[str, tuple[Any, str]]:
         "surrogate in text": (xr.DataArray(np.array(["\ud800"], object), dims="x"), "not Unicode"),
         "dimension twice": (xr.DataArray(ramp((2, 2)), dims=("x", "x")), "dimension twice"),
         "unknown chunks": (xr.DataArray(unknown, dims="x"), "compute_chunk_sizes"),
-        "masked": (xr.DataArray(masked, dims="x"), "masked array"),
         "attribute": (image(odd=Odd()), r"attrs\['odd'\].*Odd.*del"),
         "deep attribute": (image(odd={"a": [len]}), r"attrs\['odd'\]"),
         "coordinate attribute": (image().assign_coords(x=("x", [1, 2, 3], {"f": Odd()})), r"\[x\.attrs\['f'\]\]"),
@@ -448,10 +447,10 @@ def test_lazy_text_that_cannot_be_stored_leaves_the_old_file(tmp_path: Path) -> 
 
 def test_pint_arrays_are_refused_with_the_way_out(tmp_path: Path) -> None:
     pint = pytest.importorskip("pint")
-    da = image()
-    da = da.copy(data=pint.UnitRegistry().Quantity(da.values, "nA"))
-    with pytest.raises(FormatError, match=r"obj\.pint\.dequantify"):
-        da.sid.to_nsid(tmp_path / "a.h5")
+    nano = pint.UnitRegistry().Quantity(1, "nA")
+    for da in (image(), image().chunk(x=1)):
+        with pytest.raises(FormatError, match=r"obj\.pint\.dequantify"):
+            da.copy(data=da.data * nano).sid.to_nsid(tmp_path / "a.h5")
 
 
 @pytest.mark.parametrize("compression", ["auto", None, "gzip", "lzf", 9, {"compression": "gzip", "shuffle": True}], ids=str)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -101,6 +103,10 @@ def test_nan_is_left_out_but_of_sums(ramp):
     for reduce in ("mean", "max", "min", "median", "std"):
         out = ramp.sid.sel(energy=(4, 6), reduce=reduce)
         assert np.isnan(out.values).tolist() == [True, False]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            lazy = ramp.chunk(energy=10).sid.sel(energy=(4, 6), reduce=reduce).compute()
+        np.testing.assert_allclose(lazy, out)
     for reduce in ("sum", "integrate"):
         assert np.isnan(ramp.sid.sel(energy=(4, 6), reduce=reduce)).all()
 

@@ -46,8 +46,8 @@ def axes_token(da: xr.DataArray) -> str | None:
     for dim in da.dims:
         coord = coords.get(dim)
         if coord is None:
-            digest.update(np.arange(da.sizes[dim], dtype="<f8").tobytes())
-        elif is_lazy(coord):
+            digest.update(_positions(np.arange(da.sizes[dim])))
+        elif dim not in da._indexes and is_lazy(coord):
             return None
         else:
             digest.update(_positions(coord.values))
@@ -55,6 +55,8 @@ def axes_token(da: xr.DataArray) -> str | None:
 
 
 def _positions(values: np.ndarray[Any, Any]) -> bytes:
+    if values.nbytes > _FULL:
+        values = np.concatenate([*_sample(values), values[-1:]])
     if values.dtype.kind in "biuf":
         return values.astype("<f8").tobytes()
     if values.dtype.kind == "c":

@@ -135,7 +135,7 @@ def _from_tag(tag: str, value: dict[str, Any]) -> Any:
         real, imag = (from_plain(part) for part in value["v"])
         return complex(real, imag)
     if tag == "bytes":
-        return base64.b64decode(value["v"])
+        return base64.b64decode(value["v"], validate=True)
     if tag == "tuple":
         return tuple(from_plain(part) for part in value["v"])
     if tag == "set":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -41,6 +42,7 @@ _MANAGERS: weakref.WeakSet[CachingFileManager[h5py.File]] = weakref.WeakSet()
 _INTERNAL = frozenset(
     "CLASS NAME REFERENCE_LIST DIMENSION_LIST DIMENSION_LABELS _Netcdf4Dimid _Netcdf4Coordinates _nc3_strict".split()
 )
+_HOLDS = threading.local()
 _MAX_HOPS = 16
 _MAX_DEPTH = 64
 _MAX_OBJECTS = 100_000
@@ -88,9 +90,15 @@ def manager(path: str | os.PathLike[str]) -> CachingFileManager[h5py.File]:
 @contextlib.contextmanager
 def opened(source: CachingFileManager[h5py.File], path: str) -> Iterator[h5py.File]:
     """Give the open file; whatever goes wrong with a damaged one becomes a `FormatError`."""
+    # xarray's lock is not re-entrant, and building a Dataset may read a variable to index it.
+    outer = getattr(_HOLDS, "lock", False)
     try:
-        with HDF5_LOCK:
-            yield source.acquire(needs_lock=False)
+        with contextlib.nullcontext() if outer else HDF5_LOCK:
+            _HOLDS.lock = True
+            try:
+                yield source.acquire(needs_lock=False)
+            finally:
+                _HOLDS.lock = outer
     except (FormatError, PermissionError, BlockingIOError, MemoryError):
         raise
     except Exception as error:

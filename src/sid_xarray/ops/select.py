@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -10,8 +9,8 @@ import numpy as np
 import xarray as xr
 
 from sid_xarray.core import provenance
-from sid_xarray.core.chunked import whole
 from sid_xarray.core.dims import position_of, units_of, values_of
+from sid_xarray.core.lift import Out, lift
 from sid_xarray.errors import DimensionError
 from sid_xarray.ops._windows import as_indexer, inside, keywords, nearest_index
 from sid_xarray.schema import attrs as names
@@ -110,11 +109,34 @@ def _reduced(da: xr.DataArray, dims: list[Hashable], reduce: str) -> xr.DataArra
         return _integral(da, dims)
     if reduce == "sum":
         return da.sum(dims, skipna=False, keep_attrs=True)
-    with warnings.catch_warnings():
-        # A window of NaNs is NaN: that is said by the value.
-        warnings.filterwarnings("ignore", "All-NaN slice|Mean of empty slice|Degrees of freedom", RuntimeWarning)
-        ready = whole(da, dims) if reduce == "median" else da
-        return getattr(ready, reduce)(dims, keep_attrs=True)  # type: ignore[no-any-return]
+    if reduce == "median":  # dask has none over all dimensions
+        dtype = da.dtype if da.dtype.kind == "f" else np.float64
+        (out,) = lift(_median, da, core=[dims], out=[Out((), {}, dtype)], ndim=len(dims))
+        return out.rename(da.name).assign_attrs(da.attrs)
+    if reduce in ("mean", "std"):
+        out = _mean(da, dims)
+        if reduce == "std":
+            off = abs(da - out)
+            out = _mean(off * off, dims) ** 0.5
+        return out.drop_attrs(deep=False).assign_attrs(da.attrs).rename(da.name)
+    return getattr(da, reduce)(dims, keep_attrs=True)  # type: ignore[no-any-return]
+
+
+def _mean(da: xr.DataArray, dims: list[Hashable]) -> xr.DataArray:
+    """Return the mean of what is no NaN; unlike xarray's own, without a warning where there is nothing."""
+    if da.dtype.kind not in "fc":
+        return da.mean(dims)
+    count = da.notnull().sum(dims)
+    return da.sum(dims, skipna=True) / count.where(count > 0).astype(da.real.dtype)
+
+
+def _median(y: Any, *, ndim: int) -> Any:
+    flat = y.reshape(*y.shape[:-ndim], -1)
+    if flat.dtype.kind != "f":
+        return np.median(flat, axis=-1)
+    # numpy warns of windows without a number; that they are NaN says enough.
+    empty = np.isnan(flat).all(axis=-1, keepdims=True)
+    return np.where(empty[..., 0], np.nan, np.nanmedian(np.where(empty, 0, flat), axis=-1)).astype(y.dtype)
 
 
 def _integral(da: xr.DataArray, dims: list[Hashable]) -> xr.DataArray:

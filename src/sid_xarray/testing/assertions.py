@@ -62,7 +62,7 @@ def assert_roundtrip(obj: xr.DataArray | xr.Dataset | xr.DataTree, path: str | N
 
 def _assert_tree(tree: xr.DataTree, found: xr.DataTree, group: str | None) -> xr.DataTree:
     for node in tree.subtree:
-        place = _joined(group, node.path)
+        place = _joined(group, node.path[len(tree.path.rstrip("/")) :])
         if not node.has_data and not node.attrs and node.children:
             assert place in found.groups, f"no node {place}"
             continue

@@ -85,7 +85,9 @@ def difference(ours: xr.DataArray, natural: xr.DataArray, dims: Sequence[Hashabl
     }
 
 
-def _coordinate(name: Hashable, coord: xr.DataArray, natural: xr.DataArray | None, ours: xr.DataArray) -> dict[str, Any]:
+def _coordinate(
+    name: Hashable, coord: xr.DataArray, natural: xr.DataArray | None, ours: xr.DataArray
+) -> dict[str, Any]:
     if natural is not None and natural.shape != coord.shape:
         natural = None
     out: dict[str, Any] = {"name": tagged(name), "dims": [tagged(d) for d in coord.dims]}
@@ -139,7 +141,8 @@ def patched(natural: xr.DataArray, record: Mapping[str, Any]) -> xr.DataArray:
     there = {shown: dim for shown, dim in there.items() if dim not in clash}
     # Dimensions that the other program cut, sorted or moved: what belongs to their points is gone.
     touched = {
-        dim for dim, shown, size, tok in rows
+        dim
+        for dim, shown, size, tok in rows
         if shown in natural.dims and (natural.sizes[shown] != size or token(natural[shown].variable) != tok)
     }
     out = natural.rename({k: v for k, v in there.items() if k != v})
@@ -147,7 +150,7 @@ def patched(natural: xr.DataArray, record: Mapping[str, Any]) -> xr.DataArray:
     own, printed = record["name"]
     if _print(natural.name) == printed:
         out = out.rename(untagged(own))
-    out = _with_coords(out, record, touched)
+    out = _with_coords(out, record, touched, there)
     order = [untagged(d) for d in record["order"]]
     if set(order) == set(out.dims):
         out = out.transpose(*order)
@@ -156,10 +159,13 @@ def patched(natural: xr.DataArray, record: Mapping[str, Any]) -> xr.DataArray:
     return out
 
 
-def _with_coords(out: xr.DataArray, record: Mapping[str, Any], touched: set[Hashable]) -> xr.DataArray:
+def _with_coords(
+    out: xr.DataArray, record: Mapping[str, Any], touched: set[Hashable], there: Mapping[str, Hashable]
+) -> xr.DataArray:
     coords: dict[Hashable, xr.Variable] = {}
     bare: list[Hashable] = []
-    gone = {shown for shown, tok in record["without"] if shown in out.coords and token(out[shown].variable) == tok}
+    placed = ((there.get(shown, shown), tok) for shown, tok in record["without"])
+    gone = {name for name, tok in placed if name in out.coords and token(out[name].variable) == tok}
     for entry in record["coords"]:
         name, dims = untagged(entry["name"]), tuple(untagged(d) for d in entry["dims"])
         here = out.coords[name].variable if name in out.coords else None

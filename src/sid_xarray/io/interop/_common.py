@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from sid_xarray.core import metadata as _metadata
@@ -16,6 +16,7 @@ from sid_xarray.core.adopt import apply_units
 from sid_xarray.core.chunked import is_lazy
 from sid_xarray.errors import DimensionError, MetadataError, MissingDependencyError, SidWarning, warn
 from sid_xarray.io.interop import _carry
+from sid_xarray.io.nsid.tags import tagged, untagged
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import units
 
@@ -32,6 +33,7 @@ __all__ = [
     "split",
     "unique_name",
     "units_attrs",
+    "with_variance",
 ]
 
 # Words of other programs for nothing.
@@ -109,15 +111,15 @@ def unique_name(name: object, taken: list[str], fallback: str) -> str:
     return out
 
 
-def plain_dask(array: Any) -> Any:
-    """Return the values of a dask array without what a subclass adds; those that lie in memory as one block, as numpy.
+def plain_dask(array: Any, *, unwrap: bool) -> Any:
+    """Return the values of a dask array without what a subclass adds; nothing is computed and nothing is copied.
 
-    Nothing is computed and nothing is copied.
+    With ``unwrap``, values that lie in memory as one block come as numpy: they are not lazy.
     """
     graph = getattr(array, "dask", None)
     if graph is None:
         return np.asarray(array)
-    if len(getattr(graph, "layers", (1,))) == 1 and all(len(c) == 1 for c in array.chunks):
+    if unwrap and len(getattr(graph, "layers", (1,))) == 1 and all(len(c) == 1 for c in array.chunks):
         tasks = list(dict(graph).values())
         value = getattr(tasks[0], "value", tasks[0]) if len(tasks) == 1 else None
         if type(value) is np.ndarray and value.shape == tuple(array.shape) and value.dtype == array.dtype:
@@ -132,20 +134,23 @@ def chunked(da: xr.DataArray) -> Any:
     return (da if da.chunks is not None else da.variable.chunk("auto" if is_lazy(da) else {})).data
 
 
+@dataclass
 class Pair:
-    """A signal, the variance that belongs to it, and the Dataset that they came in.
+    """A signal, the variance that belongs to it, and the Dataset that they came in."""
 
-    Attributes
-    ----------
-    signal : DataArray
-    variance : DataArray or None
-    ds : Dataset or None
-    """
+    signal: xr.DataArray
+    variance: xr.DataArray | None = None
+    ds: xr.Dataset | None = None
 
-    __slots__ = ("ds", "signal", "variance")
 
-    def __init__(self, signal: xr.DataArray, variance: xr.DataArray | None = None, ds: xr.Dataset | None = None) -> None:
-        self.signal, self.variance, self.ds = signal, variance, ds
+def with_variance(da: xr.DataArray, values: Any) -> Pair:
+    """Return a signal that names its variance, and the variance."""
+    called = f"{da.name or 'signal'}_variance"
+    attrs = {names.UNITS: units.power(da.attrs[names.UNITS], 2), names.VERSION: names.VERSION_VALUE}
+    if names.LONG_NAME in da.attrs:
+        attrs[names.LONG_NAME] = f"variance of {da.attrs[names.LONG_NAME]}"
+    variance = da.copy(data=values).rename(called).drop_attrs(deep=False).assign_attrs(attrs)
+    return Pair(da.assign_attrs({names.ANCILLARY: called}), variance)
 
 
 def split(obj: xr.DataArray | xr.Dataset, purpose: str) -> Pair:
@@ -174,16 +179,16 @@ def split(obj: xr.DataArray | xr.Dataset, purpose: str) -> Pair:
             return Pair(signal, variance, obj)
     first = signals[0] if signals else "signal"
     raise DimensionError(
-        f"{purpose} takes one signal, at most with its variance; there are {', '.join(map(repr, obj.data_vars)) or 'none'}. "
-        f"Choose one: ds[{first!r}]"
+        f"{purpose} takes one signal, at most with its variance, and not {len(obj.data_vars)} variables. "
+        f"Choose one of {list(obj.data_vars)}: ds[{first!r}]"
     )
 
 
 def _check(da: xr.DataArray, purpose: str) -> None:
     for name, index in da.xindexes.items():
         if isinstance(index, xr.indexes.PandasMultiIndex):
-            raise DimensionError(f"{name!r} has a MultiIndex, which {purpose} cannot carry. Type: da.reset_index({name!r})")
-    if not isinstance(da.dtype, np.dtype) or isinstance(da.dtype, pd.api.extensions.ExtensionDtype):
+            raise DimensionError(f"{name!r} has a MultiIndex: {purpose} has none. Type: da.reset_index({name!r})")
+    if not isinstance(da.dtype, np.dtype):
         raise DimensionError(f"values are a pandas array of dtype {da.dtype}. Type: da.astype(float)")
 
 
@@ -192,7 +197,7 @@ def record_of(pair: Pair, natural: Pair, dims: list[Hashable]) -> dict[str, Any]
     record = _carry.difference(pair.signal, natural.signal, dims)
     if pair.ds is not None:
         record["ds"] = _carry.attrs_difference(pair.ds.attrs, {})
-        record["vars"] = [_carry.tagged(k) for k in pair.ds.data_vars]
+        record["vars"] = [tagged(k) for k in pair.ds.data_vars]
     if pair.variance is not None and natural.variance is not None:
         record["variance"] = _carry.difference(pair.variance, natural.variance, dims)
     return record
@@ -216,15 +221,14 @@ def assembled(natural: Pair, record: Mapping[str, Any] | None, op: str) -> xr.Da
         arrays[variance.name] = variance
     if record is not None and "ds" in record:
         attrs = _carry.attrs_patched({}, record["ds"])
-        order = [key for key in map(_carry.untagged, record["vars"]) if key in arrays]
+        order = [key for key in map(untagged, record["vars"]) if key in arrays]
         arrays = {key: arrays[key] for key in dict.fromkeys([*order, *arrays])}
     coords = {k: v for da in reversed(list(arrays.values())) for k, v in da.coords.items()}
     ordered = {k: coords[k] for k in dict.fromkeys([*signal.coords, *coords])}
-    return xr.Dataset(arrays, coords=ordered, attrs=attrs)
+    ds = xr.Dataset(arrays, coords=ordered, attrs=attrs)
+    return ds.drop_indexes([k for k in ds.xindexes if k not in signal.xindexes])
 
 
 def _finished(natural: xr.DataArray, record: Mapping[str, Any] | None, op: str) -> xr.DataArray:
     out = natural if record is None else _carry.patched(natural, record)
-    if record is not None and record["chunked"] and out.chunks is None:
-        out = out.chunk()
     return _carry.rooted(out, op, natural, record)

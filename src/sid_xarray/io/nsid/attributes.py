@@ -104,6 +104,8 @@ def _is_utf8(text: str) -> bool:
 
 def write_attribute(obj: h5py.Group | h5py.Dataset, name: str, value: Any) -> bool:
     """Write one attribute if HDF5 can hold it, and tell whether it could."""
+    if not name or "\x00" in name:
+        return False
     try:
         if value is None:
             obj.attrs[name] = h5py.Empty("f8")

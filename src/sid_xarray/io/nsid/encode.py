@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 import xarray as xr
+from xarray.core import indexing
 
 from sid_xarray.errors import FormatError
 
@@ -95,17 +96,15 @@ def _check_kind(name: Hashable, var: xr.Variable, path: str) -> None:
     if len(set(var.dims)) != len(var.dims):
         raise FormatError(path, str(name), f"has a dimension twice: {var.dims}. Type: obj.rename(...) to tell them apart")
     array = var._data
+    if hasattr(array, "magnitude") and hasattr(array, "units"):
+        raise FormatError(path, str(name), "carries pint units; files hold them as text. Type: obj.pint.dequantify()")
     if var.chunks is not None:
         array = getattr(array, "_meta", array)
-    elif not var._in_memory:
-        return
-    else:
+    elif isinstance(array, indexing.ExplicitlyIndexed):
+        if not var._in_memory:
+            return  # from a file: made of numpy
         array = var.data
     kind = type(array)
-    if hasattr(array, "magnitude") and hasattr(array, "units"):
-        raise FormatError(path, str(name), "carries pint units, which the file holds as text. Type: obj.pint.dequantify()")
-    if isinstance(array, np.ma.MaskedArray):
-        raise FormatError(path, str(name), "is a masked array. Type: obj.where(~mask), which puts NaN there")
     if not isinstance(array, np.ndarray):
         hint = "obj.copy(data=obj.data.todense())" if hasattr(array, "todense") else "obj.as_numpy()"
         raise FormatError(path, str(name), f"is a {kind.__module__.split('.')[0]}.{kind.__name__}, not a numpy array. Type: {hint}")

@@ -43,7 +43,7 @@ def write_group(file: h5py.File, place: str, plan: GroupPlan, *, stamp: Mapping[
     order = {key: i for i, key in enumerate([*ds.coords, *ds.data_vars])}
     rows.sort(key=lambda row: order.get(row.pop("key"), -1))
     _decorate(group, plan, stamp)
-    entries = encode_attrs(group, plan.own_attrs, GROUP_ATTRS)
+    entries = encode_attrs(group, plan.own_attrs, GROUP_ATTRS | {f"{label}_indices" for label in plan.labels.values()})
     _write_model(group, {"array": plan.array, "name": tagged(plan.name), "attrs": entries, "variables": rows})
     _write_metadata(group, plan)
     store(jobs)

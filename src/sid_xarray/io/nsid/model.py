@@ -101,9 +101,8 @@ def _read(source: Any, place: Place, plan: dict[str, Any]) -> tuple[xr.Dataset, 
         indexed[name] = row.get("index")
     problems = _added(source, place, plan, data)
     ds = _assembled(data, coords, indexed)
-    for key, value in decode_attrs(place.group, plan["attrs"], GROUP_ATTRS).items():
-        if not str(key).endswith("_indices") or [key] in plan["attrs"]:
-            ds.attrs[key] = value
+    nexus = {f"{row['disk']}_indices" for row in plan["variables"] if row.get("scale")}
+    ds.attrs = decode_attrs(place.group, plan["attrs"], GROUP_ATTRS | nexus)
     origin = _h5.attribute(place.group, "source_000_path")
     if origin is not None:
         ds.encoding["sid_source"] = str(origin)
@@ -135,9 +134,9 @@ def _variable(source: Any, place: Place, dataset: h5py.Dataset, row: dict[str, A
         raise FormatError(str(source._args[0]), path, "is not the array that the model describes")
     cast = restored_dtype(row.get("restore"))
     array = _h5.H5Array(source, path, dataset, cast=cast, pinned=pinned)
-    if row.get("coord") and dims == (untagged(row["name"]),):
-        values = array._values(dataset, ())
-        return xr.IndexVariable(dims, values, attrs) if row.get("index") is not False else xr.Variable(dims, values, attrs)
+    if row.get("coord") and len(dims) == 1 and (dims == (untagged(row["name"]),) or row.get("index")):
+        kind = xr.Variable if row.get("index") is False else xr.IndexVariable
+        return kind(dims, array._values(dataset, ()), attrs)
     encoding: dict[Hashable, Any] = {"source": str(source._args[0]), "sid_h5path": path}
     blocks = read_blocks(dataset.shape, array.dtype.itemsize, dataset.chunks)
     if blocks:

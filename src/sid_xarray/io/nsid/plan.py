@@ -136,7 +136,7 @@ def _check_encoding(plan: GroupPlan, encoding: Mapping[Hashable, Mapping[str, An
 
 
 def _as_dataset(da: xr.DataArray, name: Hashable, title: str) -> xr.Dataset:
-    key = name if isinstance(name, str) and name and name not in da.coords else link_name(title)
+    key = name if isinstance(name, str) and name and "/" not in name else link_name(title)
     while key in da.coords or key in da.dims:
         key = f"{key}_data"
     bare = da.copy(deep=False)

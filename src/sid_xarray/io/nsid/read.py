@@ -58,20 +58,17 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> 
         problems += more
         if not nodes:
             raise FormatError(full, group or "", "; ".join(problems) or "nothing could be read")
-        stamp: dict[str, Any] = {}
-        out = {k: _with_roots(ds, full, stamp) for k, ds in nodes.items()}
-        for parent in _parents(out):
-            if parent not in out:
-                found = _h5.find(file, parent)
-                out[parent] = xr.Dataset(attrs=foreign.group_attrs(found) if isinstance(found, h5py.Group) else {})
-    problems += _settle(out)
-    for ds in out.values():
+        for parent in _parents(nodes) - set(nodes):
+            found = _h5.find(file, parent)
+            nodes[parent] = xr.Dataset(attrs=foreign.group_attrs(found) if isinstance(found, h5py.Group) else {})
+    problems += _settle(nodes)
+    for ds in nodes.values():
         ds.set_close(source.close)
     if problems:
-        out["/"].attrs["sid_problems"] = "\n".join(problems)
+        nodes["/"].attrs["sid_problems"] = "\n".join(problems)
         shown = "" if len(problems) == 1 else f" (and {len(problems) - 1} more, see attrs['sid_problems'])"
         warnings.warn(f"{full} could not be read whole: {problems[0]}{shown}", SidWarning, stacklevel=3)
-    return dict(sorted(out.items()))
+    return dict(sorted(nodes.items()))
 
 
 def _places(file: h5py.File, group: str | None) -> tuple[list[Place], list[str]]:
@@ -109,6 +106,7 @@ def _read_all(
 ) -> tuple[dict[str, xr.Dataset], list[str]]:
     nodes: dict[str, xr.Dataset] = {}
     problems: list[str] = []
+    stamp: dict[str, Any] = {}
     # Parents first, so that a group inside a group with arrays finds its node taken.
     for place in sorted(places, key=lambda p: p.path.count("/")):
         if place.ours:
@@ -122,6 +120,7 @@ def _read_all(
         for name, mains in _by_node(place):
             try:
                 ds, more = foreign.read(source, file, place, mains)
+                ds = _with_roots(ds, str(source._args[0]), stamp)
             except Exception as error:  # noqa: BLE001 - one damaged group must not hide the others; it is reported
                 problems += [f"{place.path_of(m.name)}: {_h5.first_line(error)}" for m in mains]
                 continue

@@ -37,11 +37,11 @@ H5PATH = "sid_h5path"
 
 ABSENT = _ABSENT | {"unknown quantity", "unknown units"}
 BOOKKEEPING = frozenset(
-    "machine_id platform timestamp time_stamp sidpy_version pyUSID_version pycroscopy_version sid_xarray_version".split()
+    ("machine_id", "platform", "timestamp", "time_stamp", "sidpy_version", "pyUSID_version", "pycroscopy_version")
 )
 NATURAL_MAIN = frozenset(("quantity", "units", *LINKS[POSITION], *LINKS[SPECTROSCOPIC])) | BOOKKEEPING
 RESULT_ATTRS = frozenset(
-    "tool num_source_dsets source_000 source_000_path source_000_file source_000_sha256".split()
+    ("tool", "num_source_dsets", "source_000", "source_000_path", "source_000_file", "source_000_sha256")
 )
 
 

@@ -186,8 +186,9 @@ def form_of(side: Side) -> Form:
 
 
 def _numbers(side: Side, k: int) -> Array:
-    found = side.values if side.values is not None else side.indices
-    return found[k]  # type: ignore[index]
+    found: Array = side.values if side.values is not None else side.indices  # type: ignore[assignment]
+    # pandas has no index of half or long floats.
+    return found[k].astype(float) if found.dtype.kind == "f" and found.itemsize not in (4, 8) else found[k]
 
 
 def _flat(side: Side) -> Form:
@@ -229,8 +230,9 @@ def _ranks(row: Array) -> tuple[Array, int]:
     """Return which of its sorted distinct values every entry is, and how many there are."""
     if row.size and row.dtype.kind in "iu":
         low, high = int(row.min()), int(row.max())
-        if high - low <= 4 * row.size + 1024:  # a table is ten times faster than sorting
-            shifted = (row - row.dtype.type(low)).astype(np.int64)
+        # A table is ten times faster than sorting.
+        if high - low <= 4 * row.size + 1024 and high < 2**62:
+            shifted = row.astype(np.int64) - low
             there = np.zeros(high - low + 1, dtype=bool)
             there[shifted] = True
             number = np.cumsum(there) - 1

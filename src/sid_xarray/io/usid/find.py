@@ -1,0 +1,172 @@
+"""Find what a file holds: groups that this library wrote, and mains of other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import h5py
+import numpy as np
+
+from sid_xarray.io import _h5
+from sid_xarray.io.nsid.find import unreadable_dtype
+from sid_xarray.io.usid.layout import LINKS, MODEL, SIDES
+
+__all__ = ["Main", "Place", "holds_usid", "linked", "mains_below", "survey"]
+
+
+@dataclass
+class Main:
+    """A main dataset: where it is, and what describes its rows and columns.
+
+    Attributes
+    ----------
+    path : str
+    dataset : h5py.Dataset
+    pairs : dict
+        For every side its indices and values; None where a link leads nowhere.
+    problems : list of str
+    """
+
+    path: str
+    dataset: h5py.Dataset
+    pairs: dict[str, tuple[h5py.Dataset | None, h5py.Dataset | None]]
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """Name of its link."""
+        return self.path.rpartition("/")[2]
+
+
+@dataclass
+class Place:
+    """A group that holds arrays.
+
+    Attributes
+    ----------
+    path : str
+    group : h5py.Group
+    inside : dict
+        What is in the group, opened.
+    ours : bool
+        Whether a model of this library lies beside the arrays.
+    mains : list of Main
+    """
+
+    path: str
+    group: h5py.Group
+    inside: dict[str, h5py.Group | h5py.Dataset]
+    ours: bool
+    mains: list[Main] = field(default_factory=list)
+
+    def path_of(self, name: str) -> str:
+        """Return the HDF5 path of a member."""
+        return f"{self.path.rstrip('/')}/{name}"
+
+
+def survey(file: h5py.File, start: str = "/") -> tuple[list[Place], list[str]]:
+    """Find every group with arrays, from ``start`` down, parents first.
+
+    Returns
+    -------
+    places : list of Place
+    problems : list of str
+        What could not be read, in plain words; it never stops the rest.
+    """
+    places: list[Place] = []
+    problems: list[str] = []
+    root = _h5.find(file, start)
+    if not isinstance(root, h5py.Group):
+        return places, problems
+    for path, group, inside in _h5.walk(root, start):
+        inner = inside.pop(_h5.PIN, None)
+        place = Place(path, group, inside, isinstance(inner, h5py.Group) and MODEL in inner)
+        for name, obj in inside.items():
+            if isinstance(obj, h5py.Dataset) and _says_main(obj):
+                main, problem = _main(file, place.path_of(name), obj)
+                if main is not None:
+                    place.mains.append(main)
+                else:
+                    problems.append(f"{place.path_of(name)}: {problem}")
+        if place.ours or place.mains:
+            places.append(place)
+    return places, problems
+
+
+def mains_below(file: h5py.File, start: str = "/") -> Iterator[tuple[str, h5py.Dataset]]:
+    """Yield path and dataset of everything that says it is a main."""
+    root = _h5.find(file, start)
+    if isinstance(root, h5py.Group):
+        for path, _, inside in _h5.walk(root, start):
+            for name, obj in inside.items():
+                if isinstance(obj, h5py.Dataset) and _says_main(obj):
+                    yield f"{path.rstrip('/')}/{name}", obj
+
+
+def holds_usid(path: str) -> bool:
+    """Tell whether a file holds USID data.
+
+    Parameters
+    ----------
+    path : str
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    FormatError
+        If it is not HDF5.
+    """
+    source = _h5.manager(path)
+    with _h5.opened(source, path) as file:
+        for _, _, inside in _h5.walk(file["/"]):
+            inner = inside.get(_h5.PIN)
+            if isinstance(inner, h5py.Group) and MODEL in inner:
+                return True
+            if any(isinstance(obj, h5py.Dataset) and _says_main(obj) for obj in inside.values()):
+                return True
+    return False
+
+
+def _says_main(dataset: h5py.Dataset) -> bool:
+    try:
+        return all(any(name in dataset.attrs for name in LINKS[side]) for side in SIDES)
+    except Exception:  # noqa: BLE001 - the attributes of a damaged dataset say nothing
+        return False
+
+
+def _main(file: h5py.File, path: str, dataset: h5py.Dataset) -> tuple[Main | None, str]:
+    try:
+        if dataset.shape is None:
+            return None, "has no values"
+        if dataset.ndim != 2:
+            return None, f"has {dataset.ndim} dimension(s); USID keeps everything in two"
+        if not _h5.is_stored_here(dataset):
+            return None, "keeps its values in other files; they are not followed"
+        why = unreadable_dtype(dataset.dtype)
+        if why:
+            return None, why
+        pairs = {side: tuple(linked(file, dataset, name) for name in LINKS[side]) for side in SIDES}
+        return Main(path, dataset, pairs), ""  # type: ignore[arg-type]
+    except Exception as error:  # noqa: BLE001 - one damaged dataset must not hide its neighbours; it is reported
+        return None, _h5.first_line(error)
+
+
+def linked(file: h5py.File, obj: h5py.Group | h5py.Dataset, name: str) -> h5py.Dataset | None:
+    """Return the dataset that an attribute names, by reference or by path; None if it leads nowhere."""
+    value: Any = _h5.raw_attribute(obj, name)
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.ravel()[0]
+    try:
+        if isinstance(value, h5py.Reference) and not isinstance(value, h5py.RegionReference):
+            found = file[value] if value else None
+        else:
+            path = _h5.text(value)
+            found = _h5.find(obj if isinstance(obj, h5py.Group) else obj.parent, path) if path else None
+    except Exception:  # noqa: BLE001 - what was linked is gone; HDF5 raises anything
+        return None
+    return found if isinstance(found, h5py.Dataset) else None

@@ -1,0 +1,253 @@
+"""The model beside the mains: what two dimensions and tables of positions cannot hold, so that nothing is lost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+from typing import Any
+
+import h5py
+import numpy as np
+import xarray as xr
+from xarray.core import indexing
+
+from sid_xarray.errors import FormatError, MetadataError
+from sid_xarray.io import _h5
+from sid_xarray.io._layout import read_blocks
+from sid_xarray.io.nsid.encode import restored_dtype
+from sid_xarray.io.nsid.tags import decode_attrs, untagged
+from sid_xarray.io.usid.array import FileArray, GridArray, grid_chunks
+from sid_xarray.io.usid.find import Place
+from sid_xarray.io.usid.layout import ABSENT, BOOKKEEPING, MODEL, NATURAL_MAIN, POSITION, RESULT_ATTRS
+from sid_xarray.schema import attrs as names
+from sid_xarray.schema import kinds, records
+
+__all__ = ["VERSION", "array_name", "load", "original_name", "read"]
+
+VERSION = 1
+_MIRRORS = {"quantity": names.LONG_NAME, "units": names.UNITS}
+_GROUP_ATTRS = BOOKKEEPING | RESULT_ATTRS
+
+
+def load(group: h5py.Group, file: str, path: str) -> dict[str, Any]:
+    """Return the model of a group.
+
+    Raises
+    ------
+    FormatError
+        If it is damaged, or of a newer version.
+    """
+    where = f"{path.rstrip('/')}/{_h5.PIN}/{MODEL}"
+    try:
+        found = records.loads(_h5.text(group[f"{_h5.PIN}/{MODEL}"][()]) or "")
+    except Exception as error:
+        raise FormatError(file, where, f"is damaged: {_h5.first_line(error)}") from error
+    if not isinstance(found, dict) or not isinstance(found.get("variables"), list):
+        raise FormatError(file, where, "is damaged: it describes no variables")
+    if found.get("v") != VERSION:
+        raise FormatError(file, where, f"has version {found.get('v')!r}, this library reads {VERSION}. Upgrade it")
+    return found
+
+
+def array_name(group: h5py.Group, file: str, path: str) -> tuple[bool, Hashable]:
+    """Return whether the group was written from a DataArray, and the name of that."""
+    try:
+        found = load(group, file, path)
+        return bool(found.get("array")), untagged(found.get("name"))
+    except (FormatError, MetadataError):
+        return False, None
+
+
+def original_name(path: str, group: str) -> tuple[bool, Hashable]:
+    """Return whether a group of a file was written from a DataArray, and the name that this had."""
+    source = _h5.manager(path)
+    with _h5.opened(source, path) as file:
+        found = _h5.find(file, group) if group else None
+        if not isinstance(found, h5py.Group) or MODEL not in found.get(_h5.PIN, ()):
+            return False, None
+        return array_name(found, path, group)
+
+
+def read(source: Any, file: h5py.File, place: Place) -> tuple[xr.Dataset, set[str]]:
+    """Read a group that this library wrote: what comes back is what was given.
+
+    Returns
+    -------
+    ds : Dataset
+    members : set of str
+        Paths of the mains that it consists of.
+
+    Raises
+    ------
+    FormatError
+        If the model is damaged or contradicts the file.
+    """
+    path = str(source._args[0])
+    plan = load(place.group, path, place.path)
+    try:
+        return _Model(source, file, place, plan).dataset()
+    except FormatError:
+        raise
+    except Exception as error:
+        raise FormatError(path, place.path, f"the model does not fit the file: {_h5.first_line(error)}") from error
+
+
+class _Model:
+    """A model at work."""
+
+    def __init__(self, source: Any, file: h5py.File, place: Place, plan: dict[str, Any]) -> None:
+        self.source, self.file, self.place, self.plan = source, file, place, plan
+        self.path = str(source._args[0])
+
+    def dataset(self) -> tuple[xr.Dataset, set[str]]:
+        data: dict[Hashable, xr.Variable] = {}
+        coords: dict[Hashable, xr.Variable] = {}
+        flags: dict[Hashable, bool | None] = {}
+        members: set[str] = set()
+        for row in self.plan["variables"]:
+            name = untagged(row["name"])
+            if "column" in row:
+                var: xr.Variable | None = self._column(row)
+            else:
+                var = self._stored(row, members)
+            if var is None:
+                continue  # removed by another program
+            (coords if row.get("coord") else data)[name] = var
+            flags[name] = row.get("index")
+        ds = _assembled(data, coords, flags)
+        group = self.place.group
+        ignored = _GROUP_ATTRS | set(self.plan.get("natural", ()))
+        own = {entry[0] for entry in self.plan["attrs"] if len(entry) == 1}
+        ds.attrs = decode_attrs(group, self.plan["attrs"], ignored - own)
+        origin = _h5.attribute(group, "source_000_path")
+        if origin is not None:
+            ds.encoding["sid_source"] = str(origin)
+        return ds, members
+
+    def _find(self, name: str) -> tuple[str, h5py.Dataset | None]:
+        path = name if name.startswith("/") else self.place.path_of(name)
+        found = _h5.find(self.file, path)
+        return path, found if isinstance(found, h5py.Dataset) else None
+
+    def _stored(self, row: dict[str, Any], members: set[str]) -> xr.Variable | None:
+        """Read a main, or an array that lies beside them since it can be none."""
+        path, dataset = self._find(row["disk"])
+        if dataset is None:
+            return None
+        if dataset.shape is None or not _h5.is_stored_here(dataset):
+            raise FormatError(self.path, path, "is not the array that the model describes")
+        dims = tuple(untagged(d) for d in row["dims"])
+        cast = restored_dtype(row.get("restore"))
+        pinned = _h5.pin(self.file, path)
+        array: FileArray
+        chunks = dataset.chunks
+        if "sides" in row:
+            members.add(path)
+            array, chunks = self._grid(row, path, dataset, dims, cast, pinned)
+            attrs = decode_attrs(dataset, row["attrs"], (NATURAL_MAIN | set(row.get("natural", ()))) - _kept(row))
+            _mirror(attrs, row["usid"], {k: _h5.attribute(dataset, k) for k in row["usid"]})
+        else:
+            array = FileArray(self.source, path, dataset, cast=cast, pinned=pinned)
+            attrs = _untagged_attrs(row)
+        if len(dims) != len(array.shape):
+            raise FormatError(self.path, path, "is not the array that the model describes")
+        if row.get("coord") and dims == (untagged(row["name"]),):
+            values = array.values_of(dataset, (slice(None),)).astype(array.dtype, copy=False)
+            return _one(dims, values, attrs, row)
+        encoding: dict[Hashable, Any] = {"source": self.path, "sid_h5path": path}
+        blocks = read_blocks(array.shape, max(array.dtype.itemsize, 1), chunks)
+        if blocks:
+            encoding["preferred_chunks"] = dict(zip(dims, blocks, strict=True))
+        if "head" in row:
+            encoding["sid_head"] = str(row["head"])
+        return xr.Variable(dims, indexing.LazilyIndexedArray(array), attrs, encoding)
+
+    def _grid(
+        self, row: dict[str, Any], path: str, dataset: h5py.Dataset, dims: tuple[Any, ...], cast: Any, pinned: Any
+    ) -> tuple[GridArray, tuple[int, ...] | None]:
+        sides = [self.plan["sides"][i] for i in row["sides"]]
+        sizes = tuple(tuple(int(n) for n in side["sizes"]) for side in sides)
+        if dataset.shape != tuple(math.prod(part) for part in sizes):
+            raise FormatError(self.path, path, f"has the shape {dataset.shape}, not that of the model")
+        there = [untagged(d) for side in sides for d in side["dims"]]
+        axes = [there.index(d) if d in there else None for d in dims]
+        array = GridArray(
+            self.source, path, dataset, sizes=sizes, axes=axes, cast=cast, pinned=pinned  # type: ignore[arg-type]
+        )
+        if len(set(axes) - {None}) != len(there):
+            raise FormatError(self.path, path, "has other dimensions than the model")
+        chunks = grid_chunks(sizes, dataset.chunks)  # type: ignore[arg-type]
+        return array, None if chunks is None else tuple(1 if a is None else chunks[a] for a in axes)
+
+    def _column(self, row: dict[str, Any]) -> xr.Variable | None:
+        """Read a coordinate from the table of a side; positions along one axis repeat there."""
+        side, k = self.plan["sides"][row["side"]], int(row["column"])
+        _, dataset = self._find(side["indices" if row.get("indices") else "values"])
+        if dataset is None:
+            return None
+        sizes, axes = [int(n) for n in side["sizes"]], [int(a) for a in row["axes"]]
+        position = side["kind"] == POSITION
+        shape = (math.prod(sizes), len(side["labels"]))
+        if dataset.shape != (shape if position else shape[::-1]):
+            raise FormatError(self.path, str(dataset.name), f"has the shape {dataset.shape}, not that of the model")
+        if len(axes) == 1:
+            stride = math.prod(sizes[axes[0] + 1 :])
+            where = slice(0, stride * sizes[axes[0]], stride)
+            values = dataset[where, k] if position else dataset[k, where]
+        else:
+            values = (dataset[:, k] if position else dataset[k, :]).reshape(sizes)
+            values = values[tuple(slice(None) if a in axes else 0 for a in range(len(sizes)))]
+        dims = tuple(untagged(d) for d in row["dims"])
+        if "order" in row:
+            order = tuple(untagged(d) for d in row["order"])
+            values, dims = values.transpose([dims.index(d) for d in order]), order
+        dtype = np.dtype(row["dtype"])
+        if dtype.kind not in "biuf" or dtype.hasobject or len(dims) != values.ndim:
+            raise FormatError(self.path, str(dataset.name), "the model names a dtype that is never written")
+        attrs = _untagged_attrs(row)
+        written = row.get("usid", {})
+        said = {name: _h5.attribute(dataset, name) for name in written}
+        found = {name: v[k] for name, v in said.items() if isinstance(v, list) and len(v) > k}
+        _mirror(attrs, written, found)
+        return _one(dims, values.astype(dtype), attrs, row)
+
+
+def _kept(row: dict[str, Any]) -> set[Any]:
+    return {entry[0] for entry in row["attrs"] if len(entry) == 1}
+
+
+def _untagged_attrs(row: dict[str, Any]) -> dict[Any, Any]:
+    return {untagged(key): untagged(value) for key, value in row["attrs"]}
+
+
+def _one(dims: tuple[Any, ...], values: Any, attrs: dict[Any, Any], row: dict[str, Any]) -> xr.Variable:
+    if dims == (untagged(row["name"]),) and row.get("index") is not False:
+        return xr.IndexVariable(dims, values, attrs)
+    return xr.Variable(dims, values, attrs)
+
+
+def _mirror(attrs: dict[Any, Any], written: dict[str, Any], found: dict[str, Any]) -> None:
+    """Take over what another program changed in the attributes of the format."""
+    for name, old in written.items():
+        new = found.get(name)
+        if new == old or not isinstance(new, str):
+            continue
+        if name == "dimension_type":
+            kind = kinds.parse_dimension_type(new)
+            if kind is not None:
+                attrs[names.DIMENSION_TYPE] = kind
+        elif new.strip().lower() in ABSENT:
+            attrs.pop(_MIRRORS[name], None)
+        else:
+            attrs[_MIRRORS[name]] = new
+
+
+def _assembled(
+    data: dict[Hashable, xr.Variable], coords: dict[Hashable, xr.Variable], flags: dict[Hashable, bool | None]
+) -> xr.Dataset:
+    """Make a Dataset with exactly the indexes that the model names."""
+    ds = xr.Dataset(data, coords=xr.Coordinates(coords, indexes={}))
+    for key, flag in flags.items():
+        if flag and key in coords:
+            ds = ds.set_xindex(key)
+    return ds

@@ -1,0 +1,81 @@
+"""Rules of any HDF5 file with arrays in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import h5py
+
+from sid_xarray.io import _h5
+from sid_xarray.io.validate.rule import Table
+from sid_xarray.io.validate.scan import Scan
+
+__all__ = ["FILE"]
+
+FILE = Table()
+
+# Every build of HDF5 has these: deflate, shuffle, fletcher32, szip, nbit, scale-offset.
+_STANDARD = frozenset((1, 2, 3, 4, 5, 6))
+
+
+@FILE.rule(
+    "H01",
+    "error",
+    "unread",
+    means="Every attribute of a dataset can be read.",
+    readers="All readers fail where they need it.",
+    repair="Restore the file from a copy, or write the data again: sid convert FILE NEW.",
+)
+def _attributes(scene: Scan) -> Iterator[tuple[str, str]]:
+    for path, dataset in scene.datasets.items():
+        try:
+            for name in dataset.attrs:
+                dataset.attrs.get_id(name)
+                if h5py.check_ref_dtype(dataset.attrs.get_id(name).dtype) is None:
+                    dataset.attrs[name]
+        except Exception as error:  # noqa: BLE001 - h5py raises anything for a damaged attribute
+            yield path, f"an attribute cannot be read: {_h5.first_line(error)}"
+
+
+@FILE.rule(
+    "H02",
+    "warning",
+    "unread",
+    means="Values are in this file, not in others.",
+    readers="The older readers follow the way out of the file, and fail when the file was moved; sid does not follow it.",
+    repair="Copy the values in: h5repack, or read the array where its parts are and save it again.",
+)
+def _elsewhere(scene: Scan) -> Iterator[tuple[str, str]]:
+    for path, dataset in scene.datasets.items():
+        if dataset.shape is not None and not _h5.is_stored_here(dataset):
+            yield path, "keeps its values in other files"
+
+
+@FILE.rule(
+    "H03",
+    "error",
+    "unread",
+    means="Values are compressed by a filter that is installed.",
+    readers="Every reader needs the same filter.",
+    repair="Install it: pip install hdf5plugin; or repack the file with gzip.",
+)
+def _filters(scene: Scan) -> Iterator[tuple[str, str]]:
+    for path, dataset in scene.datasets.items():
+        plist = dataset.id.get_create_plist()
+        for i in range(plist.get_nfilters()):
+            code, _, _, name = plist.get_filter(i)
+            if code not in _STANDARD and not h5py.h5z.filter_avail(code):
+                yield path, f"is compressed by filter {code} {name.decode(errors='replace')!r}, which is not installed"
+
+
+@FILE.rule(
+    "H04",
+    "error",
+    "ignored",
+    means="The file holds NSID or USID arrays.",
+    readers="No reader of these formats finds anything.",
+    repair="A netCDF or other HDF5 file: xr.open_dataset(FILE, engine='h5netcdf').sid.adopt().sid.to_nsid(NEW).",
+)
+def _empty(scene: Scan) -> Iterator[tuple[str, str]]:
+    if not scene.nsid and not scene.usid:
+        yield "/", f"there is no NSID and no USID array among {len(scene.datasets)} datasets"
