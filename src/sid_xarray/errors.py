@@ -61,7 +61,9 @@ class MissingDependencyError(SidError, ImportError):
     """An optional package is needed and not installed."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs {package!r}, which is not installed. Type: pip install 'sid-xarray[{extra}]'")
+        super().__init__(
+            f"{purpose} needs {package!r}, which is not installed. Type: pip install 'sid-xarray[{extra}]'"
+        )
 
 
 class FormatError(SidError, OSError):

@@ -14,7 +14,12 @@ from sid_xarray.errors import DimensionError, SidWarning
 
 @pytest.fixture
 def bare():
-    attrs = {"units": "Å", "metadata": {"beam": {"energy": 1}}, "vendor": {"a": [1, {"b": 2}]}, "original_metadata": {"k": "v"}}
+    attrs = {
+        "units": "Å",
+        "metadata": {"beam": {"energy": 1}},
+        "vendor": {"a": [1, {"b": 2}]},
+        "original_metadata": {"k": "v"},
+    }
     x = ("x", np.linspace(0, 1, 4), {"units": "nanometer", "extra": {"c": 3}})
     return xr.DataArray(np.zeros((2, 3, 4)), dims=("bin", "y", "x"), coords={"x": x}, attrs=attrs, name="z")
 
@@ -77,7 +82,9 @@ def test_dates_and_words_get_no_units():
 
 
 def test_units_that_nobody_knows_pass_with_a_warning(bare):
-    with pytest.warns(SidWarning, match="units 'parrots' are not known and stay as they are. Say what they are") as seen:
+    with pytest.warns(
+        SidWarning, match="units 'parrots' are not known and stay as they are. Say what they are"
+    ) as seen:
         out = bare.assign_attrs(units="parrots").sid.adopt()
     assert seen[0].filename == __file__
     assert out.units == "parrots"

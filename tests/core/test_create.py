@@ -18,7 +18,9 @@ def test_every_form_of_a_dimension():
         "energy": ([1.0, 2.0, 4.0], "eV"),
         "q": (np.arange(2), "1/nm", "reciprocal"),
     }
-    da = sid.dataarray(np.zeros((2, 3, 4, 3, 2)), dims, units="nA", quantity="current", title="a", modality="b", source="c")
+    da = sid.dataarray(
+        np.zeros((2, 3, 4, 3, 2)), dims, units="nA", quantity="current", title="a", modality="b", source="c"
+    )
     assert da.t.values.tolist() == [0, 1]
     assert da.y.values.tolist() == [0, 0.5, 1]
     assert (da.y.units, da.x.units, da.q.units) == ("1", "nm", "1/nm")
@@ -49,7 +51,13 @@ def test_values_are_not_copied_and_lazy_stays_lazy():
 def test_the_same_values_have_the_same_origin_and_other_values_or_axes_another():
     ids = [
         sid.dataarray(values, {"x": (step, "nm")}, quantity=name).sid.provenance.id
-        for values, step, name in (([1.0, 2], 1, "a"), ([1.0, 2], 1, "a"), ([1.0, 3], 1, "a"), ([1.0, 2], 2, "a"), ([1.0, 2], 1, "b"))
+        for values, step, name in (
+            ([1.0, 2], 1, "a"),
+            ([1.0, 2], 1, "a"),
+            ([1.0, 3], 1, "a"),
+            ([1.0, 2], 2, "a"),
+            ([1.0, 2], 1, "b"),
+        )
     ]
     assert ids[0] == ids[1]
     assert len(set(ids)) == 4
@@ -58,7 +66,11 @@ def test_the_same_values_have_the_same_origin_and_other_values_or_axes_another()
 @pytest.mark.parametrize(
     ("shape", "dims", "text"),
     [
-        ((2, 3), {"x": 1}, r"values have 2 dimensions of sizes \(2, 3\), dims name 1: \['x'\]. Give one entry a dimension"),
+        (
+            (2, 3),
+            {"x": 1},
+            r"values have 2 dimensions of sizes \(2, 3\), dims name 1: \['x'\]. Give one entry a dimension",
+        ),
         ((2,), {"x": ("nm",)}, "should start with a step or positions, got 'nm'"),
         ((2,), {"x": (1, "nm", "spatial", 4)}, r"should be \(step or positions, units\[, type\]\)"),
         ((2,), {"x": ([1, 2, 3], "nm")}, r"has \(3,\) positions for 2 points"),

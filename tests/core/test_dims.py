@@ -113,8 +113,8 @@ def test_the_one_dimension_or_a_message_that_says_what_to_type():
     assert dims.one_dim(da, None, kind="spectral") == "energy"
     assert dims.one_dim(da, "x", kind="spectral") == "x"
     text = (
-        "expected one spatial dimension on 'intensity', found 'y', 'x' among y (spatial), x (spatial), energy (spectral). "
-        "Pass dim=..., or mark one: da.sid.set_dims({'energy': 'spatial'})."
+        "expected one spatial dimension on 'intensity', found 'y', 'x' among y (spatial), x (spatial), "
+        "energy (spectral). Pass dim=..., or mark one: da.sid.set_dims({'energy': 'spatial'})."
     )
     with pytest.raises(DimensionError) as error:
         dims.one_dim(da, None, kind="spatial")
@@ -134,7 +134,7 @@ def test_positions_spacing_and_units():
     assert dims.spacing(da.isel(y=slice(None, None, -1)), "y") == -0.5
     with pytest.raises(DimensionError, match="'y' has 1 point: no spacing"):
         dims.spacing(da.isel(y=[0]), "y")
-    with pytest.raises(DimensionError, match="'y' is not evenly spaced. Resample it first"):
+    with pytest.raises(DimensionError, match=r"'y' is not evenly spaced\. Resample it first"):
         dims.spacing(da.assign_coords(y=[0, 1, 4, 9, 16, 25]), "y")
     with pytest.raises(DimensionError, match="coordinate 'y' is not numeric"):
         dims.values_of(da.assign_coords(y=list("abcdef")), "y")
@@ -151,5 +151,5 @@ def test_positions_may_be_text_with_units(value, position):
     assert dims.position_of(da, "x", value) == pytest.approx(position)
     with pytest.raises(UnitsError, match="cannot convert 'eV'"):
         dims.position_of(da, "x", "3 eV")
-    with pytest.raises(DimensionError, match="a position along 'x' is a number in nm, or text such as '0.5 nm'"):
+    with pytest.raises(DimensionError, match=r"a position along 'x' is a number in nm, or text such as '0\.5 nm'"):
         dims.position_of(da, "x", [1, 2])

@@ -48,7 +48,10 @@ trees = st.recursive(
 )
 arrays = hnp.arrays(
     dtype=st.one_of(
-        hnp.integer_dtypes(endianness="?"), hnp.floating_dtypes(endianness="?"), hnp.complex_number_dtypes(), hnp.datetime64_dtypes()
+        hnp.integer_dtypes(endianness="?"),
+        hnp.floating_dtypes(endianness="?"),
+        hnp.complex_number_dtypes(),
+        hnp.datetime64_dtypes(),
     ),
     shape=hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3),
 )
@@ -132,7 +135,9 @@ def test_long_metadata_are_packed():
     assert unpack(line) == tree
 
 
-@pytest.mark.parametrize("value", [print, object(), lambda: 0, np.array([object()]), np.zeros(2, "i4,f8"), {"a": {"b": open}}])
+@pytest.mark.parametrize(
+    "value", [print, object(), lambda: 0, np.array([object()]), np.zeros(2, "i4,f8"), {"a": {"b": open}}]
+)
 def test_what_cannot_be_stored_is_refused_with_a_reason(value):
     with pytest.raises(MetadataError, match="metadata cannot hold"):
         pack({"v": value})

@@ -13,7 +13,9 @@ import pytest
 import sid_xarray
 
 MODULES = sorted(
-    m.name for m in pkgutil.walk_packages(sid_xarray.__path__, "sid_xarray.") if ".viz" not in m.name and "cli" not in m.name
+    m.name
+    for m in pkgutil.walk_packages(sid_xarray.__path__, "sid_xarray.")
+    if ".viz" not in m.name and "cli" not in m.name
 )
 
 

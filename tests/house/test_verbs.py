@@ -58,12 +58,16 @@ def parts(obj: Any) -> dict[Any, xr.DataArray]:
 
 def signals(out: Any, da: xr.DataArray) -> list[xr.DataArray]:
     """Results that are like the input: not the maps of parameters."""
-    return [out] if isinstance(out, xr.DataArray) else [v for v in out.data_vars.values() if set(v.dims) == set(da.dims)]
+    return (
+        [out] if isinstance(out, xr.DataArray) else [v for v in out.data_vars.values() if set(v.dims) == set(da.dims)]
+    )
 
 
 def same(a: Any, b: Any) -> None:
     """Equal but for the last digits of a sum in another order."""
-    size = max((float(abs(v).max()) for v in parts(b).values() if v.size), default=0) if isinstance(b, xr.DataArray) else 0
+    size = (
+        max((float(abs(v).max()) for v in parts(b).values() if v.size), default=0) if isinstance(b, xr.DataArray) else 0
+    )
     assert_same(a, b, rtol=2e-5, atol=1e-6 * size)
 
 

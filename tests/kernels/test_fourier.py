@@ -39,7 +39,8 @@ def test_a_wave_is_one_line_at_its_frequency(n):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "out"), [("f4", "c8"), (">f4", "c8"), ("f8", "c16"), ("i2", "c8"), ("i4", "c16"), ("?", "c8"), ("f2", "c8")]
+    ("dtype", "out"),
+    [("f4", "c8"), (">f4", "c8"), ("f8", "c16"), ("i2", "c8"), ("i4", "c16"), ("?", "c8"), ("f2", "c8")],
 )
 def test_precision_follows_the_data(dtype, out):
     y = np.arange(6).reshape(2, 3).astype(dtype)
@@ -52,7 +53,9 @@ def test_precision_follows_the_data(dtype, out):
 def test_a_window_tapers_every_axis():
     y = np.ones((4, 8, 16), "f4")
     out = fourier.transform(y, ndim=2, window="hann")
-    taper = np.outer(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(8) / 8), 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(16) / 16))
+    taper = np.outer(
+        0.5 - 0.5 * np.cos(2 * np.pi * np.arange(8) / 8), 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(16) / 16)
+    )
     np.testing.assert_allclose(out[1], np.fft.fftshift(np.fft.fft2(taper)), atol=1e-4)
     assert out.dtype == np.complex64
 

@@ -88,12 +88,14 @@ def test_errors_say_what_to_type(edges, keywords, error, text):
 
 
 def test_names_that_would_be_overwritten_are_refused(edges):
-    with pytest.raises(DimensionError, match="'signal' is a dimension or coordinate.*da.rename"):
+    with pytest.raises(DimensionError, match=r"'signal' is a dimension or coordinate.*da\.rename"):
         edges.rename(y="signal").sid.remove_background()
 
 
 def test_a_power_law_needs_positive_positions(edges):
     shifted = edges.assign_coords(energy=edges.energy.values - 500)
     shifted = shifted.sid.set_units(energy="eV")
-    with pytest.raises(DimensionError, match=r"holds 0 point\(s\) of 'energy' with a positive position, a power_law needs 3"):
+    with pytest.raises(
+        DimensionError, match=r"holds 0 point\(s\) of 'energy' with a positive position, a power_law needs 3"
+    ):
         shifted.sid.remove_background()

@@ -61,13 +61,17 @@ AXES = {
 def test_the_inverse_gives_back_everything(axis, dtype):
     x = AXES[axis]
     rng = np.random.default_rng(0)
-    values = (rng.normal(size=(3, x.size)) + (1j * rng.normal(size=(3, x.size)) if dtype[0] == "c" else 0)).astype(dtype)
+    values = (rng.normal(size=(3, x.size)) + (1j * rng.normal(size=(3, x.size)) if dtype[0] == "c" else 0)).astype(
+        dtype
+    )
     da = sid.dataarray(values, {"time": (0.5, "s"), "x": (x, "nm")}, units="nA", quantity="current")
     da.x.attrs |= {"long_name": "fast axis", "sid_units_original": "nanometres"}
     back = da.sid.fft(dim="x").sid.ifft()
     assert back.dims == da.dims
     xr.testing.assert_identical(back.coords.to_dataset(), da.coords.to_dataset())  # bit for bit: arithmetic aligns
-    assert {k: v for k, v in back.attrs.items() if "prov" not in k} == {k: v for k, v in da.attrs.items() if "prov" not in k}
+    assert {k: v for k, v in back.attrs.items() if "prov" not in k} == {
+        k: v for k, v in da.attrs.items() if "prov" not in k
+    }
     assert back.dtype == np.result_type(da.dtype, np.complex64)
     np.testing.assert_allclose(back, da, atol=1e-5 if dtype in ("f4", "c8") else 1e-12)
     assert (back - da).sizes == da.sizes

@@ -52,7 +52,8 @@ def test_the_stated_errors_are_the_scatter():
 def test_units_of_every_result(cube):
     out = cube.assign_attrs(units="nA").sid.fit("gaussian + linear")
     assert {k: v.units for k, v in out.items()} == {
-        "height": "nA", "height_stderr": "nA", "center": "eV", "center_stderr": "eV", "sigma": "eV", "sigma_stderr": "eV",
+        "height": "nA", "height_stderr": "nA", "center": "eV", "center_stderr": "eV",
+        "sigma": "eV", "sigma_stderr": "eV",
         "slope": "nA/eV", "slope_stderr": "nA/eV", "intercept": "nA", "intercept_stderr": "nA",
         "redchi": "nA^2", "rsquared": "1", "status": "1", "nfev": "1",
     }  # fmt: skip
@@ -140,7 +141,9 @@ def test_complex_data():
 
 def test_two_of_a_kind_are_numbered_and_others_prefixed(cube):
     assert {"gaussian1_center", "gaussian2_center", "offset"} <= set(cube.sid.fit("gaussian + gaussian + constant"))
-    assert {"gaussian_center", "gaussian_sigma", "lorentzian_center", "lorentzian_gamma"} <= set(cube.sid.fit("gaussian + lorentzian"))
+    assert {"gaussian_center", "gaussian_sigma", "lorentzian_center", "lorentzian_gamma"} <= set(
+        cube.sid.fit("gaussian + lorentzian")
+    )
 
 
 @pytest.mark.parametrize("chunks", [{"y": 2}, {"energy": 10}, {"x": 3, "energy": 7}], ids=str)
@@ -149,7 +152,9 @@ def test_lazily_with_maps_that_are_lazy_too(cube, chunks):
     with sid.testing.no_compute():
         out = cube.chunk(chunks).sid.fit(MODEL, guess=start.chunk(x=4), weights=xr.ones_like(cube).chunk(y=3))
     sid.testing.assert_lazy(out)
-    np.testing.assert_allclose(out.center.compute(), cube.sid.fit(MODEL, guess=start, weights=xr.ones_like(cube)).center)
+    np.testing.assert_allclose(
+        out.center.compute(), cube.sid.fit(MODEL, guess=start, weights=xr.ones_like(cube)).center
+    )
 
 
 def test_one_curve_and_any_dimension(cube):
@@ -210,7 +215,7 @@ def test_errors_say_what_to_type(cube, keywords, error, text):
 def test_jittered_maps_are_not_dropped_in_silence(cube):
     fit = cube.sid.fit(MODEL)
     jitter = fit.center.assign_coords(x=fit.x + 1e-9)
-    with pytest.raises(ValueError, match="do not lie on the same grid.*reindex_like"):
+    with pytest.raises(ValueError, match=r"do not lie on the same grid.*reindex_like"):
         cube.sid.fit(MODEL, guess={"center": jitter})
 
 
@@ -221,7 +226,7 @@ def test_names_that_would_be_overwritten_are_refused(cube):
 
 
 def test_a_dataset_that_is_no_fit_cannot_be_evaluated(cube):
-    with pytest.raises(ModelError, match="does not say which model was fitted. Type: fit ="):
+    with pytest.raises(ModelError, match=r"does not say which model was fitted\. Type: fit ="):
         cube.to_dataset().sid.evaluate(cube.energy)
     with pytest.raises(ModelError, match="the Dataset lacks center"):
         cube.sid.fit(MODEL).drop_vars("center").sid.evaluate(cube.energy)

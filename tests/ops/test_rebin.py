@@ -47,7 +47,9 @@ def test_widths_are_converted(cube, width):
 
 
 def test_samples_that_fill_no_bin_are_dropped_with_a_warning(cube):
-    with pytest.warns(SidWarning, match=r"2 sample\(s\) at the end of 'energy' fill no bin of 5 and are dropped") as seen:
+    with pytest.warns(
+        SidWarning, match=r"2 sample\(s\) at the end of 'energy' fill no bin of 5 and are dropped"
+    ) as seen:
         out = cube.sid.rebin(energy=5)
     assert seen[0].filename == __file__
     np.testing.assert_array_equal(out, cube.isel(energy=slice(0, 10)).sid.rebin(energy=5))

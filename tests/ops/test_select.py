@@ -27,7 +27,9 @@ def ramp(request):
     return sid.dataarray(values, {"x": (1, "nm"), "energy": (ENERGY[order], "eV")}, units="nA", quantity="current")
 
 
-@pytest.mark.parametrize(("where", "found"), [(3.0, 3.0), (3.04, 3.0), ("0.003 keV", 3.0), ("3 eV", 3.0), ("3", 3.0), (10.04, 10)])
+@pytest.mark.parametrize(
+    ("where", "found"), [(3.0, 3.0), (3.04, 3.0), ("0.003 keV", 3.0), ("3 eV", 3.0), ("3", 3.0), (10.04, 10)]
+)
 def test_the_nearest_point(ramp, where, found):
     out = ramp.sid.sel(energy=where)
     np.testing.assert_allclose(out, [found, 2 * found])
@@ -35,7 +37,9 @@ def test_the_nearest_point(ramp, where, found):
     assert out.energy.units == "eV"
 
 
-@pytest.mark.parametrize("where", [(2, 3), (3, 2), slice(2, 3), ("2 eV", "3 eV"), ("2000 meV", 3.0), slice("2", "3")], ids=str)
+@pytest.mark.parametrize(
+    "where", [(2, 3), (3, 2), slice(2, 3), ("2 eV", "3 eV"), ("2000 meV", 3.0), slice("2", "3")], ids=str
+)
 def test_a_window_has_both_ends(ramp, where):
     out = ramp.sid.sel(energy=where)
     assert sorted(out.energy.values.round(6)) == pytest.approx(np.linspace(2, 3, 11))
@@ -50,7 +54,8 @@ def test_open_and_several_windows(ramp):
 
 
 @pytest.mark.parametrize(
-    ("reduce", "value"), [("mean", 5.0), ("sum", 5.0 * 21), ("max", 6.0), ("min", 4.0), ("median", 5.0), ("integrate", 10.0)]
+    ("reduce", "value"),
+    [("mean", 5.0), ("sum", 5.0 * 21), ("max", 6.0), ("min", 4.0), ("median", 5.0), ("integrate", 10.0)],
 )
 def test_reductions(ramp, reduce, value):
     out = ramp.sid.sel(energy=5, width=2, reduce=reduce)
@@ -131,7 +136,7 @@ def test_a_window_far_from_zero_has_no_slack():
 def test_words_and_dates():
     da = sid.dataarray(np.arange(6.0).reshape(2, 3), {"detector": (["BF", "HAADF"], None), "time": None})
     assert da.sid.sel(detector="HAADF").values.tolist() == [3, 4, 5]
-    with pytest.raises(DimensionError, match="no points of 'detector' are 'HADF'. Did you mean 'HAADF'?"):
+    with pytest.raises(DimensionError, match=r"no points of 'detector' are 'HADF'. Did you mean 'HAADF'\?"):
         da.sid.sel(detector="HADF")
     da = da.assign_coords(time=np.array(["2024-05-31T12:00", "2024-05-31T12:01", "2024-05-31T12:02"], "M8[ns]"))
     assert da.sid.sel(time="2024-05-31T12:00:50").values.tolist() == [1, 4]

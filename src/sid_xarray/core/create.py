@@ -78,9 +78,7 @@ def dataarray(
             f"values have {array.ndim} dimensions of sizes {tuple(array.shape)}, dims name {len(dims)}: {list(dims)}. "
             "Give one entry a dimension, slow to fast."
         )
-    coords = {
-        dim: _coordinate(dim, spec, size) for (dim, spec), size in zip(dims.items(), array.shape, strict=True)
-    }
+    coords = {dim: _coordinate(dim, spec, size) for (dim, spec), size in zip(dims.items(), array.shape, strict=True)}
     said = {names.LONG_NAME: quantity, names.TITLE: title, names.MODALITY: modality, names.SOURCE: source}
     attrs: dict[str, Any] = {k: v for k, v in said.items() if v is not None}
     attrs[names.UNITS] = units

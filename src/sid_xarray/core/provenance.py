@@ -362,8 +362,11 @@ def _settled(da: xr.DataArray) -> History:
     # Two different arrays, or unrecorded changes, must not share an address.
     salt = f"{here['tok']}{here['axes']}" if here["tok"] else secrets.token_hex(8)
     if not found.heads:
-        params = {"name": None if da.name is None else str(da.name), "verifiable": here["tok"] is not None}
-        return History().add(_history.make_step("sid:input@1", params, (), here, salt=salt))
+        name = None if da.name is None else str(da.name)
+        said: dict[str, Any] = {"name": name, "verifiable": here["tok"] is not None}
+        if found.damaged:
+            said["damaged"] = list(found.damaged)
+        return History().add(_history.make_step("sid:input@1", said, (), here, salt=salt))
     lazy = is_lazy(da)
     status, reason = _check(found, here, lazy=lazy)
     if status == "verified" or (status == "unknown" and not _departed(da, found.heads[0], lazy=lazy)):
@@ -381,5 +384,3 @@ def _departed(da: xr.DataArray, head: str, *, lazy: bool) -> bool:
     if encoding.get(_HEAD) != head:
         return True
     return lazy and not same_values(da, encoding.get(_GRAPH))
-
-

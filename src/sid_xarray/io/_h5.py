@@ -19,6 +19,7 @@ from sid_xarray.errors import FormatError
 
 __all__ = [
     "H5Array",
+    "address",
     "attribute",
     "attribute_names",
     "attributes",
@@ -50,7 +51,7 @@ _MAX_EXPANSION = 5000
 PIN = "_sid_xarray"
 
 
-def _open(path: str, mode: str = "r") -> h5py.File:
+def _open(path: str, mode: str) -> h5py.File:
     # A network or read-only disk without locks must not stop a reader.
     return h5py.File(path, mode, locking="best-effort")
 
@@ -82,7 +83,10 @@ def manager(path: str | os.PathLike[str]) -> CachingFileManager[h5py.File]:
         raise FormatError(path, "", "is not an HDF5 file, or is cut off at its start")
     stat = os.stat(path)
     identity = f"sid-{stat.st_dev}-{stat.st_ino}-{stat.st_size}-{stat.st_mtime_ns}"
-    found: CachingFileManager[h5py.File] = CachingFileManager(_open, path, lock=HDF5_LOCK, manager_id=identity)
+    # The mode is named, since xarray's mark for "no mode" does not survive the way into another process.
+    found: CachingFileManager[h5py.File] = CachingFileManager(
+        _open, path, mode="r", lock=HDF5_LOCK, manager_id=identity
+    )
     _MANAGERS.add(found)
     return found
 
@@ -168,12 +172,11 @@ class H5Array(BackendArray):
                 raise FormatError(path, self.place, "keeps its values in other files; they are not followed")
             try:
                 values = self._values(dataset, key)
-            except MemoryError as error:
-                if _is_hollow(dataset):
-                    raise FormatError(path, self.place, f"declares the shape {self.shape} and holds almost nothing") from error
-                raise
             except Exception as error:
-                raise FormatError(path, self.place, f"values cannot be read: {first_line(error)}") from error
+                if isinstance(error, MemoryError) and not _is_hollow(dataset):
+                    raise
+                said = f"declares the shape {self.shape} and holds almost nothing" if _is_hollow(dataset) else "cannot be read"
+                raise FormatError(path, self.place, f"values: {said}: {first_line(error)}") from error
         return values
 
     def _values(self, dataset: h5py.Dataset, key: tuple[Any, ...]) -> Any:
@@ -334,7 +337,7 @@ def walk(group: h5py.Group, path: str = "") -> Iterator[tuple[str, h5py.Group, d
 
     The consumer may take groups out of the members: these are not entered.
     """
-    seen: set[tuple[int, int]] = {_address(group)}
+    seen: set[tuple[int, int]] = {address(group)}
     stack: list[tuple[str, h5py.Group]] = [(path.rstrip("/"), group)]
     count = 0
     while stack:
@@ -346,12 +349,13 @@ def walk(group: h5py.Group, path: str = "") -> Iterator[tuple[str, h5py.Group, d
             continue
         inner: list[tuple[str, h5py.Group]] = []
         for name, obj in inside.items():
-            if isinstance(obj, h5py.Group) and (address := _address(obj)) not in seen:
-                seen.add(address)
+            if isinstance(obj, h5py.Group) and (key := address(obj)) not in seen:
+                seen.add(key)
                 inner.append((f"{here}/{name}", obj))
         stack += reversed(inner)
 
 
-def _address(obj: h5py.Group) -> tuple[int, int]:
+def address(obj: h5py.Group) -> tuple[int, int]:
+    """Return what tells a group from all others, whatever link led to it."""
     info = h5py.h5o.get_info(obj.id)
     return info.fileno, info.addr

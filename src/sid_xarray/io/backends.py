@@ -38,12 +38,13 @@ class NSIDBackendEntrypoint(BackendEntrypoint):
         from sid_xarray.io.nsid.read import open_groups
 
         path = os.fspath(filename_or_obj)
-        found = {k: v for k, v in open_groups(path, group=group, exact=True).items() if v.data_vars}
+        groups = open_groups(path, group=group, exact=True)
+        found = {k: v for k, v in groups.items() if v.data_vars} or {k: v for k, v in groups.items() if v.coords}
         if len(found) != 1:
             listed = ", ".join(found) or "none"
             hint = f"name one: group={next(iter(found))!r}" if found else "name another"
             raise FormatError(path, group or "", f"holds {len(found)} groups with arrays, {hint}. There are: {listed}")
-        return next(iter(found.values())).drop_vars(_dropped(drop_variables), errors="ignore")
+        return _without(next(iter(found.values())), drop_variables)
 
     def open_groups_as_dict(
         self, filename_or_obj: Any, *, drop_variables: str | Iterable[str] | None = None, group: str | None = None
@@ -52,15 +53,22 @@ class NSIDBackendEntrypoint(BackendEntrypoint):
         from sid_xarray.io.nsid.read import open_groups
 
         found = open_groups(os.fspath(filename_or_obj), group=group)
-        return {k: v.drop_vars(_dropped(drop_variables), errors="ignore") for k, v in found.items()}
+        return {k: _without(v, drop_variables) for k, v in found.items()}
 
     def open_datatree(
         self, filename_or_obj: Any, *, drop_variables: str | Iterable[str] | None = None, group: str | None = None
     ) -> xr.DataTree:
         """Open the whole file as a tree."""
         found = self.open_groups_as_dict(filename_or_obj, drop_variables=drop_variables, group=group)
-        return xr.DataTree.from_dict(found)
+        tree = xr.DataTree.from_dict(found)
+        # The Datasets were copied on their way into the tree, and a copy does not close the file.
+        tree.set_close(found["/"]._close)
+        return tree
 
 
-def _dropped(names: str | Iterable[str] | None) -> list[str]:
-    return [names] if isinstance(names, str) else list(names or ())
+def _without(ds: xr.Dataset, names: str | Iterable[str] | None) -> xr.Dataset:
+    if not names:
+        return ds
+    out = ds.drop_vars([names] if isinstance(names, str) else list(names), errors="ignore")
+    out.set_close(ds._close)
+    return out

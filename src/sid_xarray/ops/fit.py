@@ -131,18 +131,15 @@ def fit(
     )
     ds = _dataset(results, chosen, da, along, weighted=sigma is not None)
     ds.attrs = {FIT_MODEL: model, FIT_DIM: str(along), FIT_UNITS: units_of(da), **_inherited(da)}
-    numbers = {k: v for k, v in start.items() if k not in maps}
     said: dict[str, Any] = {
-        "model": model,
-        "dim": str(along),
-        "guess": {k: v for k, v in numbers.items() if k not in held} or None,
-        "maps": list(maps) or None,
-        "bounds": None if not bounds else {k: list(v) for k, v in bounds.items()},
-        "fixed": {k: numbers.get(k) for k in held} or None,
+        "guess": {k: v for k, v in start.items() if k not in held and k not in maps},
+        "maps": list(maps),
+        "bounds": {k: list(v) for k, v in (bounds or {}).items()},
+        "fixed": {k: None if k in maps else start.get(k) for k in held},
         "sigma": sigma,
         "absolute_sigma": absolute_sigma,
     }
-    said = {k: v for k, v in said.items() if v is not None}
+    said = {"model": model, "dim": str(along)} | {k: v for k, v in said.items() if v is not None and v not in ({}, [])}
     return provenance.stamp(ds, "fit", da, *noise.values(), *maps.values(), **said)
 
 
@@ -251,7 +248,11 @@ def _fit_block(
     # apply_ufunc gives dimensions that an array lacks the length 1.
     shape = y.shape[:-1]
     if not y.size:  # no curve at all
-        return (*(np.empty(shape) for _ in range(2 * len(model.names) + 2)), np.empty(shape, "i1"), np.empty(shape, "i4"))
+        return (
+            *(np.empty(shape) for _ in range(2 * len(model.names) + 2)),
+            np.empty(shape, "i1"),
+            np.empty(shape, "i4"),
+        )
     estimate = model.guess(x, y.real if y.dtype.kind == "c" else y)
     start = np.array(np.broadcast_to(estimate, (*shape, len(model.names))), dtype=float)
     for name, value in [*zip(maps, rest, strict=True), *numbers.items()]:

@@ -80,7 +80,7 @@ def difference(ours: xr.DataArray, natural: xr.DataArray, dims: Sequence[Hashabl
         "without": [[str(n), token(natural[n].variable)] for n in natural.coords if n not in kept],
         "chunked": ours.chunks is not None,
         "graph": graph_name(natural),
-        "tok": None if is_lazy(ours) else token(ours),
+        "tok": None if is_lazy(natural) else token(natural),
         "trust": {k: ours.encoding[k] for k in _TRUST if isinstance(ours.encoding.get(k), str)},
     }
 

@@ -70,9 +70,9 @@ def found_units(attrs: Mapping[Any, Any], *, axis: str | None = None) -> str | N
     """Return units in the spelling that they were found in, as long as it still means the same; None for no units."""
     here = attrs.get(names.UNITS)
     original = attrs.get(names.UNITS_ORIGINAL)
-    if isinstance(original, str) and units.normalise(original, axis=axis).canonical == here:
+    if isinstance(original, str) and original.strip() and units.normalise(original, axis=axis).canonical == here:
         return original
-    return here if isinstance(here, str) and here not in ("1", "") else None
+    return here if isinstance(here, str) and here.strip() not in ("1", "") else None
 
 
 def packed(tree: Mapping[Any, Any], what: str) -> str | None:
@@ -205,6 +205,15 @@ def record_of(pair: Pair, natural: Pair, dims: list[Hashable]) -> dict[str, Any]
 
 def assembled(natural: Pair, record: Mapping[str, Any] | None, op: str) -> xr.DataArray | xr.Dataset:
     """Return an array, or a Dataset of a signal and its variance, from what was read and what travelled along."""
+    if record is not None:
+        try:
+            return _assembled(natural, record, op)
+        except (MetadataError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            warn(f"what travelled with {natural.signal.name!r} does not fit it, and is left out: {error!r}")
+    return _assembled(natural, None, op)
+
+
+def _assembled(natural: Pair, record: Mapping[str, Any] | None, op: str) -> xr.DataArray | xr.Dataset:
     signal = _finished(natural.signal, record, op)
     variance = natural.variance
     if variance is not None:

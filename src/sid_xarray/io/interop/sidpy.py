@@ -69,7 +69,7 @@ def from_sidpy(dset: Any) -> xr.DataArray | xr.Dataset:
         raise DimensionError(f"expected a sidpy.Dataset, got {type(dset).__name__}")
     text = getattr(dset, "metadata", None)
     record = _carry.read(text.get(_carry.KEY)) if isinstance(text, Mapping) else None
-    return assembled(_natural(dset, unwrap=record is None or not record["chunked"]), record, _OP)
+    return assembled(_natural(dset, unwrap=record is None or not record.get("chunked")), record, _OP)
 
 
 def _natural(dset: Any, *, unwrap: bool = True) -> Pair:

@@ -39,13 +39,14 @@ def read_tree(group: h5py.Group, *, datasets: bool = False) -> dict[str, Any]:
         int64, float64, complex128, bool and text as plain Python; other numpy types as they are. A list of
         dicts of an older writer is a dict with keys ``"0"``, ``"1"`` …, as it is in the file.
     """
-    return _read_level(group, datasets, 0, [_MOST])
+    return _read_level(group, datasets, (), [_MOST])
 
 
-def _read_level(group: h5py.Group, datasets: bool, depth: int, left: list[int]) -> dict[str, Any]:
-    # Links may form loops, and loops of loops: depth alone would not end them in our lifetime.
+def _read_level(group: h5py.Group, datasets: bool, above: tuple[Any, ...], left: list[int]) -> dict[str, Any]:
+    # Links may form loops, which end where they began, and meshes: depth alone would not end these in our lifetime.
     out: dict[str, Any] = {}
-    if depth > _DEEPEST or left[0] <= 0:
+    here = _h5.address(group)
+    if here in above or len(above) > _DEEPEST or left[0] <= 0:
         return out
     for name in _h5.attribute_names(group):
         # The writer that stores metadata as datasets stamps every group with its book-keeping.
@@ -58,7 +59,7 @@ def _read_level(group: h5py.Group, datasets: bool, depth: int, left: list[int]) 
         if key in _JUNK:
             continue
         if isinstance(obj, h5py.Group):
-            out[key] = _read_level(obj, datasets, depth + 1, left)
+            out[key] = _read_level(obj, datasets, (*above, here), left)
         elif datasets and obj.shape is not None and obj.size <= _LARGEST_LEAF and _h5.is_stored_here(obj):
             out[key] = plain(_h5.decoded(obj[()]))
     return out

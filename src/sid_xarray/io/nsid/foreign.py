@@ -127,7 +127,9 @@ def variables_of(source: Any, place: Place, main: Main) -> tuple[dict[Hashable, 
     attrs = _main_attrs(dataset, main, path)
     flags = h5py.check_enum_dtype(dataset.dtype)
     if flags and dataset.dtype != bool:
-        attrs |= {"flag_values": np.array(list(flags.values()), dataset.dtype.str), "flag_meanings": " ".join(flags)}
+        said = sorted(flags, key=lambda name: flags[name])
+        values = np.array([flags[name] for name in said], dataset.dtype.str)
+        attrs |= {"flag_values": values, "flag_meanings": " ".join("_".join(name.split()) for name in said)}
     pinned = _h5.attribute(place.group[_h5.PIN], "id") if _h5.PIN in place.group else None
     fields = dataset.dtype.names
     if fields is None:

@@ -159,9 +159,11 @@ def _finish(
 ) -> None:
     needed = enc.attrs if enc else {}
     # `units` and `source` have the same name and meaning here and there: written once, below.
-    same = {k for k in (names.UNITS, names.SOURCE) if k in nsid and k not in needed and attrs.values.get(k) == nsid[k]}
-    shared = {k for k in same if type(attrs.values[k]) is str}
-    row["attrs"] = encode_attrs(dataset, attrs, (natural | set(needed)) - shared)
+    mine = attrs.values
+    both = [k for k in (names.UNITS, names.SOURCE) if k in nsid and k not in needed]
+    shared = {k for k in both if type(mine.get(k)) is str and mine[k] == nsid[k]}
+    reserved = natural | set(needed) if nsid else set(needed)
+    row["attrs"] = encode_attrs(dataset, attrs, reserved - shared)
     if nsid:
         row["nsid"] = {k: v for k, v in nsid.items() if k not in ("name", "main_data_name", "data_type")}
     if enc and enc.restore is not None:
@@ -186,11 +188,18 @@ def _decorate(group: h5py.Group, plan: GroupPlan, stamp: Mapping[str, str]) -> N
     rest = [plan.disk[k] for k in plan.mains[1:]]
     if rest:
         group.attrs.create("auxiliary_signals", rest, dtype=h5py.string_dtype())
-    axes = [plan.labels[d] for d in plan.ds[first].dims]
+    dims = plan.ds[first].dims
+    # NeXus writes a dot for an axis without numbers; a reader computes the steps of the others.
+    axes = [plan.labels[d] if _has_numbers(plan, d) else "." for d in dims]
     if axes:
         group.attrs.create("axes", axes, dtype=h5py.string_dtype())
-    for i, label in enumerate(axes):
-        group.attrs[f"{label}_indices"] = i
+    for i, dim in enumerate(dims):
+        if axes[i] != ".":
+            group.attrs[f"{plan.labels[dim]}_indices"] = i
+
+
+def _has_numbers(plan: GroupPlan, dim: Hashable) -> bool:
+    return not plan.is_scale(dim) or plan.encoded[dim].dtype.kind in "iuf"
 
 
 def _write_metadata(group: h5py.Group, plan: GroupPlan) -> None:

@@ -148,7 +148,7 @@ def _variable(source: Any, place: Place, dataset: h5py.Dataset, row: dict[str, A
 
 def _attrs(dataset: h5py.Dataset, row: dict[str, Any]) -> dict[Hashable, Any]:
     written: dict[str, Any] = row.get("nsid", {})
-    decoration = (NATURAL_SCALE if row.get("scale") else NATURAL_MAIN) | set(written)
+    decoration = (NATURAL_SCALE if row.get("scale") else NATURAL_MAIN) | set(written) if written else frozenset()
     kept = {entry[0] for entry in row["attrs"] if len(entry) == 1}
     attrs = decode_attrs(dataset, row["attrs"], decoration - kept)
     if row.get("time"):
@@ -157,7 +157,7 @@ def _attrs(dataset: h5py.Dataset, row: dict[str, Any]) -> dict[Hashable, Any]:
         if name in kept:
             continue
         new = _h5.attribute(dataset, name)
-        if new == old or not isinstance(new, str):
+        if not isinstance(new, str) or new == old:
             continue
         if name in _MIRRORS:
             _edit(attrs, _MIRRORS[name], new)

@@ -18,6 +18,8 @@ from sid_xarray.schema import attrs as names
 
 __all__ = ["open_groups"]
 
+_MOST_POINTS = 2**27
+
 
 def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> dict[str, xr.Dataset]:
     """Open every NSID group of a file, lazily.
@@ -191,6 +193,8 @@ def _with_roots(ds: xr.Dataset, path: str, stamp: dict[str, Any]) -> xr.Dataset:
         var = ds[name]
         if any(names.is_provenance(k) for k in var.attrs) or "sid_h5path" not in var.encoding:
             continue
+        if any(n > _MOST_POINTS for n in var.shape):
+            continue  # nothing has that many: the fingerprint of such axes would not fit into memory
         if not stamp:
             stamp |= file_fingerprint(path)
         place = {"h5path": var.encoding["sid_h5path"], "size": stamp["size"], "sha256": stamp["sha256"]}

@@ -148,8 +148,10 @@ def link(file: h5py.File, place: str, main: str | None, source: Any, *, tool: st
     group.attrs["num_source_dsets"] = 1
     if main is not None:
         group.attrs["source_000_path"] = main
-        # A reference in the attributes of a group makes h5netcdf refuse the group, so it lies one level deeper.
-        file[f"{place}/{MODEL_GROUP}"].attrs["source_000"] = file[main].ref
+        # xarray's engines show every attribute of the group, and a reference is nothing to show, so it lies one
+        # level deeper; a list of one, since h5netcdf cannot read a single one at all.
+        inner = file[f"{place}/{MODEL_GROUP}"]
+        inner.attrs.create("source_000", [file[main].ref], dtype=h5py.ref_dtype)
         return
     origin = _origin(source)
     if origin is not None:

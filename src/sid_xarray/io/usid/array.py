@@ -58,6 +58,9 @@ class FileArray(BackendArray):
         self.dtype = cast if cast is not None else np.dtype(object) if plain.kind == "O" else np.dtype(plain.str)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        if isinstance(key, indexing.BasicIndexer | indexing.OuterIndexer):
+            # xarray stumbles over a slice that goes backwards over nothing.
+            key = indexing.OuterIndexer(tuple(_forward(k, n) for k, n in zip(key.tuple, self.shape, strict=True)))
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
 
     def _read(self, key: tuple[Any, ...]) -> Any:
@@ -92,6 +95,10 @@ class FileArray(BackendArray):
             if i in arrays:
                 values = values.take(key[i] - spans[i].start, axis=axis)
         return values
+
+
+def _forward(key: Any, size: int) -> Any:
+    return np.arange(*key.indices(size)) if isinstance(key, slice) and (key.step or 1) < 0 else key
 
 
 def _hull(index: Array) -> slice:
@@ -175,7 +182,7 @@ def _select(
     shape = tuple(len(i) for i, k in zip(index, keys, strict=True) if not isinstance(k, int | np.integer))
     if points is None and (span := _span(index, sizes)) is not None:
         return span, shape
-    flat = np.zeros((), dtype=np.int64)
+    flat: Array = np.zeros((), dtype=np.int64)
     for i, n in zip(index, sizes, strict=True):
         along = np.arange(i.start, i.stop, i.step) if isinstance(i, range) else i
         flat = flat[..., np.newaxis] * n + along
@@ -231,9 +238,7 @@ def _rectangle(
 
 
 def _extent(index: slice | Array) -> int:
-    if isinstance(index, slice):
-        return max(1, index.stop - index.start)
-    return max(1, len(index))
+    return max(1, int(index.stop - index.start) if isinstance(index, slice) else len(index))
 
 
 def _cross(rows: slice | Array, columns: slice | Array) -> Any:

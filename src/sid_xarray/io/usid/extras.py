@@ -114,7 +114,8 @@ def _with_array(source: Any, place: Place, ds: xr.Dataset, name: str, dataset: h
         attrs = {k: v for k, v in _h5.attributes(dataset).items() if k not in context.DECODED}
         plain = {k: v for k, v in attrs.items() if isinstance(v, str | int | float)}
         lazy = xr.Variable(dims, indexing.LazilyIndexedArray(array), plain)
-        # An index would be read at once.
-        indexes = None if dataset.ndim == 1 and dataset.size <= _LARGEST and dtype.kind in "iufO" else {}
+        # An index is read at once.
+        small = dataset.ndim == 1 and dataset.size <= _LARGEST and dtype.kind in "iufO"
+        indexes: dict[Any, Any] | None = None if small else {}
         ds = ds.assign_coords(xr.Coordinates({called: lazy}, indexes=indexes))
     return ds

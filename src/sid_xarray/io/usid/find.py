@@ -169,4 +169,5 @@ def linked(file: h5py.File, obj: h5py.Group | h5py.Dataset, name: str) -> h5py.D
             found = _h5.find(obj if isinstance(obj, h5py.Group) else obj.parent, path) if path else None
     except Exception:  # noqa: BLE001 - what was linked is gone; HDF5 raises anything
         return None
-    return found if isinstance(found, h5py.Dataset) else None
+    # What was deleted can still be opened by its reference, until something else is written in its place.
+    return found if isinstance(found, h5py.Dataset) and found.name is not None else None

@@ -26,6 +26,8 @@ from sid_xarray.schema import kinds
 __all__ = ["Reader"]
 
 _TYPE = {POSITION: "spatial", SPECTROSCOPIC: "spectral"}
+# A file may declare any number of rows.
+_MOST_UNDESCRIBED = 10**7
 _GENERIC_NAMES = frozenset(("raw_data", "main", "data"))
 
 
@@ -95,6 +97,8 @@ class Reader:
         sides, forms, problems = [], [], list(main.problems)
         for kind, size in zip(SIDES, main.dataset.shape, strict=True):
             side, form, more = self._side(kind, size, main.pairs[kind])
+            if not side.labels and size > _MOST_UNDESCRIBED:
+                raise ValueError("; ".join(more))
             sides.append(side)
             forms.append(form)
             problems += more
@@ -271,10 +275,9 @@ def _joined(parts: list[xr.Dataset]) -> xr.Dataset | None:
             if sizes.setdefault(dim, size) != size:
                 return None
         for key in ds.coords:
-            if key in coords and not coords[key].identical(ds.coords[key].variable):
+            if key in coords and not ds.coords[key].variable.identical(coords[key]):  # type: ignore[no-untyped-call]
                 return None
             coords[key] = ds.coords[key].variable
-        # A dimension that drifts in one main and is absent as a coordinate in another is not the same.
         data |= {k: v.variable for k, v in ds.data_vars.items()}
     if data.keys() & (coords.keys() | sizes.keys()):
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import h5py
@@ -227,7 +228,7 @@ def _write_main(
         row["head"] = heads[0]
     there = [d for side in sides for d in side.dims]
     axes = [there.index(d) if d in there else None for d in var.dims]
-    return row, Job(enc.values, GridTarget(dataset, (sides[0].sizes, sides[1].sizes), axes), enc.cast)  # type: ignore[arg-type]
+    return row, Job(enc.values, GridTarget(dataset, (sides[0].sizes, sides[1].sizes), axes), enc.cast)
 
 
 def _plain(value: Any) -> str:
@@ -303,7 +304,7 @@ def _free_metadata(attrs: Mapping[Any, Any]) -> dict[str, Any]:
     return {k: v for k, v in tree.items() if k not in ("measurement", "channel", "result") or not isinstance(v, dict)}
 
 
-def _write_metadata(file: h5py.File, place: str, plan: GroupPlan, taken: set[Any]) -> list[str]:
+def _write_metadata(file: h5py.File, place: str, plan: GroupPlan, taken: AbstractSet[Any]) -> list[str]:
     """Write parameters where the older readers look for them: on the groups. Ours is the record in the attribute."""
     holders = [*(plan.ds.variables[k].attrs for k in plan.mains), plan.ds.attrs]
     tree = next((t for t in map(_metadata_of, holders) if t), {})
@@ -313,12 +314,12 @@ def _write_metadata(file: h5py.File, place: str, plan: GroupPlan, taken: set[Any
         content = tree.get(level)
         if isinstance(content, dict) and (level != "measurement" or parts[0].startswith("Measurement")):
             own = where == place
-            written = _write_flat(file[where], content, taken if own else set(_GROUP))
+            written = _write_flat(file[where], content, taken if own else _GROUP)
             natural += written if own else []
     return natural
 
 
-def _write_flat(obj: h5py.Group | h5py.Dataset, tree: Mapping[str, Any], taken: set[Any] | frozenset[str]) -> list[str]:
+def _write_flat(obj: h5py.Group | h5py.Dataset, tree: Mapping[str, Any], taken: AbstractSet[Any]) -> list[str]:
     """Write nested entries as flat attributes, as far as HDF5 can hold them, and return their names."""
     written: list[str] = []
     for key, value in _flat(tree):

@@ -222,7 +222,7 @@ def _untagged_attrs(row: dict[str, Any]) -> dict[Any, Any]:
 
 def _one(dims: tuple[Any, ...], values: Any, attrs: dict[Any, Any], row: dict[str, Any]) -> xr.Variable:
     if dims == (untagged(row["name"]),) and row.get("index") is not False:
-        return xr.IndexVariable(dims, values, attrs)
+        return xr.IndexVariable(dims, values, attrs)  # type: ignore[no-untyped-call]
     return xr.Variable(dims, values, attrs)
 
 
@@ -249,5 +249,5 @@ def _assembled(
     ds = xr.Dataset(data, coords=xr.Coordinates(coords, indexes={}))
     for key, flag in flags.items():
         if flag and key in coords:
-            ds = ds.set_xindex(key)
+            ds = ds.set_xindex([key])
     return ds

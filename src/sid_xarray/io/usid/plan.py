@@ -23,6 +23,7 @@ __all__ = ["Column", "GroupPlan", "MainPlan", "SidePlan", "plan_group"]
 Array = np.ndarray[Any, Any]
 _POSITION_TYPES = frozenset(("spatial", "point_cloud"))
 _PLACEHOLDER = {POSITION: "arb_pos", SPECTROSCOPIC: "arb_spec"}
+_SMALL = 256 * 2**10
 _OPTIONS = ("chunks", "compression", "compression_opts", "shuffle", "fletcher32")
 
 
@@ -173,7 +174,7 @@ def _position_dims(plan: GroupPlan, given: Iterable[Hashable] | None) -> set[Has
     types = plan.base.types
     if given is None:
         return {d for d in plan.ds.dims if str(types[d]) in _POSITION_TYPES or d == POSITION}
-    wanted = {given} if isinstance(given, str) else set(given)
+    wanted: set[Hashable] = {given} if isinstance(given, str) else set(given)
     for dim in wanted:
         if dim not in plan.ds.dims:
             there = ", ".join(map(repr, plan.ds.dims)) or "none"
@@ -328,6 +329,10 @@ def _options(
         cut = dict(zip(encoded.values.dims, encoded.values.chunks, strict=True))
         blocks = [_blocks([cut[d] for d in dims]) for dims in split]
     chunks = chunk_shape(shape, encoded.dtype.itemsize, ("spatial", "spectral"), blocks)
+    if chunks is not None and blocks is not None:
+        # Rows that end where short blocks end make small chunks: wide ones are better than many.
+        wide = max(chunks[1], _SMALL // (chunks[0] * encoded.dtype.itemsize))
+        chunks = (chunks[0], min(wide, blocks[1][0]))
     out: dict[str, Any] = {}
     if chunks is not None:
         out |= {"chunks": chunks, **extra}

@@ -18,7 +18,7 @@ from sid_xarray.io.usid.foreign import Reader
 from sid_xarray.io.usid.layout import H5PATH
 from sid_xarray.schema import attrs as names
 
-__all__ = ["open_groups"]
+__all__ = ["open_groups", "put"]
 
 
 def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> dict[str, xr.Dataset]:
@@ -118,7 +118,7 @@ def _read_all(
             try:
                 ds, members = model.read(source, file, place)
                 owned |= members
-                _put(nodes, place.path, ds if exact else slash_free(ds), foreign=False)
+                put(nodes, place.path, ds if exact else slash_free(ds), mark=False)
             except FormatError as error:
                 problems.append(f"{error.where}: {error.why}; read as the file of another program")
         place.mains = [m for m in place.mains if m.path not in owned]
@@ -129,28 +129,43 @@ def _read_all(
             problems += more
             for path, ds in found.items():
                 ds = ds if exact else slash_free(ds)
-                _put(nodes, path, _with_roots(ds, str(source._args[0]), stamp), foreign=True)
+                put(nodes, path, _with_roots(ds, str(source._args[0]), stamp))
         except Exception as error:  # noqa: BLE001 - one damaged group must not hide the others; it is reported
             problems.append(f"{place.path}: {_h5.first_line(error)}")
     return nodes, problems
 
 
-def _put(nodes: dict[str, xr.Dataset], node: str, ds: xr.Dataset, *, foreign: bool) -> None:
-    """Give a Dataset a node: itself, or beside the node above it, which DataTree would want to align with it."""
+def put(nodes: dict[str, xr.Dataset], node: str, ds: xr.Dataset, *, mark: bool = True) -> None:
+    """Give a Dataset a node: itself, or beside the node above it, which DataTree would want to align with it.
+
+    Parameters
+    ----------
+    nodes : dict
+        Those that are there; the new one is added.
+    node : str
+        Where it lies in the file.
+    ds : Dataset
+    mark : bool
+        Write where it lies into its attributes, if it becomes another node.
+    """
     parts = node.strip("/").split("/")
     place, taken = node, 1
-    above = next((i for i in range(1, len(parts)) if "/" + "/".join(parts[:i]) in nodes), None)
+    above = next((i for i in range(1, len(parts)) if _holds(nodes.get("/" + "/".join(parts[:i])))), None)
     if above is not None:
         base = "/".join(["", *parts[: above - 1]])
         # The name alone, and more of the path only where it is needed to tell two apart.
         tails = ["-".join(parts[i:]) for i in range(len(parts) - 1, above - 2, -1)]
         place = next((p for t in tails if not _taken(p := f"{base}/{t}", nodes)), f"{base}/{tails[-1]}")
     free = place
-    while _taken(free, nodes):
+    while _taken(free, nodes) and _holds(ds):
         free, taken = f"{place}_{taken}", taken + 1
-    if free != node and foreign:
+    if free != node and mark:
         ds.attrs[H5PATH] = node
     nodes[free] = ds
+
+
+def _holds(ds: xr.Dataset | None) -> bool:
+    return ds is not None and bool(ds.variables)
 
 
 def _taken(node: str, nodes: dict[str, xr.Dataset]) -> bool:

@@ -188,7 +188,8 @@ def form_of(side: Side) -> Form:
 def _numbers(side: Side, k: int) -> Array:
     found: Array = side.values if side.values is not None else side.indices  # type: ignore[assignment]
     # pandas has no index of half or long floats.
-    return found[k].astype(float) if found.dtype.kind == "f" and found.itemsize not in (4, 8) else found[k]
+    row: Array = found[k]
+    return row.astype(float) if row.dtype.kind == "f" and row.itemsize not in (4, 8) else row
 
 
 def _flat(side: Side) -> Form:

@@ -152,7 +152,6 @@ def _write(
             content.groups[_free_place(file, only, source, main, tool, obj)] = only
         for place, one in content.groups.items():
             _make_way(file, place, path, overwrite)
-            _stamp_parents(file, place)
             write_group(file, place, one, stamp=_stamp(), reuse=sources.tables_of(file, main))
         for place, attrs in content.attrs.items():
             write_attrs(file, place, attrs)
@@ -280,12 +279,3 @@ def _stamp() -> dict[str, str]:
         "pyUSID_version": FORMAT_LEVEL,
     }
     return {**out, "machine_id": socket.getfqdn()} if OPTIONS["machine_id"] else out
-
-
-def _stamp_parents(file: h5py.File, place: str) -> None:
-    """Make the groups above, with the book-keeping that those of the older writers have."""
-    parts = place.strip("/").split("/")[:-1]
-    for i in range(len(parts)):
-        name = "/" + "/".join(parts[: i + 1])
-        if name not in file:
-            file.create_group(name, track_order=True).attrs.update(_stamp())

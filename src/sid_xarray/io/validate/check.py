@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
+import subprocess
+import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sid_xarray.core.check import Finding, Report
-from sid_xarray.errors import FormatError
+from sid_xarray.errors import FormatError, SidWarning
 from sid_xarray.io import _h5
-from sid_xarray.io.validate import hdf5, nsid, usid
+from sid_xarray.io.nsid.read import open_groups
+from sid_xarray.io.validate import hdf5, nsid, nsid_axes, nsid_beside, usid
 from sid_xarray.io.validate.rule import FileFinding, Rule, Table
 from sid_xarray.io.validate.scan import Scan, scan
 
-__all__ = ["TABLES", "check_file", "run"]
+__all__ = ["RULES", "check_file", "run"]
 
-TABLES: tuple[Table, ...] = (hdf5.FILE, nsid.FILE, nsid.MAIN, usid.MAIN)
+NSID = Table({**nsid.MAIN, **nsid_axes.MAIN, **nsid_beside.MAIN})
+RULES = Table({**hdf5.FILE, **nsid.FILE, **NSID, **usid.MAIN})
 """All rules; the documentation is made from them."""
 
 _ORDER = {"error": 0, "warning": 1, "note": 2}
@@ -51,9 +58,10 @@ def check_file(path: str | os.PathLike[str]) -> Report:
     path = os.fspath(path)
     try:
         source = _h5.manager(path)
+        problems = _problems(path)  # before the file is opened here: the lock of HDF5 is held by one
         try:
             with _h5.opened(source, path) as file:
-                found = list(_findings(scan(file, path)))
+                found = list(_findings(scan(file, path, problems=problems)))
         finally:
             source.close()
     except (FormatError, FileNotFoundError):
@@ -64,12 +72,27 @@ def check_file(path: str | os.PathLike[str]) -> Report:
     return Report(sorted(found, key=lambda f: (_ORDER[f.level], f.where)))
 
 
-def run(path: str | os.PathLike[str]) -> tuple[Report, int]:
+def _problems(path: str) -> list[str]:
+    """Return what our own reader says about a file that holds NSID."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SidWarning)
+        try:
+            found = open_groups(path)
+        except FormatError:  # nothing of it is NSID, or nothing can be read: the rules tell which
+            return []
+    return str(found["/"].attrs.get("sid_problems", "")).splitlines() if "/" in found else []
+
+
+def run(path: str | os.PathLike[str], *, isolated: bool = False, timeout: float = 60.0) -> tuple[Report, int]:
     """Check a file for a script: 0 if it is fine, 1 if there are errors, 2 if it cannot be read.
 
     Parameters
     ----------
     path : str
+    isolated : bool, default: False
+        Look at the file in a process of its own: HDF5 itself can hang or crash on a damaged file.
+    timeout : float, default: 60
+        Seconds that this process may take.
 
     Returns
     -------
@@ -77,6 +100,8 @@ def run(path: str | os.PathLike[str]) -> tuple[Report, int]:
     code : int
         Warnings and notes leave it 0.
     """
+    if isolated:
+        return _apart(os.fspath(path), timeout)
     try:
         report = check_file(path)
     except FileNotFoundError as error:
@@ -86,12 +111,32 @@ def run(path: str | os.PathLike[str]) -> tuple[Report, int]:
     return report, int(any(f.level == "error" for f in report))
 
 
+def _apart(path: str, timeout: float) -> tuple[Report, int]:
+    program = "import sys; from sid_xarray.io.validate.check import _child; _child(sys.argv[1])"
+    command = [sys.executable, "-c", program, path]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+        rows, code = json.loads(done.stdout)
+    except subprocess.TimeoutExpired:
+        why = f"HDF5 hangs on it (stopped after {timeout:g} s): the file is damaged. Restore it from a copy"
+        return Report([Finding("error", path, why)]), 2
+    except ValueError:
+        why = f"HDF5 crashes on it (status {done.returncode}): the file is damaged. Restore it from a copy"
+        return Report([Finding("error", path, why)]), 2
+    return Report(FileFinding(**row) if "code" in row else Finding(**row) for row in rows), int(code)
+
+
+def _child(path: str) -> None:
+    report, code = run(path)
+    sys.stdout.write(json.dumps([[dataclasses.asdict(finding) for finding in report], code]))
+
+
 def _findings(scene: Scan) -> Iterator[FileFinding]:
     yield from _asked(hdf5.FILE.values(), scene)
     if scene.nsid:
         yield from _asked(nsid.FILE.values(), scene)
     for main in scene.nsid:
-        yield from _staged(nsid.MAIN, main)
+        yield from _staged(NSID, main)
     for other in scene.usid:
         yield from _staged(usid.MAIN, other)
 

@@ -42,7 +42,7 @@ def _attributes(scene: Scan) -> Iterator[tuple[str, str]]:
     "warning",
     "unread",
     means="Values are in this file, not in others.",
-    readers="The older readers follow the way out of the file, and fail when the file was moved; sid does not follow it.",
+    readers="The older readers follow the way out, and fail when the file was moved; sid does not follow it.",
     repair="Copy the values in: h5repack, or read the array where its parts are and save it again.",
 )
 def _elsewhere(scene: Scan) -> Iterator[tuple[str, str]]:
@@ -79,3 +79,17 @@ def _filters(scene: Scan) -> Iterator[tuple[str, str]]:
 def _empty(scene: Scan) -> Iterator[tuple[str, str]]:
     if not scene.nsid and not scene.usid:
         yield "/", f"there is no NSID and no USID array among {len(scene.datasets)} datasets"
+
+
+@FILE.rule(
+    "H05",
+    "error",
+    "unread",
+    means="Every array opens in sid without a problem.",
+    readers="The older readers may read it, or not: the other findings tell.",
+    repair="Restore the file from a copy, or read this part with h5py.",
+)
+def _ours(scene: Scan) -> Iterator[tuple[str, str]]:
+    for problem in scene.problems:
+        where, _, why = problem.partition(": ")
+        yield (where, why) if why and where.startswith("/") else ("/", problem)

@@ -43,6 +43,12 @@ class Axis:
     scales: list[h5py.Dataset]
     beside: h5py.Group | h5py.Dataset | None
 
+    @property
+    def last(self) -> h5py.Dataset | None:
+        """The scale that the older readers look at."""
+        found = self.scales[-1] if self.scales else None
+        return found if isinstance(found, h5py.Dataset) and found.shape is not None else None
+
 
 @dataclass
 class NSIDMain:
@@ -99,6 +105,7 @@ class Scan:
     datasets: dict[str, h5py.Dataset] = field(default_factory=dict)
     nsid: list[NSIDMain] = field(default_factory=list)
     usid: list[USIDMain] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     def below(self, path: str) -> Iterator[str]:
         """Yield the paths of the datasets in a group, at any depth."""
@@ -106,9 +113,9 @@ class Scan:
         return (place for place in self.datasets if place.startswith(start))
 
 
-def scan(file: h5py.File, path: str) -> Scan:
-    """Look at every object of a file; no values are read."""
-    scene = Scan(path)
+def scan(file: h5py.File, path: str, *, problems: list[str]) -> Scan:
+    """Look at every object of a file; no values are read. ``problems`` is what our own readers complained of."""
+    scene = Scan(path, problems=problems)
     for place, group, inside in _h5.walk(file):
         node = scene.nodes[place] = Node(place, group, inside, _broken(group, inside))
         for name, obj in inside.items():
@@ -168,7 +175,8 @@ def _axes(main: NSIDMain) -> Iterator[Axis]:
             attached = [dataset.dims[i][k] for k in range(len(dataset.dims[i]))]
         except Exception:  # noqa: BLE001 - references that lead nowhere
             attached = []
-        yield Axis(i, size, label, attached, main.node.inside.get(label))
+        beside = _h5.find(main.node.group, label) if label else None  # a path finds its way, as it does there
+        yield Axis(i, size, label, attached, beside)
 
 
 def _target(file: h5py.File, dataset: h5py.Dataset, name: str) -> h5py.Group | h5py.Dataset | None:

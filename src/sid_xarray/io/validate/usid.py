@@ -3,59 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import h5py
 import numpy as np
 
 from sid_xarray.io import _h5
-from sid_xarray.io.validate.nsid import CRASHING_NAMES
+from sid_xarray.io.validate.grid import Grid, grid_of
+from sid_xarray.io.validate.nsid_axes import CRASHING_NAMES
 from sid_xarray.io.validate.rule import Table
 from sid_xarray.io.validate.scan import ANCILLARY, USIDMain
 
-__all__ = ["MAIN", "Grid", "grid_of"]
+__all__ = ["MAIN"]
 
 MAIN = Table()
 
 _SIDES = ("Position", "Spectroscopic")
-
-
-@dataclass
-class Grid:
-    """What the indices of one side say.
-
-    Attributes
-    ----------
-    kind : {"raster", "permuted", "none"}
-        Points in order; a full grid in another order; no full grid.
-    sizes : list of int
-    ranks : ndarray
-        One row a dimension.
-    """
-
-    kind: str
-    sizes: list[int]
-    ranks: np.ndarray[Any, Any]
-
-
-def grid_of(indices: np.ndarray[Any, Any]) -> Grid:
-    """Return the grid of an index matrix with one row a dimension."""
-    n = indices.shape[1]
-    ranks = np.empty(indices.shape, dtype=np.int64)
-    sizes: list[int] = []
-    for k, row in enumerate(indices):
-        unique, ranks[k] = np.unique(row, return_inverse=True)
-        sizes.append(unique.size)
-    if n == 0 or float(np.prod(np.array(sizes, dtype=float))) != n:
-        return Grid("none", sizes, ranks)
-    rates = np.count_nonzero(np.diff(indices, axis=1), axis=1)
-    order = np.argsort(rates, kind="stable")
-    flat = np.ravel_multi_index(tuple(ranks[order]), tuple(np.array(sizes)[order]))
-    if np.array_equal(flat, np.arange(n)):
-        return Grid("raster", sizes, ranks)
-    full = np.array_equal(np.sort(flat), np.arange(n))
-    return Grid("permuted" if full else "none", sizes, ranks)
 
 
 def _grids(main: USIDMain) -> dict[str, Grid]:
@@ -66,11 +28,8 @@ def _grids(main: USIDMain) -> dict[str, Grid]:
 
 
 def _marked(main: USIDMain, side: str) -> bool:
-    return any(
-        _h5.attribute(obj, "incomplete_dimensions") is not None
-        for name, obj in main.ancillary.items()
-        if name.startswith(side) and obj is not None
-    )
+    pair = [obj for name, obj in main.ancillary.items() if name.startswith(side) and obj is not None]
+    return any(_h5.attribute(obj, "incomplete_dimensions") is not None for obj in pair)
 
 
 # Is it seen as an array? ----------------------------------------------------------------------------------------------
@@ -148,7 +107,7 @@ def _matrices(main: USIDMain) -> Iterator[tuple[str, str]]:
     "U10",
     "error",
     "ignored",
-    means="There is one row of positions for every row of the array, one column of spectroscopic points for every column.",
+    means="There is one row of positions a row of the array, and one column of spectroscopic points a column.",
     readers="pyUSID does not see the array.",
     repair="Write matrices that fit: positions (rows, dimensions), spectroscopic (dimensions, columns).",
     stage=2,
@@ -213,7 +172,7 @@ def _agree(main: USIDMain) -> Iterator[tuple[str, str]]:
     "error",
     "no-nd-form",
     means="Labels are unique over both sides.",
-    readers="pyUSID gives no N-dimensional array, and SciFiReaders fails on the whole file.",
+    readers="pyUSID gives no N-dimensional array, and SciFiReaders and HyperSpy fail on the whole file.",
     repair="Rename one of them.",
 )
 def _unique(main: USIDMain) -> Iterator[tuple[str, str]]:
@@ -228,7 +187,8 @@ def _unique(main: USIDMain) -> Iterator[tuple[str, str]]:
     "error",
     "wrong-array",
     means="There are no more position dimensions than positions, and fewer spectroscopic dimensions than columns.",
-    readers="pyUSID and SciFiReaders take rows for columns: no N-dimensional array, or the values of another dimension.",
+    readers="pyUSID takes rows for columns: no N-dimensional array, or values of another dimension. SciFiReaders gives "
+    "the bare matrix, HyperSpy fails on the file.",
     repair="Leave out dimensions of one point, as sid does when it writes.",
 )
 def _many(main: USIDMain) -> Iterator[tuple[str, str]]:
@@ -246,14 +206,17 @@ def _many(main: USIDMain) -> Iterator[tuple[str, str]]:
     "error",
     "wrong-array",
     means="Rows and columns are in the order of a raster.",
-    readers="pyUSID, SciFiReaders and HyperSpy reshape without looking at the indices: the numbers are at wrong places. "
-    "sid puts every point where its indices say.",
+    readers="pyUSID reshapes without looking at the indices: numbers come at wrong places, without a word. "
+    "SciFiReaders and HyperSpy do so, too, or give the bare matrix, or fail. sid goes by the indices.",
     repair="Save it again with sid, which writes raster order: .sid.to_usid(NEW).",
 )
 def _raster(main: USIDMain) -> Iterator[tuple[str, str]]:
     for side, grid in _grids(main).items():
         if grid.kind == "permuted":
             yield main.path, f"{side}_Indices run in another order than a raster (to and fro, backwards, or shuffled)"
+        elif grid.kind == "repeated":
+            size = " × ".join(map(str, grid.sizes))
+            yield main.path, f"{side}_Indices name some points of the grid of {size} twice, and others never"
 
 
 @MAIN.rule(
@@ -261,8 +224,8 @@ def _raster(main: USIDMain) -> Iterator[tuple[str, str]]:
     "error",
     "no-nd-form",
     means="The points fill a grid, or are marked as incomplete.",
-    readers="pyUSID gives the matrix only, and SciFiReaders fails on the whole file; sid gives one dimension of points "
-    "with their positions.",
+    readers="pyUSID gives the bare matrix. SciFiReaders does, too, or fails on the whole file; HyperSpy fails. "
+    "sid gives one dimension of points with their positions.",
     repair="Mark it on Indices and Values: anc.attrs['incomplete_dimensions'] = labels.",
 )
 def _complete(main: USIDMain) -> Iterator[tuple[str, str]]:
@@ -276,8 +239,8 @@ def _complete(main: USIDMain) -> Iterator[tuple[str, str]]:
     "warning",
     "no-nd-form",
     means="SciFiReaders reads a file with an incomplete grid as one matrix.",
-    readers="pyUSID gives the matrix only; SciFiReaders the first dataset of the file called Raw_Data, whichever that is, "
-    "and no other. sid gives one dimension of points with their positions.",
+    readers="pyUSID gives the bare matrix; SciFiReaders the first dataset of the file called Raw_Data, whichever "
+    "that is, and no other; HyperSpy fails. sid gives one dimension of points with their positions.",
     repair="Nothing to repair; read it with sid.",
 )
 def _incomplete(main: USIDMain) -> Iterator[tuple[str, str]]:
@@ -298,7 +261,7 @@ def _incomplete(main: USIDMain) -> Iterator[tuple[str, str]]:
 def _drift(main: USIDMain) -> Iterator[tuple[str, str]]:
     for side, grid in _grids(main).items():
         values = main.table(f"{side}_Values")
-        if grid.kind == "none" or values is None or values.shape != grid.ranks.shape:
+        if grid.kind in ("none", "repeated") or values is None or values.shape != grid.ranks.shape:
             continue
         labels = main.words(f"{side}_Indices", "labels")
         for k, (ranks, row) in enumerate(zip(grid.ranks, values, strict=True)):
@@ -338,15 +301,15 @@ def _rounded(main: USIDMain) -> Iterator[tuple[str, str]]:
     "U30",
     "error",
     "read-crash",
-    means="A label is no attribute of sidpy.Dataset, no letter of a later axis, without '(' and blanks around it.",
-    readers="SciFiReaders fails on the whole file; pyUSID does not mind.",
+    means="A label is no attribute of sidpy.Dataset, and no letter of a later axis; no blanks are around it.",
+    readers="SciFiReaders fails on the whole file, and HyperSpy where there are blanks; pyUSID does not mind.",
     repair="Rename the dimension, in the labels of Indices and Values.",
 )
 def _names(main: USIDMain) -> Iterator[tuple[str, str]]:
     labels = [w for side in _SIDES for w in main.words(f"{side}_Indices", "labels")]
     for i, label in enumerate(labels):
         later = {chr(ord("a") + k) for k in range(i + 1, min(len(labels), 26))}
-        if label in CRASHING_NAMES | later or "(" in label or label != label.strip() or not label:
+        if label in CRASHING_NAMES | later or label != label.strip() or not label:
             yield main.path, f"a dimension is called {label!r}"
 
 
@@ -354,13 +317,14 @@ def _names(main: USIDMain) -> Iterator[tuple[str, str]]:
     "U31",
     "warning",
     "changed",
-    means="quantity and units have no round brackets.",
-    readers="SciFiReaders cuts 'quantity (units)' at the first bracket, and reports what is left; pyUSID does not mind.",
+    means="quantity, units and labels have no round brackets.",
+    readers="SciFiReaders cuts 'quantity (units)' at the first bracket, and takes what follows for the units; "
+    "pyUSID does not mind.",
     repair="Write square brackets: 'V/Hz^[1/2]'.",
 )
 def _brackets(main: USIDMain) -> Iterator[tuple[str, str]]:
     said = [_h5.text(_h5.raw_attribute(main.dataset, name)) or "" for name in ("quantity", "units")]
-    said += [w for side in _SIDES for w in main.words(f"{side}_Indices", "units")]
+    said += [w for side in _SIDES for name in ("labels", "units") for w in main.words(f"{side}_Indices", name)]
     for text in said:
         if "(" in text or ")" in text:
             yield main.path, f"{text!r} has brackets"

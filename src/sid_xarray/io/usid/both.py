@@ -1,0 +1,60 @@
+"""Files that hold NSID, USID, or both: one dict of nodes."""
+
+from __future__ import annotations
+
+import xarray as xr
+
+from sid_xarray.errors import FormatError
+from sid_xarray.io.nsid import read as nsid
+from sid_xarray.io.usid import read as usid
+from sid_xarray.io.usid.find import holds_usid
+
+__all__ = ["open_groups"]
+
+
+def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> dict[str, xr.Dataset]:
+    """Open every NSID and every USID group of a file, lazily.
+
+    Parameters
+    ----------
+    path : str
+    group : str, optional
+        Only what lies in this group or is this main.
+    exact : bool
+        Keep names with a slash, which a tree cannot hold.
+
+    Returns
+    -------
+    dict
+        From the path of a node to its Dataset, as each of the two readers gives it.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FormatError
+        If nothing in it is NSID or USID, or nothing can be read.
+    """
+    if not holds_usid(path):
+        return nsid.open_groups(path, group=group, exact=exact)
+    found: dict[str, xr.Dataset] = {}
+    problems: list[str] = []
+    refused: list[FormatError] = []
+    # NSID first: its places are those that were asked for, also of results.
+    for read in (nsid.open_groups, usid.open_groups):
+        try:
+            part = read(path, group=group, exact=exact)
+        except FormatError as error:
+            refused.append(error)
+            continue
+        problems += filter(None, [part["/"].attrs.get("sid_problems")])
+        for node, ds in part.items():
+            if ds.variables or node not in found:
+                usid.put(found, node, ds)
+            else:
+                found[node].attrs |= ds.attrs
+    if not found:
+        raise refused[-1]
+    if problems:
+        found["/"].attrs["sid_problems"] = "\n".join(problems)
+    return dict(sorted(found.items()))
