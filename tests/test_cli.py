@@ -29,7 +29,14 @@ def raw() -> str:
 def test_info_names_signal_kind_dimensions_and_units(monkeypatch: Any, capsys: Any, raw: str) -> None:
     assert run(monkeypatch, "info", raw) == 0
     out = capsys.readouterr().out
-    for word in ("IV_BFO", "spectral_image", "float64", "50 points, spatial, 0 … 5e-09 m", "53 points, spectral", "A/m²"):
+    for word in (
+        "IV_BFO",
+        "spectral_image",
+        "float64",
+        "50 points, spatial, 0 … 5e-09 m",
+        "53 points, spectral",
+        "A/m²",
+    ):
         assert word in out
 
 

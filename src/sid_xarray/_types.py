@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Dims", "FloatArray", "JSON", "NumericArray", "Window"]
+__all__ = ["JSON", "Dims", "FloatArray", "NumericArray", "Window"]
 
 FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
 NumericArray: TypeAlias = npt.NDArray[Any]

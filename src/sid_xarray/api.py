@@ -95,7 +95,13 @@ def _is_result(tree: xr.DataTree, key: str) -> bool:
 
 def _chosen(path: object, found: dict[str, xr.DataArray], signal: str) -> str:
     def fits(key: str, da: xr.DataArray) -> bool:
-        return signal in (key, key.strip("/"), key.rpartition("/")[2], da.attrs.get(names.TITLE), key.rpartition("/")[0])
+        return signal in (
+            key,
+            key.strip("/"),
+            key.rpartition("/")[2],
+            da.attrs.get(names.TITLE),
+            key.rpartition("/")[0],
+        )
 
     keys = [k for k, v in found.items() if fits(k, v)]
     if len(keys) == 1:

@@ -95,8 +95,10 @@ def _report(console: Console, signal: xr.DataArray, fit: xr.Dataset, path: Path,
     say()
     say("[bold]What was measured[/]")
     say("  Current–voltage curves on a film of bismuth ferrite, by conductive atomic force microscopy:")
-    say(f"  {escape(signal.attrs['long_name'])} in {escape(display(signal.attrs['units']))} over the square root of the electric field,")
-    say(f"  {signal.sizes['x']} × {signal.sizes['y']} curves of {signal.sizes[FIELD]} points, a [cyan]{signal.sid.kind}[/].")
+    measured, unit = escape(signal.attrs["long_name"]), escape(display(signal.attrs["units"]))
+    say(f"  {measured} in {unit} over the square root of the electric field,")
+    nx, ny, points = (signal.sizes[d] for d in ("x", "y", FIELD))
+    say(f"  {nx} × {ny} curves of {points} points, a [cyan]{signal.sid.kind}[/].")
     say("[bold]What was found[/]")
     say(f"  The level at low field was removed, and a straight line fitted to each of {fit.status.size} curves.")
     say(

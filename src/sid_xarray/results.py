@@ -119,7 +119,9 @@ def results(source: xr.DataArray | str | os.PathLike[str], path: str | os.PathLi
         return Results(_all(source))
     place = path if path is not None else source.encoding.get("source")
     if place is None:
-        raise FormatError("", "", f"{source.name!r} was opened from no file. Say where to look: sid.results(da, 'file.h5')")
+        raise FormatError(
+            "", "", f"{source.name!r} was opened from no file. Say where to look: sid.results(da, 'file.h5')"
+        )
     heads = set(read_history(source.attrs).heads)
     here = source.encoding.get("sid_h5path") if path is None else None
     return Results(r for r in _all(place) if (here is not None and r.source == here) or _made_of(r, heads))

@@ -41,7 +41,9 @@ def bench_fit_scipy_loop(benchmark: Any) -> None:
 def cube() -> Any:
     """64 MiB of float32."""
     values = np.random.default_rng(0).normal(size=(128, 128, 1024)).astype("f4")
-    return sid.dataarray(values, {"y": (1, "nm"), "x": (1, "nm"), "energy": (0.1, "eV")}, units="count", quantity="counts")
+    return sid.dataarray(
+        values, {"y": (1, "nm"), "x": (1, "nm"), "energy": (0.1, "eV")}, units="count", quantity="counts"
+    )
 
 
 @pytest.mark.benchmark(group="write 64 MiB")

@@ -22,7 +22,11 @@ def test_pint_xarray_reads_every_unit(cube: xr.DataArray) -> None:
     quantified = cube.pint.quantify()
     assert str(quantified.pint.units) == "count"
     kept = quantified.pint.dequantify()
-    assert {d: kept[d].attrs["units"] for d in kept.dims} == {"y": "nanometer", "x": "nanometer", "energy": "electron_volt"}
+    assert {d: kept[d].attrs["units"] for d in kept.dims} == {
+        "y": "nanometer",
+        "x": "nanometer",
+        "energy": "electron_volt",
+    }
     assert kept.sid.adopt().energy.attrs["units"] == "eV"
     in_kilo = quantified.pint.to("kilocount").pint.dequantify(format="~D")
     np.testing.assert_allclose(in_kilo.values, cube.values / 1000, rtol=1e-6)

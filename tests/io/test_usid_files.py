@@ -18,7 +18,8 @@ import pytest
 import xarray as xr
 
 import sid_xarray as sid
-from sid_xarray.io.usid import array, to_usid
+from sid_xarray.io.nsid import read as nsid
+from sid_xarray.io.usid import array, both, to_usid
 from sid_xarray.io.usid.backend import USIDBackendEntrypoint
 from sid_xarray.io.usid.find import holds_usid
 from sid_xarray.io.usid.read import open_groups
@@ -554,12 +555,31 @@ def test_a_damaged_model_is_told_and_the_rest_is_read_without_it(tmp_path: Path)
 
 
 def test_both_formats_in_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
     da = sid.datasets.peak_map(ny=3, nx=4, ne=8)
-    da.sid.to_nsid(tmp_path / "a.h5")
-    place = to_usid(da, tmp_path / "a.h5")
+    da.sid.to_nsid(path)
+    place = to_usid(da, path)
     assert place == "/Measurement_001/Channel_000"
-    xr.testing.assert_identical(opened(tmp_path / "a.h5", place).load(), da)
-    from sid_xarray.io.nsid.read import open_groups as open_nsid
+    xr.testing.assert_identical(opened(path, place).load(), da)
+    assert nodes_of(nsid.open_groups(str(path))) == ["/Measurement_000/Channel_000/intensity"]
+    assert nodes_of(open_groups(str(path))) == [place]
+    assert nodes_of(both.open_groups(str(path))) == ["/Measurement_000/Channel_000/intensity", place]
+    assert nodes_of(both.open_groups(str(path), group="Measurement_001")) == [place]
+    xr.DataTree.from_dict(both.open_groups(str(path)))
+    with pytest.raises(sid.FormatError, match="there is no such group"):
+        both.open_groups(str(path), group="nowhere")
 
-    nodes = [k for k, v in open_nsid(str(tmp_path / "a.h5")).items() if v.data_vars]
-    assert nodes == ["/Measurement_000/Channel_000/intensity"]
+
+def test_nsid_inside_a_channel_of_usid(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    da = sid.datasets.peak_map(ny=3, nx=4, ne=8)
+    to_usid(da, path)
+    da.sid.to_nsid(path, group="/Measurement_000/Channel_000/copy")
+    found = both.open_groups(str(path))
+    assert nodes_of(found) == ["/Measurement_000/Channel_000/copy", "/Measurement_000/Channel_000_1"]
+    assert found["/Measurement_000/Channel_000_1"].attrs["sid_h5path"] == "/Measurement_000/Channel_000"
+    xr.DataTree.from_dict(found)
+
+
+def nodes_of(found: dict[str, xr.Dataset]) -> list[str]:
+    return [k for k, v in found.items() if v.data_vars]

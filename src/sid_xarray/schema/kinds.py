@@ -62,7 +62,9 @@ _TYPE_ALIASES: dict[str, str] = {
 
 # Names that microscopists give to axes, lower case, without trailing digits or punctuation.
 _NAMES: dict[str, str] = {
-    **dict.fromkeys(("x", "y", "z", "height", "width", "depth", "row", "col", "column", "line", "lat", "lon"), "spatial"),
+    **dict.fromkeys(
+        ("x", "y", "z", "height", "width", "depth", "row", "col", "column", "line", "lat", "lon"), "spatial"
+    ),
     **dict.fromkeys(("position", "positions", "distance", "length"), "spatial"),
     **dict.fromkeys(
         ("kx", "ky", "kz", "qx", "qy", "qz", "k", "q", "u", "v", "k_x", "k_y", "q_x", "q_y", "sx", "sy"), "reciprocal"
@@ -71,7 +73,9 @@ _NAMES: dict[str, str] = {
         ("energy", "energy_loss", "eloss", "e", "wavelength", "wavenumber", "raman_shift", "frequency", "freq", "mass"),
         "spectral",
     ),
-    **dict.fromkeys(("bias", "voltage", "v_bias", "field", "spectral", "spectrum", "mz", "m/z", "channel_energy"), "spectral"),
+    **dict.fromkeys(
+        ("bias", "voltage", "v_bias", "field", "spectral", "spectrum", "mz", "m/z", "channel_energy"), "spectral"
+    ),
     **dict.fromkeys(("time", "t", "frame", "frames", "cycle", "cycles", "delay", "scan_number"), "temporal"),
     **dict.fromkeys(("channel", "channels", "component", "detector", "harmonic"), "channel"),
     **dict.fromkeys(("point", "points", "atom", "peak"), "point_cloud"),

@@ -49,10 +49,7 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> 
             continue
         problems += filter(None, [part["/"].attrs.get("sid_problems")])
         for node, ds in part.items():
-            if ds.variables or node not in found:
-                usid.put(found, node, ds)
-            else:
-                found[node].attrs |= ds.attrs
+            usid.put(found, node, ds)
     if not found:
         raise refused[-1]
     if problems:

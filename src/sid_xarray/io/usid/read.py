@@ -161,6 +161,8 @@ def put(nodes: dict[str, xr.Dataset], node: str, ds: xr.Dataset, *, mark: bool =
         free, taken = f"{place}_{taken}", taken + 1
     if free != node and mark:
         ds.attrs[H5PATH] = node
+    if free in nodes:
+        ds.attrs = {**nodes[free].attrs, **ds.attrs}
     nodes[free] = ds
 
 
@@ -169,7 +171,8 @@ def _holds(ds: xr.Dataset | None) -> bool:
 
 
 def _taken(node: str, nodes: dict[str, xr.Dataset]) -> bool:
-    return node in nodes or any(key.startswith(f"{node.rstrip('/')}/") for key in nodes)
+    below = f"{node.rstrip('/')}/"
+    return _holds(nodes.get(node)) or any(key.startswith(below) and _holds(ds) for key, ds in nodes.items())
 
 
 def _parents(nodes: dict[str, Any]) -> set[str]:
