@@ -101,6 +101,14 @@ def bare(session: nox.Session) -> None:
 
 
 @nox.session
+def bridges(session: nox.Session) -> None:
+    """The bridges, with the real sidpy and HyperSpy."""
+    _pip(session)
+    session.install("-e", ".", "sidpy==0.12.9", "hyperspy==2.5.0", "pytest", "pytest-benchmark", "hypothesis")
+    session.run("pytest", "-q", "tests/io/test_interop.py")
+
+
+@nox.session
 def peers(session: nox.Session) -> None:
     """The older packages, in an environment of their own, open what we write."""
     session.install("-r", "tests/conformance/peers.txt")

@@ -102,3 +102,12 @@ def test_demo_draws_what_opens_without_python(monkeypatch: Any, tmp_path: Path) 
 def test_version(monkeypatch: Any, capsys: Any) -> None:
     assert run(monkeypatch, "--version") == 0
     assert capsys.readouterr().out.strip() == sid.__version__
+
+
+def test_check_says_what_older_readers_do_and_ends_with_a_code(
+    monkeypatch: Any, capsys: Any, tmp_path: Path, raw: str
+) -> None:
+    assert run(monkeypatch, "check", raw) == 0
+    assert "has no title" in capsys.readouterr().out
+    (tmp_path / "cut.h5").write_bytes(Path(raw).read_bytes()[:5000])
+    assert run(monkeypatch, "check", tmp_path / "cut.h5") == 2

@@ -122,6 +122,24 @@ def convert(
 
 
 @app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="An NSID or USID file.", show_default=False)],
+) -> None:
+    """Say what does not hold in a file, and what the older readers do with it. Exit: 0 fine, 1 errors, 2 unreadable."""
+    from sid_xarray.io.validate import run
+
+    # In a process of its own, since a damaged file can bring HDF5 down.
+    report, code = run(file, isolated=True)
+    colours = {"error": "red", "warning": "yellow", "note": "dim"}
+    console = Console(soft_wrap=True)
+    for f in report:
+        console.print(f"[{colours[f.level]}]{f.level}:[/] {escape(f.where)}: {escape(f.text)}")
+    if not report:
+        console.print("all is well")
+    raise typer.Exit(code)
+
+
+@app.command()
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where to write the results.")] = Path("sid-demo"),
 ) -> None:

@@ -39,7 +39,13 @@ def checksum(values: Any) -> str:
 
 def of_sidpy(d: Any) -> dict[str, Any]:
     dims = [
-        {"name": a.name, "units": a.units, "quantity": a.quantity, "type": a.dimension_type.name, "values": checksum(a.values)}
+        {
+            "name": a.name,
+            "units": a.units,
+            "quantity": a.quantity,
+            "type": a.dimension_type.name,
+            "values": checksum(a.values),
+        }
         for _, a in sorted(d._axes.items())
     ]
     return {
@@ -81,13 +87,27 @@ def hyperspy(path: str) -> list[Any]:
     out = []
     for signal in found if isinstance(found, list) else [found]:
         axes = signal.axes_manager._axes
-        dims = [{"name": str(a.name), "units": str(a.units), "values": np.asarray(a.axis, float).round(9).tolist()} for a in axes]
-        out.append({"title": signal.metadata.General.title, "shape": list(signal.data.shape), "dims": dims, "values": checksum(signal.data)})
+        dims = [
+            {"name": str(a.name), "units": str(a.units), "values": np.asarray(a.axis, float).round(9).tolist()}
+            for a in axes
+        ]
+        out.append(
+            {
+                "title": signal.metadata.General.title,
+                "shape": list(signal.data.shape),
+                "dims": dims,
+                "values": checksum(signal.data),
+            }
+        )
     return out
 
 
 def quietly(work: Callable[[str], list[Any]], path: str) -> Any:
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
         copy = str(Path(folder) / Path(path).name)  # one of them opens for writing
         shutil.copyfile(path, copy)
         try:

@@ -18,7 +18,7 @@ import xarray as xr
 import sid_xarray as sid
 
 sys.path.insert(0, str(Path(__file__).parent))
-from peers import checksum  # noqa: E402
+from peers import checksum
 
 RNG = np.random.default_rng(0)
 PEERS = os.environ.get("SID_PEERS_PYTHON")
@@ -52,7 +52,11 @@ def image() -> xr.Dataset:
 
 
 def spectral_image() -> xr.Dataset:
-    return make({"y": Y, "x": X, "energy": ENERGY}, "f8", metadata={"beam": {"energy": 200.0, "unit": "kV"}, "n": 3, "list": [1, 2]}).to_dataset()
+    return make(
+        {"y": Y, "x": X, "energy": ENERGY},
+        "f8",
+        metadata={"beam": {"energy": 200.0, "unit": "kV"}, "n": 3, "list": [1, 2]},
+    ).to_dataset()
 
 
 def four_d() -> xr.Dataset:
@@ -84,7 +88,9 @@ def big_endian() -> xr.Dataset:
 
 
 def unicode_() -> xr.Dataset:
-    return make({"Höhe": (np.arange(3.0), "µm"), "$\\sqrt E$": (np.arange(4.0) ** 2, "eV")}, quantity="Größe", title="名前 α").to_dataset(name="Größe")
+    return make(
+        {"Höhe": (np.arange(3.0), "µm"), "$\\sqrt E$": (np.arange(4.0) ** 2, "eV")}, quantity="Größe", title="名前 α"
+    ).to_dataset(name="Größe")
 
 
 def unlucky_names() -> xr.Dataset:
@@ -99,12 +105,17 @@ def without_coordinates() -> xr.Dataset:
 def coordinates() -> xr.Dataset:
     ds = make({"y": Y, "x": X}).to_dataset(name="v")
     return ds.assign_coords(
-        temperature=300.0, when=np.datetime64("2020-01-02T03:04:05", "ns"), label=("x", list("abcde")), lat=(("y", "x"), RNG.normal(size=(4, 5)))
+        temperature=300.0,
+        when=np.datetime64("2020-01-02T03:04:05", "ns"),
+        label=("x", list("abcde")),
+        lat=(("y", "x"), RNG.normal(size=(4, 5))),
     )
 
 
 def text_axis() -> xr.Dataset:
-    return xr.Dataset({"v": (("element", "x"), RNG.normal(size=(3, 5)))}, coords={"element": ["Sr", "Ti", "O"], "x": X[0]})
+    return xr.Dataset(
+        {"v": (("element", "x"), RNG.normal(size=(3, 5)))}, coords={"element": ["Sr", "Ti", "O"], "x": X[0]}
+    )
 
 
 def time_axis() -> xr.Dataset:
@@ -118,7 +129,9 @@ def uneven_axis() -> xr.Dataset:
 
 def point_cloud() -> xr.Dataset:
     da = make({"point": (np.arange(6.0), "1", "point_cloud"), "energy": ENERGY})
-    return da.assign_coords(x=("point", RNG.normal(size=6), {"units": "nm"}), y=("point", RNG.normal(size=6), {"units": "nm"})).to_dataset()
+    return da.assign_coords(
+        x=("point", RNG.normal(size=6), {"units": "nm"}), y=("point", RNG.normal(size=6), {"units": "nm"})
+    ).to_dataset()
 
 
 def variables() -> xr.Dataset:
@@ -134,9 +147,37 @@ def variables() -> xr.Dataset:
 
 def attributes() -> xr.Dataset:
     ds = image()
-    every = {"s": "text", "e": "", "i": 3, "f": 2.5, "b": True, "c": 1j, "n": None, "l": [1, 2], "t": ["a", "é"], "m": [1, "a"]}
-    every |= {"a": np.arange(6).reshape(2, 3), "z": np.zeros(0), "h": np.float16(1), "nb": np.bool_(True), "u": np.uint64(2**64 - 1), "d": {"x": 1}}
-    every |= {"o": b"bytes", "w": "x" * 100_000, "_FillValue": 3.0, "scale_factor": 2.0, "coordinates": "x y", "a/b": 1, "é": 2, "NAME": "x", "big": np.arange(9000.0)}
+    every = {
+        "s": "text",
+        "e": "",
+        "i": 3,
+        "f": 2.5,
+        "b": True,
+        "c": 1j,
+        "n": None,
+        "l": [1, 2],
+        "t": ["a", "é"],
+        "m": [1, "a"],
+    }
+    every |= {
+        "a": np.arange(6).reshape(2, 3),
+        "z": np.zeros(0),
+        "h": np.float16(1),
+        "nb": np.bool_(True),
+        "u": np.uint64(2**64 - 1),
+        "d": {"x": 1},
+    }
+    every |= {
+        "o": b"bytes",
+        "w": "x" * 100_000,
+        "_FillValue": 3.0,
+        "scale_factor": 2.0,
+        "coordinates": "x y",
+        "a/b": 1,
+        "é": 2,
+        "NAME": "x",
+        "big": np.arange(9000.0),
+    }
     ds.topo.attrs |= every
     ds.x.attrs |= every
     ds.attrs |= every
@@ -146,7 +187,20 @@ def attributes() -> xr.Dataset:
 CASES: dict[str, Callable[[], xr.Dataset]] = {
     f.__name__.strip("_"): f
     for f in (
-        *(spectrum, image, spectral_image, four_d, stack, complex_, boolean, small_integers, half, big_endian, unicode_, unlucky_names),
+        *(
+            spectrum,
+            image,
+            spectral_image,
+            four_d,
+            stack,
+            complex_,
+            boolean,
+            small_integers,
+            half,
+            big_endian,
+            unicode_,
+            unlucky_names,
+        ),
         *(without_coordinates, coordinates, text_axis, time_axis, uneven_axis, point_cloud, variables, attributes),
     )
 }
@@ -169,7 +223,9 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, s
 def seen(written: dict[str, tuple[Path, str, xr.Dataset]]) -> dict[str, dict[str, Any]]:
     if PEERS is None:
         if os.environ.get("CI"):
-            pytest.fail("CI must set SID_PEERS_PYTHON to the interpreter of an environment with tests/conformance/peers.txt")
+            pytest.fail(
+                "CI must set SID_PEERS_PYTHON to the interpreter of an environment with tests/conformance/peers.txt"
+            )
         pytest.skip("SID_PEERS_PYTHON is not set to the interpreter of an environment with the older packages")
     paths = {str(path): name for name, (path, _, _) in written.items()}
     command = [PEERS, str(Path(__file__).parent / "peers.py")]

@@ -30,7 +30,11 @@ def path(tmp_path: Path) -> Path:
         modality="cAFM",
         metadata={"tip": {"radius": 5}},
     )
-    ds = da.assign_attrs(note="first", number=np.int16(3), listed=[1, 2]).assign_coords(row=("y", ["a", "b"])).to_dataset()
+    ds = (
+        da.assign_attrs(note="first", number=np.int16(3), listed=[1, 2])
+        .assign_coords(row=("y", ["a", "b"]))
+        .to_dataset()
+    )
     assert ds.sid.to_nsid(tmp_path / "a.h5") == GROUP
     return tmp_path / "a.h5"
 
@@ -117,7 +121,16 @@ def test_main_added_on_our_axes(path: Path) -> None:
         for i, label in enumerate(("x", "y")):
             new.dims[i].attach_scale(group[label])
             new.dims[i].label = label
-        for key in ("quantity", "units", "main_data_name", "data_type", "modality", "source", "pyNSID_version", "title"):
+        for key in (
+            "quantity",
+            "units",
+            "main_data_name",
+            "data_type",
+            "modality",
+            "source",
+            "pyNSID_version",
+            "title",
+        ):
             new.attrs[key] = {"data_type": "IMAGE", "units": "degree"}.get(key, "phase")
     ds = sid.open(path)[GROUP]
     assert set(ds.data_vars) == {"current", "phase"}
@@ -173,7 +186,9 @@ def damage(how: str) -> Any:
     return work
 
 
-@pytest.mark.parametrize("how", ["cut", "empty", "numbers", "null", "group", "newer", "bomb", "dims", "dtype", "rows", "tags"])
+@pytest.mark.parametrize(
+    "how", ["cut", "empty", "numbers", "null", "group", "newer", "bomb", "dims", "dtype", "rows", "tags"]
+)
 def test_damaged_model_loses_no_data(path: Path, how: str) -> None:
     with h5py.File(path, "r+") as file:
         damage(how)(file)
@@ -206,7 +221,7 @@ def test_array_replaced_after_opening_is_an_error_and_no_wrong_number(path: Path
     lazy = sid.open_dataarray(path)
     new = xr.Dataset({"current": (("y", "x"), np.zeros((2, 3)))}, coords={"y": [0.0, 1], "x": [0.0, 1, 2]})
     new.sid.to_nsid(path, mode="w")
-    with pytest.raises(FormatError, match="changed since it was opened. Open it again"):
+    with pytest.raises(FormatError, match=r"changed since it was opened. Open it again"):
         lazy.load()
 
 

@@ -20,7 +20,15 @@ import xarray as xr
 import sid_xarray as sid
 from sid_xarray.errors import FormatError, SidWarning
 
-NATURAL = {"quantity": "q", "units": "nA", "main_data_name": "m", "data_type": "IMAGE", "modality": "", "source": "", "pyNSID_version": "0.0.7.2"}
+NATURAL = {
+    "quantity": "q",
+    "units": "nA",
+    "main_data_name": "m",
+    "data_type": "IMAGE",
+    "modality": "",
+    "source": "",
+    "pyNSID_version": "0.0.7.2",
+}
 
 
 def main(group: h5py.Group, name: str, data: Any = None, labels: str = "yx", **kwargs: Any) -> h5py.Dataset:
@@ -64,7 +72,10 @@ def bad_datasets() -> dict[str, tuple[Any, str]]:
         "vlen": (lambda g: main(g, "bad", shape=(2,), dtype=vlen), "lists of varying length"),
         "opaque": (lambda g: main(g, "bad", np.zeros(2, "V5")), "opaque bytes"),
         "array": (lambda g: main(g, "bad", shape=(2,), dtype=np.dtype(("f4", (3,)))), r"arrays of shape \(3,\)"),
-        "compound of arrays": (lambda g: main(g, "bad", np.zeros(2, [("a", "f4", (2,))])), "no field with plain values"),
+        "compound of arrays": (
+            lambda g: main(g, "bad", np.zeros(2, [("a", "f4", (2,))])),
+            "no field with plain values",
+        ),
         "virtual": (virtual, "other files; they are not followed"),
         "external": (external, "other files; they are not followed"),
     }
@@ -100,9 +111,15 @@ def test_other_dtypes_are_shown(file: h5py.File) -> None:
     main(group.create_group("half"), "half", np.ones((2, 3), "f2"))
     main(group.create_group("big"), "big", np.ones((2, 3), ">i4"))
     main(group.create_group("scalar"), "scalar", np.float32(3))
-    main(group.create_group("mixed"), "mixed", np.zeros((2, 3), [("A [V]", "f4"), ("b/c", "i2"), ("t", "S3"), ("w", "f4", (2,))]))
+    main(
+        group.create_group("mixed"),
+        "mixed",
+        np.zeros((2, 3), [("A [V]", "f4"), ("b/c", "i2"), ("t", "S3"), ("w", "f4", (2,))]),
+    )
     tree, problems = opened(file, problems=True)
-    assert problems == "/Measurement_000/Channel_000/mixed/mixed: field 'w' holds arrays of shape (2,) as values: left out"
+    assert (
+        problems == "/Measurement_000/Channel_000/mixed/mixed: field 'w' holds arrays of shape (2,) as values: left out"
+    )
     found = {k.rpartition("/")[2]: v for k, v in tree.sid.signals.items()}
     assert found["enum"].dtype == np.uint8
     assert found["enum"].attrs["flag_meanings"] == "red green"
@@ -309,7 +326,12 @@ def test_cut_files(shared: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def ours(tmp_path: Path) -> Path:
-    da = sid.dataarray(np.arange(60.0).reshape(3, 4, 5), dims={"y": 1, "x": 1, "bias": (1, "V")}, quantity="current", metadata={"a": {"b": [1, 2]}})
+    da = sid.dataarray(
+        np.arange(60.0).reshape(3, 4, 5),
+        dims={"y": 1, "x": 1, "bias": (1, "V")},
+        quantity="current",
+        metadata={"a": {"b": [1, 2]}},
+    )
     ds = da.assign_coords(t=("x", ["a", "b", "c", "d"]), when=("y", np.arange(3).astype("M8[ns]"))).to_dataset()
     ds.assign(odd=ds.current > 3).sid.to_nsid(tmp_path / "ours.h5")
     da.sid.rebin(x=2).sid.to_nsid(tmp_path / "ours.h5", source="/Measurement_000/Channel_000/current")
@@ -325,7 +347,9 @@ def mutated(content: bytes, chance: random.Random) -> bytes:
     marks = [i for s in SIGNATURES for i in range(len(data)) if data[i : i + 4] == s] if len(data) < 50_000 else []
     for _ in range(chance.choice([1, 2, 8, 30])):
         near = chance.random() < 0.5 and marks
-        where = min(len(data) - 1, chance.choice(marks) + chance.randrange(200)) if near else chance.randrange(len(data))
+        where = (
+            min(len(data) - 1, chance.choice(marks) + chance.randrange(200)) if near else chance.randrange(len(data))
+        )
         data[where] = chance.choice([0, 255, chance.randrange(256), data[where] ^ (1 << chance.randrange(8))])
     return bytes(data)
 

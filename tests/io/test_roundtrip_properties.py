@@ -18,17 +18,38 @@ settings.register_profile("ci", settings.get_profile("here"), max_examples=150, 
 settings.register_profile("long", settings.get_profile("here"), max_examples=5000)
 PROFILE = settings.get_profile(os.environ.get("SID_HYPOTHESIS", "ci" if os.environ.get("CI") else "here"))
 
-names = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(["T", "name", "a", "b", "x", "units", "dim_0"])
+names = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(
+    ["T", "name", "a", "b", "x", "units", "dim_0"]
+)
 numbers = npst.boolean_dtypes() | npst.integer_dtypes(endianness="?") | npst.unsigned_integer_dtypes(endianness="?")
-numbers |= npst.floating_dtypes(endianness="?", sizes=(16, 32, 64)) | npst.complex_number_dtypes(endianness="?", sizes=(64, 128))
+numbers |= npst.floating_dtypes(endianness="?", sizes=(16, 32, 64)) | npst.complex_number_dtypes(
+    endianness="?", sizes=(64, 128)
+)
 times = st.sampled_from([f"{kind}8[{unit}]" for kind in "Mm" for unit in ("s", "ms", "us", "ns")]).map(np.dtype)
 texts = npst.unicode_string_dtypes(endianness="<", min_len=1, max_len=4) | npst.byte_string_dtypes(min_len=1, max_len=4)
 
-leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.complex_numbers() | st.text(max_size=10) | st.binary(max_size=10)
-leaves |= npst.arrays(numbers, npst.array_shapes(min_dims=0, max_dims=2, max_side=3, min_side=0)) | st.from_type(np.float32)
+leaves = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.complex_numbers()
+    | st.text(max_size=10)
+    | st.binary(max_size=10)
+)
+leaves |= npst.arrays(numbers, npst.array_shapes(min_dims=0, max_dims=2, max_side=3, min_side=0)) | st.from_type(
+    np.float32
+)
 attrs = st.dictionaries(
-    st.text(max_size=8) | st.integers() | st.sampled_from(["units", "quantity", "title", "long_name", "source", "_FillValue", "name"]),
-    st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3) | st.tuples(inner)),
+    st.text(max_size=8)
+    | st.integers()
+    | st.sampled_from(["units", "quantity", "title", "long_name", "source", "_FillValue", "name"]),
+    st.recursive(
+        leaves,
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3) | st.tuples(inner)
+        ),
+    ),
     max_size=4,
 )
 
@@ -56,7 +77,9 @@ def datasets(draw: Any) -> xr.Dataset:
     ds = xr.Dataset(attrs=draw(attrs))
     for dim, size in sizes.items():
         if draw(st.booleans()):
-            index = draw(npst.arrays(draw(numbers.filter(lambda d: d != np.float16 and d.str[1:] != "f2") | times), (size,)))
+            index = draw(
+                npst.arrays(draw(numbers.filter(lambda d: d != np.float16 and d.str[1:] != "f2") | times), (size,))
+            )
             ds = ds.assign_coords({dim: ((dim,), index, draw(attrs))})
     for name in draw(st.lists(names, max_size=4, unique=True)):
         if name in sizes or name in ds.variables:
@@ -69,10 +92,12 @@ def datasets(draw: Any) -> xr.Dataset:
 @given(datasets().filter(lambda ds: len(ds.variables) or ds.attrs), st.booleans())
 @settings(PROFILE)
 def test_datasets(ds: xr.Dataset, lazy: bool) -> None:
-    assert_roundtrip(ds.chunk({d: 2 for d in ds.dims}) if lazy else ds)
+    assert_roundtrip(ds.chunk(dict.fromkeys(ds.dims, 2)) if lazy else ds)
 
 
 @given(datasets().filter(lambda ds: len(ds.data_vars)), names | st.none() | st.integers())
 @settings(PROFILE)
 def test_arrays(ds: xr.Dataset, name: Any) -> None:
-    assert_roundtrip(next(iter(ds.data_vars.values())).rename(name if name not in ds.variables and name not in ds.dims else "free"))
+    assert_roundtrip(
+        next(iter(ds.data_vars.values())).rename(name if name not in ds.variables and name not in ds.dims else "free")
+    )

@@ -81,7 +81,9 @@ def test_source_by_path(raw: tuple[Path, xr.DataArray], source: str) -> None:
 def test_source_path_that_is_no_array(raw: tuple[Path, xr.DataArray], source: str) -> None:
     path, si = raw
     before = path.read_bytes()
-    with pytest.raises(FormatError, match=r"cannot be the source. There are: /Measurement_000/Channel_000/current/current"):
+    with pytest.raises(
+        FormatError, match=r"cannot be the source. There are: /Measurement_000/Channel_000/current/current"
+    ):
         (si * 2).sid.to_nsid(path, source=source)
     assert path.read_bytes() == before
 
@@ -119,7 +121,7 @@ def test_source_in_another_file(raw: tuple[Path, xr.DataArray], tmp_path: Path) 
 
 
 def test_source_that_is_in_no_file(tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match=r"'current' is not in this file.*source\.sid\.to_nsid"):
+    with pytest.raises(FormatError, match=r"'current' is in no file.*source\.sid\.to_nsid"):
         scan().sid.rebin(energy=2).sid.to_nsid(tmp_path / "a.h5", source=scan())
     assert not list(tmp_path.iterdir())
 
@@ -199,7 +201,9 @@ def test_places_are_counted_up(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     assert scan().sid.to_nsid(path) == "/Measurement_000/Channel_000/current"
     assert scan().sid.to_nsid(path) == "/Measurement_001/Channel_000/current"
-    assert next_index("Measurement", ["Measurement_abc", "Measurement_007", "Measurement_1000", "x"]) == "Measurement_1001"
+    assert (
+        next_index("Measurement", ["Measurement_abc", "Measurement_007", "Measurement_1000", "x"]) == "Measurement_1001"
+    )
 
 
 def test_tree_has_no_source(raw: tuple[Path, xr.DataArray]) -> None:
@@ -210,13 +214,21 @@ def test_tree_has_no_source(raw: tuple[Path, xr.DataArray]) -> None:
 
 def test_tree_is_added_to_a_file(raw: tuple[Path, xr.DataArray]) -> None:
     path, _ = raw
-    tree = xr.DataTree.from_dict({"/": xr.Dataset(attrs={"who": "me"}), "/b": scan(y=2).to_dataset(), "/Measurement_000/x": xr.Dataset(attrs={"n": 1})})
+    tree = xr.DataTree.from_dict(
+        {
+            "/": xr.Dataset(attrs={"who": "me"}),
+            "/b": scan(y=2).to_dataset(),
+            "/Measurement_000/x": xr.Dataset(attrs={"n": 1}),
+        }
+    )
     tree.sid.to_nsid(path)
     found = sid.open(path)
     assert set(found.children) == {"b", "Measurement_000"}
     assert found.attrs["who"] == "me"
     assert found["Measurement_000/x"].attrs == {"n": 1}
     xr.DataTree(xr.Dataset(attrs={"why": 2, "who": "you"})).sid.to_nsid(path)
-    assert dict(sid.open(path).attrs) == {"who": "you", "why": 2} | {k: v for k, v in sid.open(path).attrs.items() if k not in ("who", "why")}
+    assert dict(sid.open(path).attrs) == {"who": "you", "why": 2} | {
+        k: v for k, v in sid.open(path).attrs.items() if k not in ("who", "why")
+    }
     with pytest.raises(FormatError, match="root need a file of their own"):
         xr.DataTree(scan(y=2).to_dataset()).sid.to_nsid(path)

@@ -37,7 +37,7 @@ def only(path: Path) -> list[str]:
 def test_modes(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     numbers().sid.to_nsid(path, mode="x")
-    with pytest.raises(FileExistsError, match="exists. Take another name"):
+    with pytest.raises(FileExistsError, match=r"exists. Take another name"):
         numbers().sid.to_nsid(path, mode="x")
     numbers(2).sid.to_nsid(path)
     assert len(sid.open(path).children) == 2
@@ -61,7 +61,9 @@ def test_an_error_leaves_the_old_file(tmp_path: Path) -> None:
 
     for mode in ("a", "w"):
         with pytest.raises(RuntimeError, match="the computation failed"):
-            numbers().chunk(x=10).copy(data=numbers().chunk(x=10).data.map_blocks(fail, dtype=float)).sid.to_nsid(path, mode=mode)
+            numbers().chunk(x=10).copy(data=numbers().chunk(x=10).data.map_blocks(fail, dtype=float)).sid.to_nsid(
+                path, mode=mode
+            )
         assert path.read_bytes() == before
         assert only(path) == ["a.h5"]
 
@@ -114,9 +116,9 @@ def test_disk_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.h5"
     numbers().sid.to_nsid(path)
     before = path.read_bytes()
-    usage = namedtuple("usage", "total used free")  # noqa: PYI024
+    usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 5 * 10**6))
-    with pytest.raises(OSError, match="MB are needed in .* and 5 MB are free; nothing was written") as caught:
+    with pytest.raises(OSError, match=r"MB are needed in .* and 5 MB are free; nothing was written") as caught:
         numbers(n=10**6).sid.to_nsid(path, mode="w")
     assert caught.value.errno == 28
     assert path.read_bytes() == before
@@ -200,7 +202,7 @@ def test_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_adding_to_what_is_no_hdf5(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     path.write_bytes(b"a table of numbers")
-    with pytest.raises(FormatError, match="cannot be added to.*mode='w' to replace it"):
+    with pytest.raises(FormatError, match=r"cannot be added to.*mode='w' to replace it"):
         numbers().sid.to_nsid(path)
     assert path.read_bytes() == b"a table of numbers"
     numbers().sid.to_nsid(path, mode="w")

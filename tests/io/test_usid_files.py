@@ -306,6 +306,14 @@ def test_lazy_arrays_travel(tmp_path: Path) -> None:
     np.testing.assert_array_equal(vectorised.values, da.values[[0, 2], [1, 3]])
 
 
+def test_a_tree_that_is_closed_lets_go_of_the_file(tmp_path: Path) -> None:
+    place = to_usid(cube(), tmp_path / "a.h5")
+    with xr.open_datatree(tmp_path / "a.h5", engine=USIDBackendEntrypoint) as tree:
+        tree[f"{place}/signal"].load()
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        file[f"{place}/signal"][0, 0] = 99
+
+
 def test_a_file_that_was_replaced_is_not_read_as_the_old_one(tmp_path: Path) -> None:
     to_usid(cube(), tmp_path / "a.h5")
     lazy = opened(tmp_path / "a.h5")

@@ -362,9 +362,9 @@ def for_peers() -> dict[str, xr.Dataset | xr.DataArray]:
         "two axes of two": cube("eb", (2, 2)),
         "bool": cube() > 3,
         "names": cube().rename(y="T", x="size", energy="b").rename("a-b (c)"),
-        "units": cube().assign_attrs(units="(V/m)", long_name="field (dc)").assign_coords(
-            x=("x", range(4), {"units": "(a)"})
-        ),
+        "units": cube()
+        .assign_attrs(units="(V/m)", long_name="field (dc)")
+        .assign_coords(x=("x", range(4), {"units": "(a)"})),
         "text axis": cube().assign_coords(x=list("abcd")),
         "no coordinates": cube().drop_vars(["x", "energy"]),
         "falling": cube().isel(x=slice(None, None, -1), energy=slice(None, None, -1)),

@@ -49,5 +49,9 @@ class SidArrays(SidAny):
     set_units = method("sid_xarray.core.adopt:set_units")
     with_metadata = method("sid_xarray.core.metadata:with_metadata")
 
+    # Other programs
+    to_hyperspy = method("sid_xarray.io.interop:to_hyperspy")
+    to_sidpy = method("sid_xarray.io.interop:to_sidpy")
+
     # Pictures
     plot = view("sid_xarray.accessors.plot:SidPlot")

@@ -175,7 +175,11 @@ class H5Array(BackendArray):
             except Exception as error:
                 if isinstance(error, MemoryError) and not _is_hollow(dataset):
                     raise
-                said = f"declares the shape {self.shape} and holds almost nothing" if _is_hollow(dataset) else "cannot be read"
+                said = (
+                    f"declares the shape {self.shape} and holds almost nothing"
+                    if _is_hollow(dataset)
+                    else "cannot be read"
+                )
                 raise FormatError(path, self.place, f"values: {said}: {first_line(error)}") from error
         return values
 
@@ -195,7 +199,7 @@ def pin(file: h5py.File, place: str) -> str | None:
 
 
 def _is_hollow(dataset: h5py.Dataset) -> bool:
-    return dataset.size * dataset.dtype.itemsize > _MAX_EXPANSION * max(dataset.id.get_storage_size(), 1)
+    return bool(dataset.size * dataset.dtype.itemsize > _MAX_EXPANSION * max(dataset.id.get_storage_size(), 1))
 
 
 def is_text(dataset: h5py.Dataset) -> bool:

@@ -64,7 +64,9 @@ def _store_numpy(job: Job) -> None:
         _write(job.target, where or (Ellipsis,), np.asarray(job.values[where].values), job.cast)
 
 
-def _write(target: h5py.Dataset, where: tuple[Any, ...], values: np.ndarray[Any, Any], cast: np.dtype[Any] | None) -> None:
+def _write(
+    target: h5py.Dataset, where: tuple[Any, ...], values: np.ndarray[Any, Any], cast: np.dtype[Any] | None
+) -> None:
     if values.size == 0:
         return
     if cast is not None:

@@ -33,6 +33,7 @@ _METHODS = frozenset(
         "keys",
     )
 ) | {"print_html", "process_lazy_attributes", "set_item", "values"}
+_PRIVATE = frozenset(("_double_lines", "_lazy_attributes", "_db_index", "_HyperSpy"))
 # What extensions of HyperSpy have classes for, and the instruments under Acquisition_instrument.
 _SIGNAL_TYPES = frozenset(("EELS", "EDS_TEM", "EDS_SEM", "CL", "CL_SEM", "CL_STEM", "electron_diffraction", "hologram"))
 _INSTRUMENTS = ("TEM", "SEM", "Spectrometer", "LaserMicroscope")
@@ -176,7 +177,7 @@ def browsable(tree: Mapping[Any, Any]) -> dict[str, Any]:
         slug = _slug(key)
         if not isinstance(key, str) or not key or slug in seen or slug in _METHODS:
             continue
-        if key.startswith("_") and not key.startswith("_sig_"):
+        if key in _PRIVATE or key.startswith("_hspy_"):
             continue
         seen.add(slug)
         out[key] = browsable(value) if isinstance(value, Mapping) else copy.copy(value)

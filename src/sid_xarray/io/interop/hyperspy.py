@@ -27,7 +27,7 @@ from sid_xarray.io.interop._common import (
     with_variance,
 )
 from sid_xarray.schema import attrs as names
-from sid_xarray.schema import units
+from sid_xarray.schema import kinds, units
 
 __all__ = ["from_hyperspy", "to_hyperspy"]
 
@@ -91,7 +91,8 @@ def _natural(signal: Any, *, scalar: bool) -> Pair:
             attrs[key] = text
     attrs[names.VERSION] = names.VERSION_VALUE
     name = attrs.get(names.TITLE) or attrs.get(names.LONG_NAME)
-    da = _with_evidence(xr.DataArray(values, dims=dims, coords=coords, name=name, attrs=attrs), roles)
+    # By way of a Variable: xarray would call the array by the name of a dask graph.
+    da = _with_evidence(xr.DataArray(xr.Variable(dims, values, attrs), coords=coords, name=name), roles)
     if scalar and da.shape == (1,):
         da = da.isel({da.dims[0]: 0}, drop=True)
     if spread is None or np.shape(spread) != signal.data.shape or da.shape != signal.data.shape:
@@ -152,14 +153,17 @@ def _positions(axis: Any, size: int) -> np.ndarray[Any, Any]:
 def _with_evidence(da: xr.DataArray, roles: Mapping[str, Any]) -> xr.DataArray:
     """Spell units, and type the axes of which neither units nor name tell anything by what HyperSpy does with them."""
     types = describe(da)
-    silent = [d for d in da.dims if types[d] == "unknown" and types[d].evidence == "none" and str(d) in roles]
-    shown = [d for d in silent if not roles[str(d)]["navigate"]]
+    signal = [d for d in da.dims if str(d) in roles and not roles[str(d)]["navigate"]]
+    shown = [d for d in signal if types[d] == "unknown" and types[d].evidence == "none"]
     n_signal = sum(not role["navigate"] for role in roles.values())
     kind = {1: "spectral", 2: "spatial"}.get(n_signal)
     # Two images' axes behind a scan in two dimensions may as well be a diffraction pattern.
     if kind is not None and not (n_signal == 2 and len(roles) > 3):
         for dim in shown:
             da[dim].attrs[names.DIMENSION_TYPE] = kind
+    for dim in signal:  # a wavelength in nm is no place, when name and use agree on it
+        if kinds.dimension_type_from_name(dim) == "spectral":
+            da[dim].attrs[names.DIMENSION_TYPE] = "spectral"
     types = describe(da)
     for dim in da.dims:
         own = da[dim].attrs
@@ -275,9 +279,12 @@ def _scale(values: np.ndarray[Any, Any] | None, size: int) -> dict[str, Any] | N
         return {**counting, "offset": float(values[0])}
     steps = np.diff(values)
     mean = (values[-1] - values[0]) / (size - 1)
-    for step in (steps[0], mean):
-        if step != 0 and np.max(np.abs(values[0] + step * np.arange(size) - values)) <= 1e-6 * abs(step):
-            return {"size": size, "scale": float(step), "offset": float(values[0])}
+    # The short number that somebody once typed, rather than one that is off in the last digit.
+    candidates = [float(f"{mean:.12g}"), float(f"{mean:.15g}"), float(steps[0]), float(mean)]
+    off = [float(np.max(np.abs(values[0] + step * np.arange(size) - values))) for step in candidates]
+    best = int(np.argmin(off))
+    if candidates[best] != 0 and off[best] <= 1e-6 * abs(candidates[best]):
+        return {"size": size, "scale": candidates[best], "offset": float(values[0])}
     return {"axis": values} if np.all(steps > 0) or np.all(steps < 0) else None
 
 

@@ -79,7 +79,8 @@ def _natural(dset: Any, *, unwrap: bool = True) -> Pair:
     attrs = _attrs(dset)
     title = said(getattr(dset, "title", None))
     name = title or attrs.get(names.LONG_NAME)
-    da = xr.DataArray(values, dims=dims, coords=coords, name=name, attrs=attrs)
+    # By way of a Variable: xarray would call the array by the name of a dask graph.
+    da = xr.DataArray(xr.Variable(dims, values, attrs), coords=coords, name=name)
     da = _with_points(da, dset)
     stated = kinds.kind_from_nsid(_word(getattr(dset, "data_type", None)))
     if stated not in (None, data_kind(da)):

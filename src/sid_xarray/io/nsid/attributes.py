@@ -68,7 +68,9 @@ def _read_level(group: h5py.Group, datasets: bool, above: tuple[Any, ...], left:
 def plain(value: Any) -> Any:
     """Return int64, float64, bool and their arrays as plain Python; other types keep their dtype."""
     if isinstance(value, np.ndarray | np.generic):
-        native = value.dtype in (np.dtype("i8"), np.dtype("f8"), np.dtype("?"), np.dtype("c16")) and value.dtype.isnative
+        native = (
+            value.dtype in (np.dtype("i8"), np.dtype("f8"), np.dtype("?"), np.dtype("c16")) and value.dtype.isnative
+        )
         if value.size and (native or value.dtype.kind in "USV"):
             return value.tolist()
     return value
@@ -116,7 +118,9 @@ def write_attribute(obj: h5py.Group | h5py.Dataset, name: str, value: Any) -> bo
             obj.attrs[name] = value
         elif isinstance(value, list | tuple) and value and all(isinstance(v, str) for v in value):
             obj.attrs.create(name, [str(v) for v in value], dtype=h5py.string_dtype())
-        elif isinstance(value, bool | int | float | complex) or (isinstance(value, np.generic) and value.dtype.kind in "biufc"):
+        elif isinstance(value, bool | int | float | complex) or (
+            isinstance(value, np.generic) and value.dtype.kind in "biufc"
+        ):
             obj.attrs[name] = value
         elif isinstance(value, list | tuple | np.ndarray):
             array = np.asarray(value)

@@ -92,9 +92,13 @@ def _check_kind(name: Hashable, var: xr.Variable, path: str) -> None:
         raise FormatError(path, str(name), "has chunks of unknown size. Type: obj[...].data.compute_chunk_sizes()")
     dtype = var.dtype
     if not isinstance(dtype, np.dtype):
-        raise FormatError(path, str(name), f"holds a pandas array of dtype {dtype}. Type: .astype(str) or .astype(float)")
+        raise FormatError(
+            path, str(name), f"holds a pandas array of dtype {dtype}. Type: .astype(str) or .astype(float)"
+        )
     if len(set(var.dims)) != len(var.dims):
-        raise FormatError(path, str(name), f"has a dimension twice: {var.dims}. Type: obj.rename(...) to tell them apart")
+        raise FormatError(
+            path, str(name), f"has a dimension twice: {var.dims}. Type: obj.rename(...) to tell them apart"
+        )
     array = var._data
     if hasattr(array, "magnitude") and hasattr(array, "units"):
         raise FormatError(path, str(name), "carries pint units; files hold them as text. Type: obj.pint.dequantify()")
@@ -107,7 +111,9 @@ def _check_kind(name: Hashable, var: xr.Variable, path: str) -> None:
     kind = type(array)
     if not isinstance(array, np.ndarray):
         hint = "obj.copy(data=obj.data.todense())" if hasattr(array, "todense") else "obj.as_numpy()"
-        raise FormatError(path, str(name), f"is a {kind.__module__.split('.')[0]}.{kind.__name__}, not a numpy array. Type: {hint}")
+        raise FormatError(
+            path, str(name), f"is a {kind.__module__.split('.')[0]}.{kind.__name__}, not a numpy array. Type: {hint}"
+        )
 
 
 def _encode_time(name: Hashable, var: xr.Variable, path: str) -> Encoded:
@@ -138,7 +144,9 @@ def _text_block(values: np.ndarray[Any, Any], name: str, path: str) -> np.ndarra
     values = np.asarray(values).astype(object)
     for value in values.ravel().tolist():
         if type(value) is not str:
-            raise FormatError(path, name, f"holds {type(value).__name__} objects; only text can be stored. Type: .astype(str)")
+            raise FormatError(
+                path, name, f"holds {type(value).__name__} objects; only text can be stored. Type: .astype(str)"
+            )
         if "\x00" in value:
             raise FormatError(path, name, "holds text with a NUL character, which HDF5 cuts there. Type: .astype('S')")
         if not value.isascii():

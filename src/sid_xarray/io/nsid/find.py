@@ -94,9 +94,7 @@ def _says_main(dataset: h5py.Dataset) -> bool:
         return False
 
 
-def main_of(
-    name: str, dataset: h5py.Dataset, inside: dict[str, h5py.Group | h5py.Dataset]
-) -> tuple[Main | None, str]:
+def main_of(name: str, dataset: h5py.Dataset, inside: dict[str, h5py.Group | h5py.Dataset]) -> tuple[Main | None, str]:
     """Return a main with its axes, or None and why it cannot be read."""
     try:
         why = _unreadable(dataset)

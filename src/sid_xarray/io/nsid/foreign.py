@@ -43,7 +43,9 @@ def read(source: Any, file: h5py.File, place: Place, mains: list[Main]) -> tuple
                 try:
                     coords[label] = _coordinate(label, scale)
                 except Exception as error:  # noqa: BLE001 - one damaged scale must not hide the array; it is reported
-                    problems.append(f"{place.path_of(main.name)}: the scale {label!r} cannot be read: {_h5.first_line(error)}")
+                    problems.append(
+                        f"{place.path_of(main.name)}: the scale {label!r} cannot be read: {_h5.first_line(error)}"
+                    )
         found, more = variables_of(source, place, main)
         variables |= found
         problems += more
@@ -55,10 +57,11 @@ def read(source: Any, file: h5py.File, place: Place, mains: list[Main]) -> tuple
         ds.encoding["sid_source"] = origin
     for main in mains:
         stated = kinds.kind_from_nsid(str(_h5.attribute(main.dataset, "data_type")))
-        for name in ds.data_vars:
+        for name in ds.data_vars if stated is not None else ():
+            var = ds.variables[name]
             # The file's word counts where the dimensions do not tell the same.
-            if ds[name].encoding["sid_h5path"] == place.path_of(main.name) and stated not in (None, data_kind(ds[name])):
-                ds[name].attrs[names.DATA_TYPE] = stated
+            if var.encoding["sid_h5path"] == place.path_of(main.name) and stated != data_kind(ds[name]):
+                var.attrs[names.DATA_TYPE] = stated
     return ds, problems
 
 
@@ -109,7 +112,7 @@ def _coordinate(label: str, scale: h5py.Dataset) -> xr.Variable:
     for key, value in said.items():
         if key not in NATURAL_SCALE and key not in _DECODED and _is_simple(value):
             attrs.setdefault(key, attributes.plain(value))
-    return xr.IndexVariable((label,), values, attrs)
+    return xr.Variable((label,), values, attrs)
 
 
 def _quiet_units(attrs: dict[Hashable, Any], *, axis: str | None = None) -> dict[Hashable, Any]:
@@ -123,7 +126,7 @@ def _quiet_units(attrs: dict[Hashable, Any], *, axis: str | None = None) -> dict
 def variables_of(source: Any, place: Place, main: Main) -> tuple[dict[Hashable, xr.Variable], list[str]]:
     """Return the variables of a main, one a field if it is compound, and what could not be read."""
     dataset, path = main.dataset, place.path_of(main.name)
-    encoding = {"source": str(source._args[0]), "sid_h5path": path}
+    encoding: dict[Hashable, Any] = {"source": str(source._args[0]), "sid_h5path": path}
     attrs = _main_attrs(dataset, main, path)
     flags = h5py.check_enum_dtype(dataset.dtype)
     if flags and dataset.dtype != bool:

@@ -18,7 +18,7 @@ from sid_xarray.io.nsid.encode import Encoded
 from sid_xarray.io.nsid.layout import GENERIC, MODEL_GROUP, NATURAL_MAIN, NATURAL_SCALE, safe_name
 from sid_xarray.io.nsid.model import GROUP_ATTRS, VERSION, load
 from sid_xarray.io.nsid.plan import GroupPlan
-from sid_xarray.io.nsid.tags import PlannedAttrs, encode_attrs, plan_attrs, tagged
+from sid_xarray.io.nsid.tags import PlannedAttrs, encode_attrs, tagged
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import kinds, records
 from sid_xarray.version import __version__
@@ -73,7 +73,14 @@ def _write_model(group: h5py.Group, content: dict[str, Any]) -> None:
 
 def _write_scale(group: h5py.Group, plan: GroupPlan, dim: Hashable) -> tuple[h5py.Dataset, dict[str, Any]]:
     ds, label = plan.ds, plan.labels[dim]
-    row: dict[str, Any] = {"key": dim, "name": tagged(dim), "disk": label, "dims": [tagged(dim)], "coord": True, "scale": True}
+    row: dict[str, Any] = {
+        "key": dim,
+        "name": tagged(dim),
+        "disk": label,
+        "dims": [tagged(dim)],
+        "coord": True,
+        "scale": True,
+    }
     enc: Encoded | None = None
     attrs = PlannedAttrs()
     if plan.is_scale(dim):

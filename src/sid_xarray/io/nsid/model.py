@@ -1,4 +1,4 @@
-"""The model beside the mains: what the netCDF view of a group cannot hold, so that reading gives back what was written."""
+"""The model beside the mains: what the netCDF view cannot hold, so that reading gives back what was written."""
 
 from __future__ import annotations
 
@@ -119,10 +119,10 @@ def _assembled(
         ds = xr.Dataset(data, coords=xr.Coordinates(coords, indexes={}))
         for key, var in plain.items():
             if var.dims == (key,):
-                ds = ds.set_xindex(key)
+                ds = ds.set_xindex([key])
     for key, flag in indexed.items():
         if flag:
-            ds = ds.set_xindex(key)
+            ds = ds.set_xindex([key])
     return ds
 
 
@@ -148,7 +148,12 @@ def _variable(source: Any, place: Place, dataset: h5py.Dataset, row: dict[str, A
 
 def _attrs(dataset: h5py.Dataset, row: dict[str, Any]) -> dict[Hashable, Any]:
     written: dict[str, Any] = row.get("nsid", {})
-    decoration = (NATURAL_SCALE if row.get("scale") else NATURAL_MAIN) | set(written) if written else frozenset()
+    if written:
+        decoration = (NATURAL_SCALE if row.get("scale") else NATURAL_MAIN) | set(written)
+    else:
+        decoration = frozenset()
+    if row.get("time"):
+        decoration |= {names.UNITS}  # of the encoding: "nanoseconds since …"
     kept = {entry[0] for entry in row["attrs"] if len(entry) == 1}
     attrs = decode_attrs(dataset, row["attrs"], decoration - kept)
     if row.get("time"):
@@ -184,7 +189,9 @@ def _added(source: Any, place: Place, plan: dict[str, Any], data: dict[Hashable,
         if main.name in known:
             continue
         if not _fits(main, place, dims) or main.name in data:
-            problems.append(f"{place.path_of(main.name)}: was added by another program and lies on axes of its own: left out")
+            problems.append(
+                f"{place.path_of(main.name)}: was added by another program and lies on axes of its own: left out"
+            )
             continue
         found, more = variables_of(source, place, main)
         problems += more
@@ -203,9 +210,7 @@ def slash_free(ds: xr.Dataset) -> xr.Dataset:
     slashed = [k for k in (*ds.variables, *ds.dims) if isinstance(k, str) and "/" in k]
     if not slashed:
         return ds
-    new: dict[Hashable, str] = {}
-    for key, name in _free(slashed, {str(k) for k in (*ds.variables, *ds.dims)}):
-        new[key] = name
+    new = dict(_free(slashed, {str(k) for k in (*ds.variables, *ds.dims)}))
     out = ds.rename(new)
     for old, name in new.items():
         if name in out.variables:
@@ -220,4 +225,3 @@ def _free(keys: list[str], taken: set[str]) -> Iterator[tuple[str, str]]:
             name += "_"
         taken.add(name)
         yield key, name
-

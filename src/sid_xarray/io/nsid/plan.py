@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import h5py
-import pandas as pd
 import xarray as xr
 
 from sid_xarray.core.dims import DimensionType, describe
@@ -111,7 +110,7 @@ def plan_group(
 
 def _check_indexes(ds: xr.Dataset, path: str) -> None:
     for key, index in ds.xindexes.items():
-        if isinstance(getattr(index, "index", None), pd.MultiIndex):
+        if isinstance(index, xr.indexes.PandasMultiIndex):
             raise FormatError(path, str(key), f"is a MultiIndex. Type: obj.reset_index({key!r})")
         if key not in ds.dims and type(index) is not xr.indexes.PandasIndex:
             kind = type(index).__name__
@@ -122,7 +121,9 @@ def _check_name(key: Hashable, path: str) -> None:
     try:
         tagged(key)
     except ValueError as error:
-        raise FormatError(path, repr(key), f"a name of type {type(key).__name__} cannot be stored. Type: obj.rename(...)") from error
+        raise FormatError(
+            path, repr(key), f"a name of type {type(key).__name__} cannot be stored. Type: obj.rename(...)"
+        ) from error
 
 
 def _check_encoding(plan: GroupPlan, encoding: Mapping[Hashable, Mapping[str, Any]], path: str) -> None:
@@ -150,7 +151,9 @@ def _title(obj: xr.DataArray | xr.Dataset) -> str:
         called = obj.name if obj.name is not None and str(obj.name).strip() else None
         return str(called if called is not None else title or obj.attrs.get(names.LONG_NAME) or "data")
     first = next(map(str, obj.data_vars), "data")
-    return next((t for t in (obj.attrs.get(names.TITLE), obj.attrs.get("title")) if isinstance(t, str) and t.strip()), first)
+    return next(
+        (t for t in (obj.attrs.get(names.TITLE), obj.attrs.get("title")) if isinstance(t, str) and t.strip()), first
+    )
 
 
 def _name_all(plan: GroupPlan) -> None:

@@ -200,5 +200,6 @@ def _with_roots(ds: xr.Dataset, path: str, stamp: dict[str, Any]) -> xr.Dataset:
         place = {"h5path": var.encoding["sid_h5path"], "size": stamp["size"], "sha256": stamp["sha256"]}
         if "sid_field" in var.encoding:
             place["field"] = var.encoding["sid_field"]
-        ds[name] = provenance.root(var, "sid:open@1", lazy=True, identity=place, name=stamp["name"])
+        rooted = provenance.root(var, "sid:open@1", lazy=True, identity=place, name=stamp["name"])
+        ds.variables[name].attrs, ds.variables[name].encoding = rooted.attrs, rooted.encoding
     return ds

@@ -64,7 +64,7 @@ def lies_in(source: Any, path: str) -> bool:
 
 
 def find_source(file: h5py.File, source: Any, path: str) -> str | None:
-    """Return the HDF5 path of the main that ``source`` was read from or written to in this file; None if it is of another.
+    """Return the HDF5 path of the main that ``source`` was read from or written to; None if that is another file.
 
     Raises
     ------
@@ -95,12 +95,18 @@ def find_source(file: h5py.File, source: Any, path: str) -> str | None:
     groups = {p.rpartition("/")[0] for p in found}
     if len(groups) > 1:
         listed = ", ".join(found[:5])
-        raise FormatError(path, "", f"the source is there {len(groups)} times: {listed}. Say which: source={found[0]!r}")
+        raise FormatError(
+            path, "", f"the source is there {len(groups)} times: {listed}. Say which: source={found[0]!r}"
+        )
     if found:
         return found[0]
     if _origin(source) is None:
         called = f"{_name(source)!r} " if _name(source) != "source" else ""
-        raise FormatError(path, "", f"the source {called}is not in this file, and of no other that is known. Type: source.sid.to_nsid(...) first")
+        raise FormatError(
+            path,
+            "",
+            f"the source {called}is in no file that is known. Write it first: source.sid.to_nsid({path!r})",
+        )
     return None
 
 
@@ -115,7 +121,9 @@ def _named_source(file: h5py.File, source: str, path: str) -> str:
     if isinstance(found, h5py.Dataset):
         return place
     known = ", ".join(p for p, _ in _mains(file))
-    raise FormatError(path, place, f"is no array in this file, so it cannot be the source. There are: {known or 'none'}")
+    raise FormatError(
+        path, place, f"is no array in this file, so it cannot be the source. There are: {known or 'none'}"
+    )
 
 
 def _mains(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:

@@ -42,7 +42,12 @@ def tagged(value: Any) -> Any:
         return {TAG: "texts", "dtype": value.dtype.str, "shape": None, "v": str(value)}
     if isinstance(value, np.ndarray) and value.dtype.kind in "UOT":
         items = [tagged(v) for v in value.ravel().tolist()]
-        return {TAG: "texts", "dtype": value.dtype.str if value.dtype.kind != "T" else "T", "shape": list(value.shape), "v": items}
+        return {
+            TAG: "texts",
+            "dtype": value.dtype.str if value.dtype.kind != "T" else "T",
+            "shape": list(value.shape),
+            "v": items,
+        }
     if isinstance(value, list):
         return [tagged(v) for v in value]
     if isinstance(value, tuple):
@@ -145,7 +150,13 @@ def _is_portable(value: Any) -> bool:
         array = np.asarray(value)
     except ValueError:
         return False
-    return array.dtype.kind in "iuf" and array.size > 0 and 1 <= array.dtype.itemsize <= 8 and array.dtype != np.float16 and array.ndim <= 1
+    return (
+        array.dtype.kind in "iuf"
+        and array.size > 0
+        and 1 <= array.dtype.itemsize <= 8
+        and array.dtype != np.float16
+        and array.ndim <= 1
+    )
 
 
 def decode_attrs(obj: h5py.Group | h5py.Dataset, entries: list[Any], ignored: AbstractSet[str]) -> dict[Any, Any]:

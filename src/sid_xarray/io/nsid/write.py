@@ -95,7 +95,9 @@ def to_nsid(
     '/Measurement_000/Channel_000/current'
     """
     where = os.path.expanduser(os.fsdecode(path))
-    work = functools.partial(_write, obj, where, group, mode, source, tool, overwrite, compression, dict(encoding or {}))
+    work = functools.partial(
+        _write, obj, where, group, mode, source, tool, overwrite, compression, dict(encoding or {})
+    )
     if compute:
         return work()
     import dask
@@ -105,7 +107,7 @@ def to_nsid(
 
 @dataclass
 class _Content:
-    """What will be written: groups with variables, and attributes of nodes without; by path, or ``""`` for a free one."""
+    """What will be written, by path (``""`` for a free one): groups, and attributes of nodes without variables."""
 
     groups: dict[str, GroupPlan] = field(default_factory=dict)
     attrs: dict[str, PlannedAttrs] = field(default_factory=dict)
@@ -184,9 +186,7 @@ def _plan_one(obj: Any, base: str, path: str, compression: Any, encoding: dict[H
     return _Content({base: plan_group(obj, path, compression, encoding)})
 
 
-def _plan_tree(
-    tree: xr.DataTree, base: str, path: str, compression: Any, encoding: dict[Hashable, Any]
-) -> _Content:
+def _plan_tree(tree: xr.DataTree, base: str, path: str, compression: Any, encoding: dict[Hashable, Any]) -> _Content:
     content = _Content()
     for node in tree.subtree:
         relative = node.path[len(tree.path.rstrip("/")) :].strip("/")
@@ -200,7 +200,7 @@ def _plan_tree(
                 path,
                 node.path,
                 "has variables and children, and the older readers take no group inside a group with arrays. "
-                f"Type: tree[{(node.path.rstrip('/') + '/data')!r}] = tree[{node.path!r}].to_dataset(), and drop them here",
+                f"Move them into a child: {node.path.rstrip('/')}/data",
             )
         attrs = {k: v for k, v in node.attrs.items() if k != "sid_problems"}
         if node.data_vars or node.to_dataset(inherit=False).coords:
@@ -234,13 +234,17 @@ def _make_way(file: h5py.File, place: str, path: str, overwrite: bool) -> None:
         if isinstance(found, h5py.Dataset):
             raise FormatError(path, place, f"lies inside {parent}, which is an array. Take another group=...")
         if found is not None and _holds_arrays(found):
-            raise FormatError(path, place, f"lies inside the group {parent or '/'}, which holds arrays. Write beside it")
+            raise FormatError(
+                path, place, f"lies inside the group {parent or '/'}, which holds arrays. Write beside it"
+            )
         if not parent:
             break
         parent = parent.rpartition("/")[0]
     if place == "/":
         if len(file):
-            raise FormatError(path, "/", "variables of the root need a file of their own. Type: group='Measurement_000', or mode='w'")
+            raise FormatError(
+                path, "/", "variables of the root need a file of their own. Type: group='Measurement_000', or mode='w'"
+            )
         return
     if place not in file:
         return
@@ -251,7 +255,9 @@ def _make_way(file: h5py.File, place: str, path: str, overwrite: bool) -> None:
         )
     found = _h5.find(file, place)
     if isinstance(found, h5py.Group) and not _holds_arrays(found) and _below(found):
-        raise FormatError(path, place, f"holds other groups with arrays, such as {_below(found)}; they are not overwritten")
+        raise FormatError(
+            path, place, f"holds other groups with arrays, such as {_below(found)}; they are not overwritten"
+        )
     del file[place]
 
 

@@ -174,9 +174,7 @@ def _small(points: Array | None) -> Array | None:
     return points.astype("i4")
 
 
-def _select(
-    keys: Sequence[Any], sizes: Sequence[int], points: Array | None
-) -> tuple[slice | Array, tuple[int, ...]]:
+def _select(keys: Sequence[Any], sizes: Sequence[int], points: Array | None) -> tuple[slice | Array, tuple[int, ...]]:
     """Return the rows of the file that a selection needs, in its order, and its shape."""
     index = [_indices(k, n) for k, n in zip(keys, sizes, strict=True)]
     shape = tuple(len(i) for i, k in zip(index, keys, strict=True) if not isinstance(k, int | np.integer))
@@ -247,9 +245,7 @@ def _cross(rows: slice | Array, columns: slice | Array) -> Any:
     return np.ix_(rows, columns)
 
 
-def _runs(
-    index: slice | Array, chunk: int | None, nbytes: int
-) -> Iterator[tuple[slice, slice | Array, slice | Array]]:
+def _runs(index: slice | Array, chunk: int | None, nbytes: int) -> Iterator[tuple[slice, slice | Array, slice | Array]]:
     """Cut places into runs to read: the slice of the file, where in it they are, and where they go."""
     if isinstance(index, slice):
         yield index, slice(None), slice(None)

@@ -106,9 +106,7 @@ def _write_model(inner: h5py.Group, content: dict[str, Any]) -> None:
     inner.create_dataset(MODEL, data=records.dumps({"v": VERSION, **content}), dtype=h5py.string_dtype())
 
 
-def _write_side(
-    group: h5py.Group, side: SidePlan, i: int, sides: Sequence[SidePlan], reuse: Sequence[Pair]
-) -> Pair:
+def _write_side(group: h5py.Group, side: SidePlan, i: int, sides: Sequence[SidePlan], reuse: Sequence[Pair]) -> Pair:
     for pair in reuse:
         if _says_the_same(side, pair):
             return pair

@@ -172,11 +172,17 @@ class _Model:
         there = [untagged(d) for side in sides for d in side["dims"]]
         axes = [there.index(d) if d in there else None for d in dims]
         array = GridArray(
-            self.source, path, dataset, sizes=sizes, axes=axes, cast=cast, pinned=pinned  # type: ignore[arg-type]
+            self.source,
+            path,
+            dataset,
+            sizes=(sizes[0], sizes[1]),
+            axes=axes,
+            cast=cast,
+            pinned=pinned,
         )
         if len(set(axes) - {None}) != len(there):
             raise FormatError(self.path, path, "has other dimensions than the model")
-        chunks = grid_chunks(sizes, dataset.chunks)  # type: ignore[arg-type]
+        chunks = grid_chunks((sizes[0], sizes[1]), dataset.chunks)
         return array, None if chunks is None else tuple(1 if a is None else chunks[a] for a in axes)
 
     def _column(self, row: dict[str, Any]) -> xr.Variable | None:

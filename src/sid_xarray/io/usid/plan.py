@@ -145,13 +145,15 @@ def plan_group(
     rows = _position_dims(plan, position_dims)
     keys = [k for k in ds.data_vars if plan.base.encoded[k].main]
     split = {k: _split(ds.variables[k], rows) for k in keys}
-    labels = _labels(ds, split)
+    on_disk = {
+        k: tuple(_kept(dims, ds.sizes, kind) for kind, dims in zip(SIDES, split[k], strict=True)) for k in keys
+    }
+    labels = _labels(ds, on_disk)
     found: dict[tuple[str, tuple[Hashable, ...]], int] = {}
     taken: set[str] = {name for kind in SIDES for name in LINKS[kind]}
     for key in keys:
         sides = []
-        for kind, dims in zip(SIDES, split[key], strict=True):
-            kept = _kept(dims, ds.sizes, kind)
+        for kind, kept in zip(SIDES, on_disk[key], strict=True):
             if (kind, kept) not in found:
                 found[kind, kept] = len(plan.sides)
                 plan.sides.append(_side(plan, kind, kept, labels))

@@ -66,9 +66,7 @@ class GridTarget:
             self.dataset[row, column] = part.reshape(row.stop - row.start, column.stop - column.start)
 
 
-def _runs(
-    where: Sequence[slice], sizes: Sequence[int], pieces: int
-) -> list[tuple[slice, tuple[slice, ...]]]:
+def _runs(where: Sequence[slice], sizes: Sequence[int], pieces: int) -> list[tuple[slice, tuple[slice, ...]]]:
     """Cut a block into runs without a gap: where each lies in the file, and in the block.
 
     At least `pieces`, if there are so many along the slowest axis: a transposed block is copied piece by piece.
