@@ -126,7 +126,7 @@ def _from_tag(tag: str, value: dict[str, Any]) -> Any:
         raw, shape = base64.b64decode(value["v"], validate=True), tuple(map(int, value["shape"]))
         if math.prod(shape) * dtype.itemsize != len(raw):
             raise ValueError(f"{len(raw)} bytes do not make an array of shape {shape} of {dtype}")
-        array = np.frombuffer(raw, dtype).reshape(shape) if raw else np.empty(shape, dtype)
+        array = np.frombuffer(raw, dtype).reshape(shape).copy() if raw else np.empty(shape, dtype)
         return array if tag == "array" else array[()]
     v = value.get("v")
     if tag == "float":

@@ -166,12 +166,12 @@ class Reader:
         attrs = context.quiet_units({**attrs, names.UNITS: units if isinstance(units, str) else None})
         if isinstance(units, str) and units.strip().lower() in ABSENT and units:
             attrs |= {names.UNITS: "1", names.UNITS_ORIGINAL: units}
-        attrs[names.TITLE] = _title(main, said, attrs.get(names.LONG_NAME))
         if isinstance(said.get("modality"), str):
             attrs[names.MODALITY] = said["modality"]
         group = main.path.rpartition("/")[0]
         if group not in self._levels:
             self._levels[group] = context.levels(self.file, main.path)
+        attrs[names.TITLE] = _title(main, said, attrs.get(names.LONG_NAME), self._levels[group])
         free = {k: v for k, v in said.items() if k not in NATURAL_MAIN}
         own = context.packable(free)
         tree = {**self._levels[group], **(own if not own.keys() & self._levels[group].keys() else {"main": own})}
@@ -184,12 +184,15 @@ class Reader:
         return attrs, problems
 
 
-def _title(main: Main, said: dict[str, Any], quantity: Any) -> str:
+def _title(main: Main, said: dict[str, Any], quantity: Any, levels: dict[str, Any]) -> str:
     """Most mains are called Raw_Data; what was measured tells more."""
-    title = said.get("title")
-    if isinstance(title, str) and title.strip():
-        return title
-    return str(quantity) if quantity and main.name.lower() in _GENERIC_NAMES else main.name
+    if isinstance(said.get("title"), str) and said["title"].strip():
+        return str(said["title"])
+    if main.name.lower() not in _GENERIC_NAMES:
+        return main.name
+    # HyperSpy keeps the title with the parameters of the measurement.
+    title = levels.get("measurement", {}).get("General-title")
+    return title if isinstance(title, str) and title.strip() else str(quantity or main.name)
 
 
 def _coordinates(sides: list[Side], forms: list[Form]) -> tuple[list[list[str]], dict[str, xr.Variable]]:

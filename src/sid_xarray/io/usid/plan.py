@@ -145,9 +145,7 @@ def plan_group(
     rows = _position_dims(plan, position_dims)
     keys = [k for k in ds.data_vars if plan.base.encoded[k].main]
     split = {k: _split(ds.variables[k], rows) for k in keys}
-    on_disk = {
-        k: tuple(_kept(dims, ds.sizes, kind) for kind, dims in zip(SIDES, split[k], strict=True)) for k in keys
-    }
+    on_disk = {k: tuple(_kept(dims, ds.sizes, kind) for kind, dims in zip(SIDES, split[k], strict=True)) for k in keys}
     labels = _labels(ds, on_disk)
     found: dict[tuple[str, tuple[Hashable, ...]], int] = {}
     taken: set[str] = {name for kind in SIDES for name in LINKS[kind]}
