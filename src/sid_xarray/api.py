@@ -23,7 +23,7 @@ def open(  # noqa: A001 - sid.open, as in xarray and h5py
     Parameters
     ----------
     path : str
-    reader : {"nsid"}, optional
+    reader : {"nsid", "usid"}, optional
         Told from the content by default.
     chunks : int, dict or "auto", optional
         Make dask arrays, as in ``xarray.open_dataset``. Without, arrays are lazy, too, and read when they are used.
@@ -42,11 +42,16 @@ def open(  # noqa: A001 - sid.open, as in xarray and h5py
     FormatError
         If no reader can read it.
     """
-    from sid_xarray.io.backends import NSIDBackendEntrypoint
+    from sid_xarray.io import backends
 
-    if reader not in (None, "nsid"):
-        raise ValueError(f"no reader {reader!r}.{nearest(reader, ['nsid'])}")
-    return xr.open_datatree(os.fspath(path), engine=NSIDBackendEntrypoint, chunks=chunks, **reader_options)
+    engines = {
+        None: backends.HDF5BackendEntrypoint,
+        "nsid": backends.NSIDBackendEntrypoint,
+        "usid": backends.USIDBackendEntrypoint,
+    }
+    if reader not in engines:
+        raise ValueError(f"no reader {reader!r}.{nearest(str(reader), ['nsid', 'usid'])}")
+    return xr.open_datatree(os.fspath(path), engine=engines[reader], chunks=chunks, **reader_options)
 
 
 def open_dataarray(
@@ -114,10 +119,14 @@ def _chosen(path: object, found: dict[str, xr.DataArray], signal: str) -> str:
 
 def _renamed(path: str, key: str, da: xr.DataArray) -> xr.DataArray:
     """Give back the name that a DataArray had when it was written; in a group it needed one."""
-    from sid_xarray.io.nsid.names import original_name
+    from sid_xarray.io.nsid import names as nsid
+    from sid_xarray.io.usid import model as usid
 
-    found, name = original_name(path, key.rpartition("/")[0])
-    return da.rename(name) if found else da
+    for original_name in (nsid.original_name, usid.original_name):
+        found, name = original_name(path, key.rpartition("/")[0])
+        if found:
+            return da.rename(name)
+    return da
 
 
 def ls(path: str | os.PathLike[str]) -> dict[str, dict[Hashable, int]]:

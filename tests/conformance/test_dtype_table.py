@@ -37,7 +37,9 @@ def row(kind: str, dtype: str, path: Path) -> str:
         stored = file[place]["v"]
         text = h5py.check_string_dtype(stored.dtype)
         on_disk = "UTF-8 text" if text and text.length is None else f"`{stored.dtype}`"
-        older = "–" if "pyNSID_version" not in stored.attrs else "`complex64`" if stored.dtype.kind == "c" else "`float64`"
+        older = (
+            "–" if "pyNSID_version" not in stored.attrs else "`complex64`" if stored.dtype.kind == "c" else "`float64`"
+        )
     back = sid.open_dataarray(path).load()
     assert back.dtype.str == values.dtype.str
     with xr.open_dataset(path, engine="h5netcdf", group=place, decode_timedelta=True) as ds:

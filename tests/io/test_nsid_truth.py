@@ -86,7 +86,7 @@ def dimensions(da: Any, wanted: list[dict[str, Any]]) -> None:
 
 def compound(want: dict[str, Any], found: dict[str, Any]) -> None:
     fields = {da.attrs["sid_name_original"]: da for da in found.values()}
-    assert list(fields) == [f[0] for f in eval(want["dtype_on_disk"])]  # noqa: S307 - our own truth file
+    assert list(fields) == [f[0] for f in eval(want["dtype_on_disk"])]
     for name, da in fields.items():
         values = np.ascontiguousarray(da.values)
         assert hashlib.sha256(values.tobytes()).hexdigest() == want["checksums"]["fields"][name]["native"]
@@ -101,8 +101,9 @@ def test_real_file(name: str) -> None:
     for want in truth["signals"]:
         da = found[want["title"]]
         assert list(da.shape) == want["shape"]
-        values = np.ascontiguousarray(da.values.astype("<f8"))  # the truth was read by a peer, which makes everything float64
-        assert hashlib.sha1(values.tobytes()).hexdigest() == want["sha1_native_le"]  # noqa: S324
+        # The truth was read by a peer, which makes everything float64.
+        values = np.ascontiguousarray(da.values.astype("<f8"))
+        assert hashlib.sha1(values.tobytes()).hexdigest() == want["sha1_native_le"]
         assert found_units(da.attrs) == want["units"] or said(want["units"]) is None
         assert da.attrs.get("long_name") == said(want["quantity"])
         assert kinds.kind_to_nsid(da.sid.kind) == want["data_type"]

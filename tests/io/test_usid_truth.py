@@ -15,7 +15,7 @@ import xarray as xr
 
 import sid_xarray as sid
 from sid_xarray.core.trees import signals
-from sid_xarray.io.usid.backend import USIDBackendEntrypoint
+from sid_xarray.io.backends import USIDBackendEntrypoint
 from sid_xarray.schema import units
 
 SHARED = Path(__file__).parents[3] / "shared"

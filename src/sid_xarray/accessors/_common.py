@@ -28,6 +28,7 @@ class SidAny:
         return html(self._obj)
 
     to_nsid = method("sid_xarray.io.nsid:to_nsid")
+    to_usid = method("sid_xarray.io.usid:to_usid")
 
 
 class SidArrays(SidAny):

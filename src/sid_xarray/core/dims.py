@@ -198,7 +198,7 @@ def values_of(da: xr.DataArray, dim: Hashable) -> np.ndarray:
         If the coordinate is not numeric.
     """
     coord = coordinate(da, dim)
-    if coord is None:
+    if coord is None or coord.ndim != 1:  # positions that drift are a coordinate of several dimensions
         return np.arange(da.sizes[dim], dtype=float)
     if coord.dtype.kind == "m":
         return np.asarray(coord.values / np.timedelta64(1, "s"), dtype=float)

@@ -26,6 +26,7 @@ __all__ = [
     "close_readers",
     "decoded",
     "find",
+    "forward",
     "first_line",
     "is_scale",
     "is_stored_here",
@@ -159,6 +160,9 @@ class H5Array(BackendArray):
         self.dtype = cast if cast is not None else np.dtype(object) if plain.kind == "O" else np.dtype(plain.str)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        if isinstance(key, indexing.BasicIndexer | indexing.OuterIndexer):
+            # xarray stumbles over a slice that goes backwards over nothing.
+            key = indexing.OuterIndexer(tuple(forward(k, n) for k, n in zip(key.tuple, self.shape, strict=True)))
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER_1VECTOR, self._read)
 
     def _read(self, key: tuple[Any, ...]) -> Any:
@@ -200,6 +204,11 @@ def pin(file: h5py.File, place: str) -> str | None:
 
 def _is_hollow(dataset: h5py.Dataset) -> bool:
     return bool(dataset.size * dataset.dtype.itemsize > _MAX_EXPANSION * max(dataset.id.get_storage_size(), 1))
+
+
+def forward(key: Any, size: int) -> Any:
+    """Return a backward slice as the positions it names; anything else as it is."""
+    return np.arange(*key.indices(size)) if isinstance(key, slice) and (key.step or 1) < 0 else key
 
 
 def is_text(dataset: h5py.Dataset) -> bool:
@@ -254,6 +263,8 @@ def text(value: Any) -> str | None:
 def raw_attribute(obj: h5py.Group | h5py.Dataset, name: str) -> Any:
     """Return an attribute as h5py gives it, or None where it is missing or unreadable."""
     try:
+        if obj.attrs.get_id(name).get_type().get_class() == h5py.h5t.VLEN:
+            return None  # nobody writes one but HDF5 itself, and a damaged one brings the process down
         return obj.attrs[name]
     except Exception:  # noqa: BLE001 - a damaged attribute must not hide the others; h5py raises anything
         return None

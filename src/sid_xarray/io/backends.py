@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import xarray as xr
 from xarray.backends import BackendEntrypoint
 
-__all__ = ["NSIDBackendEntrypoint"]
+__all__ = ["HDF5BackendEntrypoint", "NSIDBackendEntrypoint", "USIDBackendEntrypoint"]
 
 
-class NSIDBackendEntrypoint(BackendEntrypoint):
-    """NSID files for ``xr.open_dataset(path, engine="nsid", group=...)`` and ``xr.open_datatree``."""
+class HDF5BackendEntrypoint(BackendEntrypoint):
+    """NSID and USID, whichever a file holds, or both: what ``sid.open`` uses."""
 
-    description = "NSID: spectroscopy and imaging data of microscopes in HDF5"
-    url = "https://github.com/pycroscopy/pyNSID"
+    description = "NSID and USID: spectroscopy and imaging data of microscopes in HDF5"
+    url = "https://github.com/pycroscopy"
     open_dataset_parameters = ("filename_or_obj", "drop_variables", "group")
     supports_groups = True
+    reader: ClassVar[str] = "sid_xarray.io.usid.both"
+    """Module whose ``open_groups`` reads; imported when a file is opened."""
+
+    def _groups(self, path: Any, group: str | None, *, exact: bool = False) -> dict[str, xr.Dataset]:
+        found: dict[str, xr.Dataset] = importlib.import_module(self.reader).open_groups(
+            os.fspath(path), group=group, exact=exact
+        )
+        return found
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
         """Never guess: netCDF4 claims every HDF5 file; ``sid.open`` is the front door."""
@@ -32,28 +41,24 @@ class NSIDBackendEntrypoint(BackendEntrypoint):
         Raises
         ------
         FormatError
-            If nothing there is NSID, or several groups are.
+            If nothing there can be read, or several groups can.
         """
         from sid_xarray.errors import FormatError
-        from sid_xarray.io.nsid.read import open_groups
 
-        path = os.fspath(filename_or_obj)
-        groups = open_groups(path, group=group, exact=True)
+        groups = self._groups(filename_or_obj, group, exact=True)
         found = {k: v for k, v in groups.items() if v.data_vars} or {k: v for k, v in groups.items() if v.coords}
         if len(found) != 1:
             listed = ", ".join(found) or "none"
             hint = f"name one: group={next(iter(found))!r}" if found else "name another"
-            raise FormatError(path, group or "", f"holds {len(found)} groups with arrays, {hint}. There are: {listed}")
+            why = f"holds {len(found)} groups with arrays, {hint}. There are: {listed}"
+            raise FormatError(filename_or_obj, group or "", why)
         return _without(next(iter(found.values())), drop_variables)
 
     def open_groups_as_dict(
         self, filename_or_obj: Any, *, drop_variables: str | Iterable[str] | None = None, group: str | None = None
     ) -> dict[str, xr.Dataset]:
         """Open every group."""
-        from sid_xarray.io.nsid.read import open_groups
-
-        found = open_groups(os.fspath(filename_or_obj), group=group)
-        return {k: _without(v, drop_variables) for k, v in found.items()}
+        return {k: _without(v, drop_variables) for k, v in self._groups(filename_or_obj, group).items()}
 
     def open_datatree(
         self, filename_or_obj: Any, *, drop_variables: str | Iterable[str] | None = None, group: str | None = None
@@ -64,6 +69,22 @@ class NSIDBackendEntrypoint(BackendEntrypoint):
         # The Datasets were copied on their way into the tree, and a copy does not close the file.
         tree.set_close(found["/"]._close)
         return tree
+
+
+class NSIDBackendEntrypoint(HDF5BackendEntrypoint):
+    """NSID files for ``xr.open_dataset(path, engine="nsid", group=...)`` and ``xr.open_datatree``."""
+
+    description = "NSID: spectroscopy and imaging data of microscopes in HDF5"
+    url = "https://github.com/pycroscopy/pyNSID"
+    reader = "sid_xarray.io.nsid.read"
+
+
+class USIDBackendEntrypoint(HDF5BackendEntrypoint):
+    """USID files for ``xr.open_dataset(path, engine="usid", group=...)`` and ``xr.open_datatree``."""
+
+    description = "USID: spectroscopy and imaging data of microscopes in HDF5, as rows and columns"
+    url = "https://github.com/pycroscopy/pyUSID"
+    reader = "sid_xarray.io.usid.read"
 
 
 def _without(ds: xr.Dataset, names: str | Iterable[str] | None) -> xr.Dataset:

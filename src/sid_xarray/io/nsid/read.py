@@ -96,7 +96,7 @@ def _nothing(file: h5py.File, group: str | None, problems: list[str]) -> str:
         return "there is no such group"
     found = [o for _, _, inside in _h5.walk(file["/"]) for o in inside.values() if isinstance(o, h5py.Dataset)]
     if any(_h5.raw_attribute(o, "Position_Indices") is not None for o in found[:1000]):
-        return "holds USID data, which this version does not read yet"
+        return "holds USID data and no NSID. Leave out reader='nsid'"
     return (
         f"holds {len(found)} dataset(s), none of them NSID. For a netCDF file type: "
         "xr.open_dataset(path, engine='h5netcdf').sid.adopt()"

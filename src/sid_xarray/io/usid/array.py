@@ -60,7 +60,7 @@ class FileArray(BackendArray):
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         if isinstance(key, indexing.BasicIndexer | indexing.OuterIndexer):
             # xarray stumbles over a slice that goes backwards over nothing.
-            key = indexing.OuterIndexer(tuple(_forward(k, n) for k, n in zip(key.tuple, self.shape, strict=True)))
+            key = indexing.OuterIndexer(tuple(_h5.forward(k, n) for k, n in zip(key.tuple, self.shape, strict=True)))
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
 
     def _read(self, key: tuple[Any, ...]) -> Any:
@@ -95,10 +95,6 @@ class FileArray(BackendArray):
             if i in arrays:
                 values = values.take(key[i] - spans[i].start, axis=axis)
         return values
-
-
-def _forward(key: Any, size: int) -> Any:
-    return np.arange(*key.indices(size)) if isinstance(key, slice) and (key.step or 1) < 0 else key
 
 
 def _hull(index: Array) -> slice:

@@ -17,7 +17,17 @@ from sid_xarray.io import _h5
 from sid_xarray.io.nsid import attributes
 from sid_xarray.io.usid.layout import BOOKKEEPING, RESULT_ATTRS
 
-__all__ = ["DECODED", "is_result", "levels", "packable", "plain_attrs", "quiet_units", "result_attrs", "source_of"]
+__all__ = [
+    "DECODED",
+    "group_attrs",
+    "is_result",
+    "levels",
+    "packable",
+    "plain_attrs",
+    "quiet_units",
+    "result_attrs",
+    "source_of",
+]
 
 _RESULT = re.compile(r"^(?P<source>[^-]+)-[^-]+_\d+$")
 # xarray would act on an attribute of such a name when the array is saved and read again.
@@ -73,7 +83,15 @@ def is_result(group: h5py.Group, name: str) -> bool:
     return match is not None and ("tool" in group.attrs or match["source"] in group.parent)
 
 
-def levels(file: h5py.File, path: str) -> dict[str, dict[str, Any]]:
+def group_attrs(file: h5py.File, path: str, cache: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the attributes of a group, which many mains share."""
+    if path not in cache:
+        group = _h5.find(file, path)
+        cache[path] = plain_attrs(file, group) if isinstance(group, h5py.Group) else {}
+    return cache[path]
+
+
+def levels(file: h5py.File, path: str, cache: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return parameters by level, going by the groups above a main: measurement, channel, result.
 
     Their names are a custom only: whatever lies above the group of the main is the measurement.
@@ -82,9 +100,6 @@ def levels(file: h5py.File, path: str) -> dict[str, dict[str, Any]]:
     parts = path.strip("/").split("/")[:-1]
     raw = [i for i, part in enumerate(parts) if not _is_result_at(file, parts, i)]
     for i in range(len(parts)):
-        group = _h5.find(file, "/" + "/".join(parts[: i + 1]))
-        if not isinstance(group, h5py.Group):
-            continue
         if i not in raw:
             level = "result"
         elif parts[i].lower().startswith("channel") or (i == raw[-1] and len(raw) > 1):
@@ -92,7 +107,8 @@ def levels(file: h5py.File, path: str) -> dict[str, dict[str, Any]]:
         else:
             level = "measurement"
         skipped = BOOKKEEPING | (RESULT_ATTRS - {"tool"})
-        found = {k: v for k, v in plain_attrs(file, group).items() if k not in skipped}
+        attrs = group_attrs(file, "/" + "/".join(parts[: i + 1]), cache)
+        found = {k: v for k, v in attrs.items() if k not in skipped}
         if found:
             out.setdefault(level, {}).update(packable(found))
     return out

@@ -41,11 +41,14 @@ class Reader:
     file : h5py.File
     known : set of int
         Addresses of all mains and of what describes their axes.
+    attrs : dict
+        Attributes of groups, by path.
     """
 
     source: Any
     file: h5py.File
     known: set[int] = field(default_factory=set)
+    attrs: dict[str, dict[str, Any]] = field(default_factory=dict)
     _sides: dict[Any, tuple[Side, Form, list[str]]] = field(default_factory=dict)
     _forms: dict[str, Form] = field(default_factory=dict)
     _levels: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -170,7 +173,7 @@ class Reader:
             attrs[names.MODALITY] = said["modality"]
         group = main.path.rpartition("/")[0]
         if group not in self._levels:
-            self._levels[group] = context.levels(self.file, main.path)
+            self._levels[group] = context.levels(self.file, main.path, self.attrs)
         attrs[names.TITLE] = _title(main, said, attrs.get(names.LONG_NAME), self._levels[group])
         free = {k: v for k, v in said.items() if k not in NATURAL_MAIN}
         own = context.packable(free)

@@ -57,15 +57,13 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> 
         places, problems = _places(file, group)
         if not places:
             raise FormatError(full, group or "", _nothing(file, group, problems))
-        out, more = _read_all(source, file, places, exact)
+        reader = Reader(source, file)
+        out, more = _read_all(reader, places, exact)
         problems += more
         if not out:
             raise FormatError(full, group or "", "; ".join(problems) or "nothing could be read")
-        for parent in _parents(out):
-            if parent not in out:
-                found = _h5.find(file, parent)
-                attrs = context.plain_attrs(file, found) if isinstance(found, h5py.Group) else {}
-                out[parent] = xr.Dataset(attrs=attrs)
+        for parent in _parents(out) - set(out):
+            out[parent] = xr.Dataset(attrs=dict(context.group_attrs(file, parent, reader.attrs)))
     for ds in out.values():
         ds.set_close(source.close)
     if problems:
@@ -101,12 +99,9 @@ def _nothing(file: h5py.File, group: str | None, problems: list[str]) -> str:
     return f"holds {count} dataset(s), none of them USID"
 
 
-def _read_all(
-    source: Any, file: h5py.File, places: list[Place], exact: bool
-) -> tuple[dict[str, xr.Dataset], list[str]]:
+def _read_all(reader: Reader, places: list[Place], exact: bool) -> tuple[dict[str, xr.Dataset], list[str]]:
     nodes: dict[str, xr.Dataset] = {}
     problems: list[str] = []
-    reader = Reader(source, file)
     mains = [m for place in places for m in place.mains]
     tables = [table for m in mains for pair in m.pairs.values() for table in pair if table is not None]
     reader.known = {int(h5py.h5o.get_info(d.id).addr) for d in (*tables, *(m.dataset for m in mains))}
@@ -116,7 +111,7 @@ def _read_all(
     for place in sorted(places, key=lambda p: p.path.count("/") if p.path != "/" else 0):
         if place.ours:
             try:
-                ds, members = model.read(source, file, place)
+                ds, members = model.read(reader.source, reader.file, place)
                 owned |= members
                 put(nodes, place.path, ds if exact else slash_free(ds), mark=False)
             except FormatError as error:
@@ -129,7 +124,7 @@ def _read_all(
             problems += more
             for path, ds in found.items():
                 ds = ds if exact else slash_free(ds)
-                put(nodes, path, _with_roots(ds, str(source._args[0]), stamp))
+                put(nodes, path, _with_roots(ds, str(reader.source._args[0]), stamp))
         except Exception as error:  # noqa: BLE001 - one damaged group must not hide the others; it is reported
             problems.append(f"{place.path}: {_h5.first_line(error)}")
     return nodes, problems
