@@ -209,8 +209,9 @@ def test_attributes_of_every_kind(file: h5py.File) -> None:
     assert attrs["complex"] == 1j
     spare = tree["/Measurement_000/Channel_000/good/good"].sid.original_metadata["hdf5_attributes"]
     assert spare["scale_factor"] == 10
-    assert {"compound", "opaque", "lists", "_FillValue"} <= set(spare)
-    assert not {"reference", "region", "references", "nothing", "scale_factor"} & set(attrs)
+    assert {"compound", "opaque", "_FillValue"} <= set(spare)
+    # Lists of varying length are passed over: a damaged one brings HDF5 down.
+    assert not {"reference", "region", "references", "nothing", "scale_factor", "lists"} & set(attrs)
 
 
 @pytest.mark.parametrize(
