@@ -18,9 +18,9 @@ import pytest
 import xarray as xr
 
 import sid_xarray as sid
+from sid_xarray.io.backends import USIDBackendEntrypoint
 from sid_xarray.io.nsid import read as nsid
 from sid_xarray.io.usid import array, both, to_usid
-from sid_xarray.io.backends import USIDBackendEntrypoint
 from sid_xarray.io.usid.find import holds_usid
 from sid_xarray.io.usid.read import open_groups
 

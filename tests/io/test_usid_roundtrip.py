@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import sid_xarray as sid
 from sid_xarray.errors import DimensionError
-from sid_xarray.io.usid import to_usid
 from sid_xarray.io.backends import USIDBackendEntrypoint
+from sid_xarray.io.usid import to_usid
 from sid_xarray.io.usid.model import original_name
 from sid_xarray.io.usid.read import open_groups
 from sid_xarray.testing.assertions import _assert_equal
