@@ -77,7 +77,7 @@ def _bokeh(plot: Any, element: Any, units: str) -> None:
 
 def _matplotlib(plot: Any, element: Any, units: str) -> None:
     from matplotlib.offsetbox import AnchoredOffsetbox
-    from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar  # type: ignore[import-untyped]
+    from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
     ax = plot.handles["axis"]
     for old in [a for a in ax.artists if isinstance(a, AnchoredOffsetbox) and a.get_gid() == _NAME]:
