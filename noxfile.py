@@ -96,7 +96,7 @@ def bare(session: nox.Session) -> None:
     with tempfile.TemporaryDirectory() as folder:
         session.chdir(folder)
         session.run("sid", "demo")
-    session.chdir(HERE)
+        session.chdir(HERE)
     session.run("pytest", "-q", "tests/house", "tests/core", "tests/ops", "tests/schema")
 
 

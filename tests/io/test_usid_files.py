@@ -212,7 +212,9 @@ def test_a_main_that_cannot_be_read_at_all_is_told(tmp_path: Path) -> None:
         attrs = dict(file["Channel_000/Raw_Data"].attrs)
         file.create_dataset("flat/Raw_Data", data=DATA.ravel()).attrs.update(attrs)
         file.create_dataset("no/Raw_Data", dtype="f4").attrs.update(attrs)
-        file.create_virtual_dataset("v/Raw_Data", h5py.VirtualLayout((6, 3), "f8"))
+        layout = h5py.VirtualLayout((6, 3), "f8")
+        layout[...] = h5py.VirtualSource("other.h5", "values", (6, 3))
+        file.create_virtual_dataset("v/Raw_Data", layout)
         file["v/Raw_Data"].attrs.update(attrs)
     with pytest.warns(sid.SidWarning, match="2 more"):
         tree = xr.open_datatree(tmp_path / "a.h5", engine=USIDBackendEntrypoint)
