@@ -51,6 +51,8 @@ def open(  # noqa: A001 - sid.open, as in xarray and h5py
     }
     if reader not in engines:
         raise ValueError(f"no reader {reader!r}.{nearest(str(reader), ['nsid', 'usid'])}")
+    # The readers bring the indexes that were saved; xarray would make them again, also where there were none.
+    reader_options.setdefault("create_default_indexes", False)
     return xr.open_datatree(os.fspath(path), engine=engines[reader], chunks=chunks, **reader_options)
 
 
