@@ -74,7 +74,7 @@ def test_convert_keeps_everything_and_never_overwrites_unasked(
     before = out.read_bytes()
     assert run(monkeypatch, "convert", raw, out) == 1
     assert out.read_bytes() == before
-    assert "exists" in capsys.readouterr().err
+    assert "exists. Take another name, or replace it: --overwrite" in capsys.readouterr().err
     assert run(monkeypatch, "convert", raw, out, "--overwrite") == 0
 
 

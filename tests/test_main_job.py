@@ -55,6 +55,7 @@ def test_open_dataarray_asks_when_there_are_several(shared: Path) -> None:
     with pytest.raises(sid.FormatError, match=r"holds 4 signals, name one: signal='Channel_0'"):
         sid.open_dataarray(path)
     assert sid.open_dataarray(path, "Channel_3").attrs["units"] == "degree"
+    assert sid.open_dataarray(path, "PhaseRetrace").identical(sid.open_dataarray(path, "Channel_3"))
     with pytest.raises(sid.FormatError, match=r"no signal 'Chanel_3'. Did you mean 'Channel_3'"):
         sid.open_dataarray(path, "Chanel_3")
 

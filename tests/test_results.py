@@ -50,3 +50,18 @@ def test_results_of_a_whole_file_and_their_repr(file: Path) -> None:
 def test_an_array_of_no_file_asks_where_to_look() -> None:
     with pytest.raises(sid.FormatError, match=r"Say where to look: sid\.results\(da, 'file\.h5'\)"):
         sid.results(sid.datasets.peak_map())
+
+
+def test_pairs_are_found_as_they_were_given(tmp_path):
+    da = sid.datasets.peak_map()
+    da.sid.to_nsid(tmp_path / "scan.h5")
+    da.sid.fit("gaussian + constant", bounds={"center": (3, 7)}).sid.to_nsid(tmp_path / "scan.h5", source=da)
+    found = sid.results(da, tmp_path / "scan.h5")
+    assert found.find("fit", bounds={"center": (3, 7)}) is not None
+    assert found.find("fit", bounds={"center": [3, 7]}) is not None
+    assert found.find("fit", bounds={"center": (3, 8)}) is None
+
+
+def test_an_array_of_no_file_says_so_without_a_place():
+    with pytest.raises(sid.FormatError, match=r"^'intensity' was opened from no file"):
+        sid.results(sid.datasets.peak_map())

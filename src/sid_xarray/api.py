@@ -65,7 +65,7 @@ def open_dataarray(
     ----------
     path : str
     signal : str, optional
-        Name, title or path of the signal. Needed if the file has several; results that were written beside
+        Name, title, path or quantity of the signal. Needed if the file has several; results that were written beside
         their source do not count.
     chunks : int, dict or "auto", optional
         As in `open`.
@@ -111,11 +111,13 @@ def _chosen(path: object, found: dict[str, xr.DataArray], signal: str) -> str:
         )
 
     keys = [k for k, v in found.items() if fits(k, v)]
+    # The quantity, where nothing has that name: files of several channels tell them apart by it.
+    keys = keys or [k for k, v in found.items() if v.attrs.get(names.LONG_NAME) == signal]
     if len(keys) == 1:
         return keys[0]
     if keys:
         raise FormatError(path, "", f"has {len(keys)} signals {signal!r}, give the path: {', '.join(keys)}")
-    short = {k.rpartition("/")[2] for k in found}
+    short = {k.rpartition("/")[2] for k in found} | {str(v.attrs.get(names.TITLE, k)) for k, v in found.items()}
     raise FormatError(path, "", f"has no signal {signal!r}.{nearest(signal, short | set(found))}")
 
 

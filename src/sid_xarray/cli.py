@@ -115,6 +115,8 @@ def convert(
     """Write everything in a file to a new NSID file: values, units, metadata, history."""
     import sid_xarray as sid
 
+    if target.exists() and not overwrite:
+        raise FileExistsError(f"{target} exists. Take another name, or replace it: --overwrite")
     tree = sid.open(source, chunks="auto")
     tree.sid.to_nsid(target, mode="w" if overwrite else "x")
     n = len(sid.ls(target))

@@ -84,7 +84,8 @@ class FormatError(SidError, OSError):
         super().__init__(path, where, why)
 
     def __str__(self) -> str:
-        return f"{self.path}{f' [{self.where}]' if self.where else ''}: {self.why}"
+        place = f"{self.path}{f' [{self.where}]' if self.where else ''}"
+        return f"{place}: {self.why}" if place else self.why
 
 
 class SidWarning(UserWarning):

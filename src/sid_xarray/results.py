@@ -50,6 +50,15 @@ class Result:
         return f"{self.path}  {self.step.name}({said})  {self.step.time}"
 
 
+def _listed(plain: Any) -> Any:
+    """Return plain data with lists for tuples: (3, 7) and [3, 7] say the same."""
+    if isinstance(plain, dict):
+        if plain.get("~") == "tuple":
+            return _listed(plain.get("v"))
+        return {k: _listed(v) for k, v in plain.items()}
+    return [_listed(v) for v in plain] if isinstance(plain, list) else plain
+
+
 class Results(tuple[Result, ...]):
     """Results, in the order of the file; the repr lists them."""
 
@@ -70,13 +79,13 @@ class Results(tuple[Result, ...]):
         Dataset or None
             Lazy.
         """
-        wanted = {k: to_plain(v) for k, v in params.items()}
+        wanted = {k: _listed(to_plain(v)) for k, v in params.items()}
         fitting = [
             r
             for r in self
             if r.step is not None
             and r.step.name == verb
-            and all(to_plain(from_plain(r.step.params.get(k))) == v for k, v in wanted.items())
+            and all(_listed(to_plain(from_plain(r.step.params.get(k)))) == v for k, v in wanted.items())
         ]
         return max(fitting, key=lambda r: (r.step.time if r.step else "", r.path)).dataset if fitting else None
 

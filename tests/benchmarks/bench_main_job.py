@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import xarray as xr
 from scipy.optimize import curve_fit
 
 import sid_xarray as sid
@@ -68,6 +69,15 @@ def bench_write_h5py(benchmark: Any, cube: Any, tmp_path: Path) -> None:
 def bench_open(benchmark: Any, cube: Any, tmp_path: Path) -> None:
     cube.sid.to_nsid(tmp_path / "ours.h5", mode="w")
     benchmark(lambda: sid.open_dataarray(tmp_path / "ours.h5").isel(energy=5).values)
+
+
+@pytest.mark.benchmark(group="open 100 signals")
+def bench_open_hundred_signals(benchmark: Any, tmp_path: Path) -> None:
+    dims = {"y": (1, "nm"), "x": (1, "nm"), "energy": (1, "eV")}
+    one = sid.dataarray(np.zeros((8, 8, 16), "f4"), dims, quantity="s").to_dataset()
+    tree = xr.DataTree.from_dict({f"/Measurement_{i:03d}/Channel_000/s": one for i in range(100)})
+    tree.sid.to_nsid(tmp_path / "a.h5")
+    benchmark(lambda: sid.open(tmp_path / "a.h5").close())
 
 
 def bench_import(benchmark: Any) -> None:

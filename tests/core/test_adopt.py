@@ -206,3 +206,11 @@ def test_set_dims_and_set_units(bare):
 def test_errors_say_what_to_type(bare, change, text):
     with pytest.raises(DimensionError, match=text):
         change(bare)
+
+
+def test_units_and_types_of_dimensions_are_text_or_mappings():
+    da = sid.datasets.peak_map()
+    with pytest.raises(DimensionError, match="units are text such as 'nA'"):
+        da.sid.set_units(3)
+    with pytest.raises(DimensionError, match="dims is a mapping such as"):
+        da.sid.set_dims("x")

@@ -105,3 +105,16 @@ def test_climate_style_chain_stays_ours(cube: xr.DataArray) -> None:
     found: Any = cube.rolling(energy=3, center=True).mean().dropna("energy").groupby_bins("energy", [2, 4, 6, 8]).mean()
     assert found.sid.dims_of("spatial") == ("y", "x")
     assert cube.weighted(xr.ones_like(cube.x)).mean("x").sid.kind == "line_profiles"
+
+
+@pytest.mark.parametrize("verb", ["fit", "fft", "integrate"])
+def test_values_that_carry_units_of_pint_are_refused_and_not_stripped(cube: xr.DataArray, verb: str) -> None:
+    pytest.importorskip("pint_xarray")
+    quantified = cube.pint.quantify()
+    verbs: dict[str, Any] = {
+        "fit": lambda: quantified.sid.fit("gaussian + constant"),
+        "fft": lambda: quantified.sid.fft(),
+        "integrate": lambda: quantified.sid.sel(energy=(1, 3), reduce="integrate"),
+    }
+    with pytest.raises(sid.errors.UnitsError, match=r"Type: da\.pint\.dequantify"):
+        verbs[verb]()

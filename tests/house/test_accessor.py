@@ -119,3 +119,17 @@ def test_errors_inside_are_not_taken_for_a_missing_accessor():
     broken.__set_name__(type(da.sid), "broken")
     with pytest.raises(AttributeError, match="not_there"):
         broken.__get__(da.sid)
+
+
+def test_a_name_on_the_wrong_object_says_where_it_is():
+    da = sid.datasets.peak_map()
+    ds = da.to_dataset(name="signal")
+    for obj, name, said in [
+        (ds, "fit", r"a Dataset has no .sid.fit, each of its arrays has: ds\['signal'\].sid.fit"),
+        (xr.DataTree(ds), "fit", r"a DataTree has no .sid.fit, each of its arrays has: tree\[path\].sid.fit"),
+        (da, "evaluate", "a DataArray has no .sid.evaluate, a Dataset has"),
+        (da, "fitt", "there is no .sid.fitt. Did you mean 'fit'?"),
+    ]:
+        assert not hasattr(obj.sid, name)
+        with pytest.raises(AttributeError, match=said):
+            getattr(obj.sid, name)

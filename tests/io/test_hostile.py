@@ -172,7 +172,7 @@ def test_deep_and_wide(file: h5py.File) -> None:
         file.create_group(f"many/{i}")
     start = time.perf_counter()
     opened(file, problems=False)
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 30
 
 
 def test_attributes_of_every_kind(file: h5py.File) -> None:

@@ -12,7 +12,7 @@ import xarray as xr
 
 import sid_xarray as sid
 from sid_xarray.errors import FormatError
-from sid_xarray.io.nsid.layout import next_index
+from sid_xarray.io._names import next_index
 
 CHANNEL = "/Measurement_000/Channel_000"
 

@@ -149,3 +149,13 @@ def test_a_position_that_is_nan_takes_no_part():
 def test_a_negative_degree_is_refused():
     with pytest.raises(ValueError, match="degree should be 0 or more, got -1"):
         polynomial_background(np.zeros(4), np.arange(4.0), inside=np.ones(4, bool), degree=-1)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-30, 1e30, 1e200])
+def test_a_power_law_is_found_at_any_scale_of_the_values(scale):
+    x = np.linspace(200, 400, 100)
+    y = scale * (x / 200) ** -3
+    background, _, exponent, status = power_law_background(y, x, inside=x < 300)
+    assert status == 0
+    np.testing.assert_allclose(exponent, 3, rtol=1e-8)
+    np.testing.assert_allclose(background, y, rtol=1e-8)

@@ -236,3 +236,29 @@ def test_curves_of_any_shape():
     assert model.guess(X, np.ones(X.size)).shape == (8,)
     assert model.guess(X, np.ones((0, X.size))).shape == (0, 8)
     assert parse("gaussian * linear").guess(X, np.ones((2, 3, X.size))).shape == (2, 3, 5)
+
+
+def test_the_first_factor_carries_the_units_of_the_data():
+    model = parse("gaussian * (linear + constant) + constant")
+    exponents = dict(zip(model.names, (param.exponents() for param in model.params), strict=True))
+    assert exponents["height"] == (1, 0) and exponents["center"] == (0, 1)
+    assert exponents["slope"] == (0, -1) and exponents["constant1_offset"] == (0, 0)
+    assert exponents["constant2_offset"] == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "truth", "held"),
+    [
+        ("gaussian * linear + constant", [1, 5, 0.6, 0.3, 2, 1], "height"),
+        ("lorentzian * linear + exponential", [5, 5, 0.4, 0.3, 1, 1, 0.5], "intercept"),
+        ("(gaussian + gaussian) * linear + constant", [2, 3, 0.4, 2, 7, 0.5, 0.3, 1, 1], "intercept"),
+    ],
+)
+def test_a_product_with_a_peak_is_a_term_of_a_sum(text, truth, held):
+    model = parse(text)
+    y = model(X, *np.array(truth, float)[:, np.newaxis]) + 0.01 * np.random.default_rng(0).normal(size=(1, X.size))
+    start = model.guess(X, y)
+    fixed = np.array([name == held for name in model.names])
+    start[..., fixed] = np.array(truth)[fixed]
+    found = fit_batch(y, X, model, start, fixed=fixed)
+    assert np.sqrt(found.chi2[0] / X.size) < 0.011

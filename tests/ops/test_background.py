@@ -99,3 +99,8 @@ def test_a_power_law_needs_positive_positions(edges):
         DimensionError, match=r"holds 0 point\(s\) of 'energy' with a positive position, a power_law needs 3"
     ):
         shifted.sid.remove_background()
+
+
+def test_a_degree_is_a_number():
+    with pytest.raises(ModelError, match="degree should be a whole number"):
+        sid.datasets.edge_map().sid.remove_background("polynomial", degree="two")

@@ -116,3 +116,12 @@ def test_positions_are_our_own(line):
     out = line.sid.calibrate(energy={"positions": positions})
     positions[0] = 99
     assert out.energy[0] == 0
+
+
+def test_an_axis_does_not_collapse(line):
+    for how in ({"scale": 0}, {"scale": np.nan}, {"offset": np.inf}):
+        with pytest.raises(DimensionError, match="should be finite, and scale not 0"):
+            line.sid.calibrate(energy=how)
+    for data in (3, {"scale": "2"}):
+        with pytest.raises(DimensionError, match=r"data is \{'scale': a, 'offset': b, 'units': u\}"):
+            line.sid.calibrate(data=data)

@@ -146,3 +146,10 @@ def test_lazy_over_chunks_of_the_axis_itself():
 def test_errors_say_what_to_type(change, keywords, text):
     with pytest.raises(DimensionError, match=text):
         change(fringes()).sid.fft(**keywords)
+
+
+def test_capital_letters_are_space_too():
+    image = sid.dataarray(np.eye(4), dims={"Y": (1, "nm"), "X": (1, "nm")})
+    there = image.sid.fft()
+    assert there.dims == ("kY", "kX")
+    assert there.sid.ifft().dims == image.dims

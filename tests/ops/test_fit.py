@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 import sid_xarray as sid
-from sid_xarray.errors import DimensionError, ModelError
+from sid_xarray.errors import DimensionError, ModelError, UnitsError
 
 MODEL = "gaussian + constant"
 
@@ -232,3 +232,44 @@ def test_a_dataset_that_is_no_fit_cannot_be_evaluated(cube):
         cube.sid.fit(MODEL).drop_vars("center").sid.evaluate(cube.energy)
     with pytest.raises(ModelError, match="x should have one dimension"):
         cube.sid.fit(MODEL).sid.evaluate(cube)
+
+
+def test_positions_in_other_units_are_converted(exact):
+    fit = exact.sid.fit(MODEL)
+    milli = xr.DataArray(exact.energy.values * 1e3, dims="e", attrs={"units": "meV"})
+    curve = fit.sid.evaluate(milli)
+    np.testing.assert_allclose(curve.values, fit.sid.evaluate(exact.energy).values, rtol=1e-9)
+    assert curve.energy.units == "meV" and curve.energy[-1] == milli[-1]
+    assert curve.sid.provenance.parameters()["units"] == "meV"
+    assert fit.sid.evaluate([1, 2]).energy.units == "eV"
+    with pytest.raises(UnitsError, match="cannot convert 'nm'"):
+        fit.sid.evaluate(milli.assign_attrs(units="nm"))
+
+
+def test_the_coordinate_of_a_curve_is_where_it_was_evaluated(exact):
+    fit = exact.sid.fit(MODEL)
+    shifted = fit.sid.evaluate(exact.energy + 0.5)
+    np.testing.assert_array_equal(shifted.energy, exact.energy.values + 0.5)
+    xr.testing.assert_allclose(shifted, fit.sid.evaluate(exact.energy.values + 0.5))
+
+
+def test_a_curve_over_durations():
+    time = np.arange(50) * np.timedelta64(100, "ms")
+    decay = xr.DataArray(3 * np.exp(-0.05 * np.arange(50)), dims="time", coords={"time": time})
+    fit = decay.sid.fit("exponential")
+    assert fit.rate.units == "1/s"
+    np.testing.assert_allclose(fit.sid.evaluate(decay.time), decay, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"bounds": {"center": ("a", 1)}}, "bounds of center are numbers"),
+        ({"bounds": [1]}, "bounds is a mapping from parameter"),
+        ({"fixed": 3}, "fixed is a mapping from parameter to value, or a list"),
+        ({"weights": "1/sigma"}, "weights are real numbers"),
+    ],
+)
+def test_wrong_types_are_answered(cube, given, said):
+    with pytest.raises(ModelError, match=said):
+        cube.sid.fit(MODEL, **given)

@@ -129,3 +129,9 @@ def test_an_unknown_reduction_is_refused(cube):
 def test_the_verb_equals_coarsen_of_xarray(cube):
     expected = cube.coarsen(x=2, boundary="trim").sum()
     xr.testing.assert_equal(cube.sid.rebin(x=2).drop_attrs(), expected.drop_attrs())
+
+
+@pytest.mark.parametrize("size", [np.nan, np.inf])
+def test_a_bin_is_finite(size):
+    with pytest.raises(DimensionError, match="a number is samples and whole"):
+        sid.datasets.peak_map().sid.rebin(energy=size)

@@ -173,3 +173,17 @@ def test_complex_values_have_no_largest(ramp):
     with pytest.raises(DimensionError, match=r"complex values have no max. Take abs\(\)"):
         (ramp * 1j).sid.sel(energy=(0, 1), reduce="max")
     np.testing.assert_allclose((ramp * 1j).sid.sel(energy=(4, 6), reduce="mean"), [5j, 10j])
+
+
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
+def test_an_integral_over_several_windows_is_the_sum_of_theirs(order):
+    line = sid.dataarray(ENERGY[order], dims={"energy": (ENERGY[order], "eV")}, units="nA")
+    for windows, true in [
+        ([(0, 1), (5, 6)], 0.5 + 5.5),
+        ([(0, 1), (1.1, 2)], 0.5 + (4 - 1.21) / 2),  # neighbours, and yet nothing between them
+        ([(0, 2), (1, 3)], 4.5),
+    ]:
+        np.testing.assert_allclose(line.sid.sel(energy=windows, reduce="integrate"), true)
+    with pytest.raises(DimensionError, match="an integral needs two points, the window along 'energy' holds 1"):
+        line.sid.sel(energy=[(0, 0.05), (5, 5.05)], reduce="integrate")
+    assert line.sid.sel(energy=np.array([1, 2])).size == 11

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from sid_xarray.core.create import dataarray
 from sid_xarray.viz.draw import plot
@@ -90,3 +91,10 @@ def test_figures_are_closed(tmp_path, arrays):
     before = plt.get_fignums()
     save(arrays("image"), tmp_path / "a.png", dpi=50)
     assert plt.get_fignums() == before
+
+
+def test_what_and_where_are_not_mixed_up(tmp_path):
+    with pytest.raises(TypeError, match=r"save\(what, where\) writes an array or a picture of holoviews, got int"):
+        save(3, tmp_path / "a.png")
+    with pytest.raises(TypeError, match=r"save\(what, where\): where is the name of a file, got Dataset"):
+        save("a.png", xr.Dataset())

@@ -283,3 +283,11 @@ def test_shapes():
     assert Shape(spatial=2, spectral=1).fits(["spatial", "spectral", "spatial"])
     assert not Shape(spatial=2, spectral=1).fits(["spatial", "spectral"])
     assert Shape(any=2).fits(["unknown", "unknown"])
+
+
+def test_two_maps_of_one_quantity_are_told_apart():
+    dims = {"y": (1, "nm"), "x": (1, "nm")}
+    image = dataarray(np.arange(12.0).reshape(3, 4), dims=dims, units="nA", quantity="current")
+    picture = plot(xr.Dataset({"trace": image, "retrace": image}))
+    titles = [str(pane.opts.get("plot", backend="bokeh").kwargs["title"]) for pane in picture.values()]
+    assert titles == ["trace · current", "retrace · current"]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import xarray as xr
+
 from sid_xarray.accessors._method import method, view
+from sid_xarray.errors import nearest
 
 __all__ = ["SidAny", "SidArrays"]
 
@@ -16,6 +19,11 @@ class SidAny:
 
     def __init__(self, obj: Any) -> None:
         self._obj = obj
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise AttributeError(_lacks(self, name))
 
     def __repr__(self) -> str:
         from sid_xarray.viz.card import text
@@ -29,6 +37,18 @@ class SidAny:
 
     to_nsid = method("sid_xarray.io.nsid:to_nsid")
     to_usid = method("sid_xarray.io.usid:to_usid")
+
+
+def _lacks(accessor: SidAny, name: str) -> str:
+    """Say which object has the name, or which name was meant."""
+    obj, here = accessor._obj, type(accessor._obj).__name__
+    if not isinstance(obj, xr.DataArray) and hasattr(xr.DataArray.sid, name):  # type: ignore[attr-defined]
+        one = repr(next(iter(obj.data_vars), "..."))
+        place = f"tree[path].sid.{name}" if isinstance(obj, xr.DataTree) else f"ds[{one}].sid.{name}"
+        return f"a {here} has no .sid.{name}, each of its arrays has: {place}"
+    if hasattr(xr.Dataset.sid, name):  # type: ignore[attr-defined]
+        return f"a {here} has no .sid.{name}, a Dataset has, such as the result of da.sid.fit(...)"
+    return f"there is no .sid.{name}.{nearest(name, [n for n in dir(accessor) if not n.startswith('_')])}"
 
 
 class SidArrays(SidAny):

@@ -187,6 +187,8 @@ def set_dims(obj: T, dims: Mapping[Any, str] | None = None, /, **kwargs: str) ->
     DimensionError
         If there is no such dimension or type.
     """
+    if dims is not None and not isinstance(dims, Mapping):
+        raise DimensionError(f"dims is a mapping such as {{'x': 'spatial'}}, got {dims!r}")
     for dim, kind in {**(dims or {}), **kwargs}.items():
         if dim not in obj.dims:
             raise _no_dimension(obj, dim)
@@ -218,6 +220,8 @@ def set_units(obj: T, units_: str | Mapping[Any, str] | None = None, /, **kwargs
     DimensionError
         If there is no such coordinate or variable.
     """
+    if units_ is not None and not isinstance(units_, str | Mapping):
+        raise DimensionError(f"units are text such as 'nA', or a mapping such as {{'x': 'nm'}}; got {units_!r}")
     given = dict(units_) if isinstance(units_, Mapping) else {}
     out = obj.copy(deep=False)
     if isinstance(units_, str):

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import xarray as xr
 
-from sid_xarray.errors import DimensionError
+from sid_xarray.errors import DimensionError, UnitsError
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import kinds, units
 
@@ -209,9 +209,24 @@ def values_of(da: xr.DataArray, dim: Hashable) -> np.ndarray:
     return np.asarray(coord.values, dtype=float)
 
 
+def plain_numbers(da: xr.DataArray) -> None:
+    """Refuse values that carry units themselves: ours are in the attributes, and these would be lost.
+
+    Raises
+    ------
+    UnitsError
+        If pint has quantified the array.
+    """
+    values = da.variable._data  # not `.data`: that would read a file
+    if hasattr(values, "magnitude") and hasattr(values, "units"):
+        raise UnitsError(f"the values of {_called(da)} carry units of pint. Type: da.pint.dequantify(format='~D')")
+
+
 def units_of(obj: xr.DataArray | xr.Dataset, dim: Hashable | None = None) -> str:
     """Return the canonical units of the values, or of a dimension; ``"1"`` where none are said."""
     if dim is None:
+        if isinstance(obj, xr.DataArray):
+            plain_numbers(obj)
         return units.normalise(obj.attrs.get(names.UNITS)).canonical
     coord = coordinate(obj, dim)
     if coord is not None and coord.dtype.kind == "m":

@@ -9,16 +9,19 @@ import numpy as np
 import xarray as xr
 
 from sid_xarray.core import provenance
+from sid_xarray.core.dims import units_of, values_of
 from sid_xarray.core.lift import Out, lift
 from sid_xarray.core.registry import MODELS
 from sid_xarray.errors import ModelError, RegistryError
 from sid_xarray.models import FitModel
 from sid_xarray.models.compose import parse
 from sid_xarray.schema import attrs as names
+from sid_xarray.schema import units
 
-__all__ = ["FIT_DIM", "FIT_MODEL", "FIT_UNITS", "evaluate", "read_model"]
+__all__ = ["FIT_DIM", "FIT_DIM_UNITS", "FIT_MODEL", "FIT_UNITS", "evaluate", "read_model"]
 
 FIT_MODEL, FIT_DIM, FIT_UNITS = "sid_model", "sid_model_dim", "sid_model_units"
+FIT_DIM_UNITS = "sid_model_dim_units"
 
 
 def read_model(text: str) -> FitModel:
@@ -52,7 +55,8 @@ def evaluate(ds: xr.Dataset, x: xr.DataArray | Any) -> xr.DataArray:
     ds : Dataset
         From ``da.sid.fit(...)``.
     x : DataArray or array, shape (n,)
-        Where to evaluate, in the units of the axis that was fitted: ``da.energy``, or finer.
+        Where to evaluate: ``da.energy``, or finer. In the units of the axis that was fitted, unless a DataArray says
+        others; those are converted.
 
     Returns
     -------
@@ -62,7 +66,9 @@ def evaluate(ds: xr.Dataset, x: xr.DataArray | Any) -> xr.DataArray:
     Raises
     ------
     ModelError
-        If the Dataset is no result of a fit.
+        If the Dataset is no result of a fit, or `x` is no list of positions.
+    UnitsError
+        If the units of `x` are of another kind than those of the axis.
 
     Examples
     --------
@@ -82,25 +88,29 @@ def evaluate(ds: xr.Dataset, x: xr.DataArray | Any) -> xr.DataArray:
     if missing:
         raise ModelError(f"the Dataset lacks {', '.join(missing)}, which {text!r} needs")
     where = _positions(x, dim)
+    unit = ds.attrs.get(FIT_DIM_UNITS)
+    at = _in_units_of_fit(where, dim, unit)
+    said = {"units": where.attrs[names.UNITS]} if where.attrs.get(names.UNITS, unit) != unit else {}
+    if isinstance(unit, str) and where.dtype.kind != "m":
+        where.attrs.setdefault(names.UNITS, unit)
     arrays = [ds[p].astype(float) for p in model.names]
     first = ds[model.names[0]]
     (out,) = lift(
         _values,
-        where.astype(float).drop_vars(list(where.coords)),
+        at,
         *arrays,
         core=[[dim], *([] for _ in arrays)],
         out=[Out((dim,), {}, float)],
         model=model,
     )
-    out = out.transpose(*first.dims, dim)
-    if dim in where.coords:
-        out = out.assign_coords({dim: where[dim]})
+    # The positions themselves: in da.energy + 5 the coordinate is still that of da.energy.
+    out = out.transpose(*first.dims, dim).assign_coords({dim: where})
     out = out.assign_attrs({names.LONG_NAME: text, names.UNITS: str(ds.attrs.get(FIT_UNITS, "1"))}).rename("model")
     # Only what the curve is made of is its origin, not the uncertainties beside it.
-    return provenance.stamp(out, "evaluate", ds[list(model.names)], x=_recorded(where))
+    return provenance.stamp(out, "evaluate", ds[list(model.names)], x=_recorded(where), **said)
 
 
-def _recorded(x: xr.DataArray) -> Any:
+def _recorded(x: xr.Variable) -> Any:
     """Return positions as they are written into the history: short, where they are evenly spaced."""
     values = np.asarray(x.values, dtype=float)
     if values.size > 2 and np.array_equal(np.linspace(values[0], values[-1], values.size), values):
@@ -108,15 +118,23 @@ def _recorded(x: xr.DataArray) -> Any:
     return values
 
 
-def _positions(x: Any, dim: Hashable) -> xr.DataArray:
-    if isinstance(x, xr.DataArray):
-        if x.ndim != 1:
-            raise ModelError(f"x should have one dimension, got {x.dims}")
-        return x if x.dims == (dim,) else x.rename({x.dims[0]: dim})
-    values = np.asarray(x, dtype=float)
-    if values.ndim != 1:
-        raise ModelError(f"x should have one dimension, got shape {values.shape}")
-    return xr.DataArray(values, dims=(dim,), coords={dim: values})
+def _positions(x: Any, dim: Hashable) -> xr.Variable:
+    given = x.variable if isinstance(x, xr.DataArray) else xr.Variable((dim,) * np.ndim(x), x)
+    if given.ndim != 1:
+        raise ModelError(f"x should have one dimension, got shape {given.shape}. For one point give a list of one.")
+    if given.dtype.kind not in "biufm":
+        raise ModelError(f"x should be positions along {dim!r}, got {given.dtype}")
+    return xr.Variable((dim,), given.values, dict(given.attrs))
+
+
+def _in_units_of_fit(where: xr.Variable, dim: Hashable, wanted: Any) -> xr.DataArray:
+    """Return positions as numbers in the units of the axis that was fitted."""
+    bare = xr.DataArray(np.zeros(where.size), dims=(dim,), coords={dim: where})
+    values = values_of(bare, dim)
+    timed = where.dtype.kind == "m"
+    if isinstance(wanted, str) and (timed or names.UNITS in where.attrs):
+        values = values * units.convert_factor(units_of(bare, dim), wanted)
+    return xr.DataArray(values, dims=(dim,))
 
 
 def _values(x: Any, *parameters: Any, model: FitModel) -> Any:

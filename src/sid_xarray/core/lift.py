@@ -12,6 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from sid_xarray.core.chunked import whole
+from sid_xarray.core.dims import plain_numbers
 from sid_xarray.errors import AlignmentError
 
 __all__ = ["Out", "float_dtype", "lift"]
@@ -71,7 +72,11 @@ def lift(
     ------
     AlignmentError
         If the arrays do not lie on the same grid.
+    UnitsError
+        If the values carry units of pint.
     """
+    for array in arrays:
+        plain_numbers(array)
     resized = {dim for o in out for dim in o.sizes}
     sizes = {dim: size for o in out for dim, size in o.sizes.items()}
     ready = [whole(a.drop_encoding(), c) for a, c in zip(arrays, core, strict=True)]
@@ -91,7 +96,7 @@ def lift(
             dask_gufunc_kwargs={"output_sizes": sizes},
         )
     except xr.AlignmentError as error:
-        called = ", ".join(repr(a.name) for a in arrays)
+        called = ", ".join(repr(a.name) for a in arrays if a.name is not None) or "the arrays"
         raise AlignmentError(
             f"{called} do not lie on the same grid: {str(error).splitlines()[0]} "
             "Give one the grid of the other: a.reindex_like(b, method='nearest', tolerance=...)."

@@ -56,10 +56,15 @@ def power_law_background(
     reference = np.exp(np.mean(np.log(xs))) if xs.size else 1.0
     u = np.log(xs / reference)
     ys = np.where(valid, ys, 0.0)
+    # Squares of very large and very small values would leave the range of floats.
+    size = np.abs(ys).max(axis=-1, initial=0.0)
+    size = np.where(size > 0, size, 1.0)
+    ys = ys / size[..., np.newaxis]
     amplitude, exponent, ok = _log_start(ys, u, valid)
     status[~ok & (status == 0)] = 3
     amplitude, exponent, done = _gauss_newton(ys, u, valid, amplitude, exponent)
     status[~done & (status == 0)] = 1
+    amplitude = amplitude * size
     bad = status != 0
     amplitude, exponent = np.where(bad, np.nan, amplitude), np.where(bad, np.nan, exponent)
     with np.errstate(all="ignore"):

@@ -57,8 +57,11 @@ class Sum(_Composite):
         """Return the derivatives, shape (..., n, p)."""
         return np.concatenate(_alike(self.slopes(x, parameters)), axis=-2).swapaxes(-1, -2)
 
-    def guess(self, x: Array, y: Array) -> Array:
-        """Start every term from what the others leave of the data, shape (..., p); see `start_sum`."""
+    def guess(self, x: Array, y: Array, background: Array | None = None, widest: float = 0.5) -> Array:
+        """Start every term from what the others leave of the data, shape (..., p); see `start_sum`.
+
+        A sum of peaks that is a factor is told of a background; its peaks find their own.
+        """
         return start_sum(self.models, np.asarray(x), np.asarray(y))
 
 
@@ -85,13 +88,17 @@ class Product(_Composite):
             slopes[i] = slope
         return np.concatenate(_alike(slopes), axis=-2).swapaxes(-1, -2)
 
-    def guess(self, x: Array, y: Array) -> Array:
-        """Start every factor from the data divided by the factors before it, peaks first; shape (..., p)."""
+    def guess(self, x: Array, y: Array, background: Array | None = None, widest: float = 0.5) -> Array:
+        """Start every factor from the data divided by the factors before it, peaks first; shape (..., p).
+
+        The first peak may lie on a background, as in a sum; see `FitModel`.
+        """
         rest = np.asarray(y)
         guesses: dict[int, Array] = {}
         with np.errstate(all="ignore"):
             for i in sorted(range(len(self.models)), key=lambda i: not self.models[i].peak):
-                own = np.asarray(self.models[i].guess(x, rest), dtype=np.float64)
+                told = (background, widest) if self.models[i].peak and not guesses else ()
+                own = np.asarray(self.models[i].guess(x, rest, *told), dtype=np.float64)
                 guesses[i] = own
                 value = np.asarray(self.models[i].function(x, *np.moveaxis(own, -1, 0)[..., np.newaxis]))
                 size = np.where(np.isfinite(value), np.abs(value), 0.0).max(axis=-1, keepdims=True, initial=0.0)

@@ -147,8 +147,15 @@ def _sum(labels: Sequence[str], models: tuple[FitModel, ...]) -> tuple[str, FitM
 def _product(labels: Sequence[str], models: tuple[FitModel, ...]) -> tuple[str, FitModel]:
     # In two factors at once it is bilinear: only one of them can count as linear, so take the one that gives most.
     linear = max((model.linear for model in models), key=len)
+    # The first factor carries the units of the data; two that did would give their square.
+    models = (models[0], *(_without_y(model) for model in models[1:]))
     inner = [f"({label})" if " + " in label else label for label in labels]
     return _joined(" * ".join(inner), Product(models), models, linear, ())
+
+
+def _without_y(model: FitModel) -> FitModel:
+    params = tuple(replace(param, units=f"x**{param.exponents()[1]}") for param in model.params)
+    return replace(model, params=params)
 
 
 def _joined(

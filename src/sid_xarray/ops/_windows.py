@@ -12,7 +12,7 @@ import xarray as xr
 from sid_xarray.core.dims import coordinate, position_of, units_of, values_of
 from sid_xarray.errors import DimensionError, nearest
 
-__all__ = ["as_indexer", "inside", "keywords", "nearest_index", "window"]
+__all__ = ["as_indexer", "inside", "inside_each", "keywords", "nearest_index", "window"]
 
 
 def keywords(da: xr.DataArray, given: Mapping[Any, Any] | None, kwargs: Mapping[str, Any]) -> dict[Hashable, Any]:
@@ -53,7 +53,8 @@ def window(da: xr.DataArray, dim: Hashable, bounds: Any) -> tuple[float, float]:
 
 
 def _pair(bounds: Any) -> bool:
-    return isinstance(bounds, Sequence) and not isinstance(bounds, str) and len(bounds) == 2
+    listed = isinstance(bounds, Sequence) or (isinstance(bounds, np.ndarray) and bounds.ndim == 1)
+    return listed and not isinstance(bounds, str) and len(bounds) == 2
 
 
 def _dates(da: xr.DataArray, dim: Hashable) -> bool:
@@ -85,19 +86,31 @@ def inside(da: xr.DataArray, dim: Hashable, bounds: Any) -> npt.NDArray[np.bool_
     DimensionError
         If no point does.
     """
+    mask: npt.NDArray[np.bool_] = np.logical_or.reduce(inside_each(da, dim, bounds))
+    return mask
+
+
+def inside_each(da: xr.DataArray, dim: Hashable, bounds: Any) -> list[npt.NDArray[np.bool_]]:
+    """Return which points lie in each of several windows.
+
+    Raises
+    ------
+    DimensionError
+        If none lies in any.
+    """
     x = _values(da, dim)
     listed = isinstance(bounds, list | tuple) and bool(bounds)
     several = listed and all(_pair(b) or isinstance(b, slice) for b in bounds)
-    mask = np.zeros(x.shape, bool)
+    masks = []
     for one in bounds if several else [bounds]:
         low, high = window(da, dim, one)
         # Half of the last digit: 0.1 + 0.2 belongs to a window that ends at 0.3.
         slack = 1e-9 * max(abs(low) if np.isfinite(low) else 0, abs(high) if np.isfinite(high) else 0)
         slack = min(slack, 1e-3 * _step(x))
-        mask |= (x >= low - slack) & (x <= high + slack)
-    if not mask.any():
+        masks.append((x >= low - slack) & (x <= high + slack))
+    if not any(mask.any() for mask in masks):
         raise DimensionError(f"no point of {dim!r} lies in {bounds!r}; {_span(da, dim, x)}")
-    return mask
+    return masks
 
 
 def _step(x: npt.NDArray[Any]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,7 @@ def remove_background(
             f"a background is fitted to real numbers, {da.name!r} is {da.dtype}. Take .real or abs() first."
         )
     along = one_dim(da, dim, kind="spectral")
-    if degree != int(degree) or degree < 0:
+    if not isinstance(degree, Real) or degree != degree // 1 or degree < 0:
         raise ModelError(f"degree should be a whole number, 0 or more, got {degree!r}")
     degree = {"polynomial": int(degree), "offset": 0}.get(model, 1)
     kernel, parameters = _kernel(model, degree)

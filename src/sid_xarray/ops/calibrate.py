@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,8 @@ def _positions(da: xr.DataArray, dim: Hashable, how: Any) -> tuple[np.ndarray, s
     keys = set(how) - {"units"}
     if keys <= {"scale", "offset"} and (keys or "units" in how):
         scale, offset = _number(how.get("scale", 1.0), unit, kind), _number(how.get("offset", 0.0), unit, kind)
+        if scale == 0 or not np.isfinite([scale, offset]).all():
+            raise DimensionError(f"scale and offset of {dim!r} should be finite, and scale not 0; got {dict(how)!r}")
         return values_of(da, dim) * scale + offset, unit
     if keys <= {"step", "origin"} and "step" in keys:
         if isinstance(how["step"], str) and "units" not in how:
@@ -131,9 +134,15 @@ def _through(x: np.ndarray, points: Mapping[Any, Any], dim: Hashable) -> np.ndar
 
 
 def _values(da: xr.DataArray, how: Mapping[str, Any]) -> xr.DataArray:
+    form = "data is {'scale': a, 'offset': b, 'units': u}"
+    if not isinstance(how, Mapping):
+        raise DimensionError(f"{form}, got {how!r}")
     spare = set(how) - {"scale", "offset", "units"}
     if spare:
-        raise DimensionError(f"data is {{'scale': a, 'offset': b, 'units': u}}, got {sorted(spare)[0]!r}")
+        raise DimensionError(f"{form}, got {sorted(spare)[0]!r}")
+    for key in ("scale", "offset"):
+        if not isinstance(how.get(key, 0.0), Number):
+            raise DimensionError(f"{form} with numbers a and b, got {how[key]!r}")
     attrs = {k: v for k, v in da.attrs.items() if k != names.UNITS_ORIGINAL}
     attrs = apply_units({**attrs, names.UNITS: how.get("units", units_of(da))})
     dtype = np.result_type(da.dtype, np.float32)

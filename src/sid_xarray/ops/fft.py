@@ -20,6 +20,7 @@ from sid_xarray.schema import units
 __all__ = ["fft", "ifft"]
 
 _PARTNER = {"x": "kx", "y": "ky", "z": "kz", "time": "frequency", "t": "frequency"}
+_PARTNER |= {"X": "kX", "Y": "kY", "Z": "kZ"}  # as USID files have them
 _BACK = {"kx": "x", "ky": "y", "kz": "z", "frequency": "time"}
 _FROM = "sid_fft_from"  # JSON: the dimension that this one was transformed from
 

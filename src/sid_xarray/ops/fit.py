@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import xarray as xr
 from sid_xarray.core import provenance
 from sid_xarray.core.chunked import is_lazy
 from sid_xarray.core.dims import one_dim, units_of, values_of
-from sid_xarray.core.evaluate import FIT_DIM, FIT_MODEL, FIT_UNITS, read_model
+from sid_xarray.core.evaluate import FIT_DIM, FIT_DIM_UNITS, FIT_MODEL, FIT_UNITS, read_model
 from sid_xarray.core.lift import Out, lift
 from sid_xarray.errors import DimensionError, ModelError, nearest
 from sid_xarray.kernels import lsq
@@ -130,7 +130,7 @@ def fit(
         absolute_sigma=absolute_sigma,
     )
     ds = _dataset(results, chosen, da, along, weighted=sigma is not None)
-    ds.attrs = {FIT_MODEL: model, FIT_DIM: str(along), FIT_UNITS: units_of(da), **_inherited(da)}
+    ds.attrs = {FIT_MODEL: model, **_about(da, along)}
     said: dict[str, Any] = {
         "guess": {k: v for k, v in start.items() if k not in held and k not in maps},
         "maps": list(maps),
@@ -150,10 +150,14 @@ def _variables(model: FitModel) -> list[str]:
 def _held(fixed: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
     if isinstance(fixed, Mapping):
         return dict(fixed)
+    if not isinstance(fixed, Iterable):
+        raise ModelError(f"fixed is a mapping from parameter to value, or a list of parameters; got {fixed!r}")
     return dict.fromkeys([fixed] if isinstance(fixed, str) else fixed)
 
 
 def _known(model: FitModel, given: Mapping[str, Any], what: str) -> None:
+    if not isinstance(given, Mapping):
+        raise ModelError(f"{what} is a mapping from parameter, such as {model.names[0]!r}; got {given!r}")
     for name in given:
         if name not in model.names:
             hint = nearest(str(name), model.names)
@@ -205,9 +209,12 @@ def _bounds(model: FitModel, bounds: Mapping[str, Any]) -> tuple[np.ndarray, np.
         i = model.names.index(name)
         if not isinstance(ends, list | tuple | np.ndarray) or len(ends) != 2:
             raise ModelError(f"bounds of {name} are a pair (lower, upper), None is open; got {ends!r}")
-        low, high = ends
-        lower[i] = lower[i] if low is None else float(low)
-        upper[i] = upper[i] if high is None else float(high)
+        try:
+            low, high = (None if end is None else float(end) for end in ends)
+        except (TypeError, ValueError):
+            raise ModelError(f"bounds of {name} are numbers in the units of {name}, or None; got {ends!r}") from None
+        lower[i] = lower[i] if low is None else low
+        upper[i] = upper[i] if high is None else high
         if not lower[i] <= upper[i]:
             raise ModelError(f"bounds of {name} cross: {lower[i]:g} > {upper[i]:g}")
     return lower, upper
@@ -223,6 +230,8 @@ def _along(sigma: Any, dim: Hashable, da: xr.DataArray, what: str) -> xr.DataArr
                 "Pass a DataArray with named dimensions."
             )
         sigma = xr.DataArray(sigma, dims=dims, coords={d: da.coords[d] for d in dims if d in da.coords})
+    if sigma.dtype.kind not in "biuf":
+        raise ModelError(f"{what} are real numbers, got {sigma.dtype}")
     if not set(sigma.dims) <= set(da.dims):
         raise ModelError(f"{what} lie over {sigma.dims}, the array over {da.dims}")
     out: xr.DataArray = sigma if dim in sigma.dims else sigma.expand_dims({dim: da.sizes[dim]})
@@ -301,6 +310,8 @@ def _dataset(
     return ds.transpose(*order, ...)
 
 
-def _inherited(da: xr.DataArray) -> dict[str, Any]:
+def _about(da: xr.DataArray, dim: Hashable) -> dict[str, Any]:
+    """Return what `evaluate` needs to know, and what is inherited."""
     kept = (names.SOURCE, names.MODALITY, names.TITLE)
-    return {k: da.attrs[k] for k in kept if k in da.attrs}
+    fitted = {FIT_DIM: str(dim), FIT_UNITS: units_of(da), FIT_DIM_UNITS: units_of(da, dim)}
+    return fitted | {k: da.attrs[k] for k in kept if k in da.attrs}

@@ -86,7 +86,7 @@ def _samples(da: xr.DataArray, dim: Hashable, size: Any) -> int:
             warn(f"{size} is {wanted:.3g} samples of {dim!r}: bins have {n}, which is {n * step:g} {units_of(da, dim)}")
     else:
         number = isinstance(size, Real)
-        if not number or size != int(size):
+        if not number or not np.isfinite(size) or size != int(size):
             width = f"{size} {units_of(da, dim)}" if number else "0.5 nm"
             raise DimensionError(f"rebin({dim}={size!r}): a number is samples and whole. For a width type {width!r}")
         n = int(size)

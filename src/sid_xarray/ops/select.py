@@ -12,7 +12,7 @@ from sid_xarray.core import provenance
 from sid_xarray.core.dims import position_of, units_of, values_of
 from sid_xarray.core.lift import Out, lift
 from sid_xarray.errors import DimensionError
-from sid_xarray.ops._windows import as_indexer, inside, keywords, nearest_index
+from sid_xarray.ops._windows import as_indexer, inside_each, keywords, nearest_index
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import units
 
@@ -42,7 +42,8 @@ def sel(
         from dimension to width. The window is reduced.
     reduce : {"mean", "sum", "max", "min", "median", "std", "integrate"}, optional
         How windows are reduced: ``"mean"`` if `width` is given; otherwise windows keep their dimension.
-        ``"integrate"`` is the trapezoidal integral from low to high, in units of value × coordinate. NaNs are left
+        ``"integrate"`` is the trapezoidal integral from low to high, in units of value × coordinate; of several
+        windows, the sum of theirs. NaNs are left
         out of all but sum and integrate, where they make NaN.
     **kwargs
         ``energy=532`` the nearest point; ``energy=(520, 540)`` or a slice, a window with both ends; positions
@@ -79,15 +80,19 @@ def sel(
         raise ValueError(f"reduce is one of {', '.join(_REDUCE)}, got {reduce!r}")
     out = da
     reduced: list[Hashable] = []
+    windows: dict[Hashable, list[np.ndarray]] = {}
     for dim, where in chosen.items():
         if dim in widths:
             where = _around(da, dim, where, widths[dim])
         if isinstance(where, str) or (np.ndim(where) == 0 and not isinstance(where, slice)):
             out = out.isel({dim: nearest_index(da, dim, where)})
         else:
-            out = out.isel({dim: as_indexer(inside(da, dim, where))})
+            windows[dim] = inside_each(da, dim, where)
+            out = out.isel({dim: as_indexer(np.logical_or.reduce(windows[dim]))})
             reduced.append(dim)
-    if reduce is not None and reduced:
+    if reduce == "integrate" and reduced:
+        out = _integral(out, {dim: _weights(da, dim, windows[dim]) for dim in reduced})
+    elif reduce is not None and reduced:
         out = _reduced(out, reduced, reduce)
     plain = {str(k): v for k, v in chosen.items()}
     return provenance.stamp(out, "sel", da, indexers=plain, width={str(k): v for k, v in widths.items()}, reduce=reduce)
@@ -105,8 +110,6 @@ def _around(da: xr.DataArray, dim: Hashable, where: Any, width: Any) -> tuple[fl
 def _reduced(da: xr.DataArray, dims: list[Hashable], reduce: str) -> xr.DataArray:
     if da.dtype.kind == "c" and reduce in ("max", "min", "median"):
         raise DimensionError(f"complex values have no {reduce}. Take abs() or .real first, or reduce='mean'.")
-    if reduce == "integrate":
-        return _integral(da, dims)
     if reduce == "sum":
         return da.sum(dims, skipna=False, keep_attrs=True)
     if reduce == "median":  # dask has none over all dimensions
@@ -139,19 +142,26 @@ def _median(y: Any, *, ndim: int) -> Any:
     return np.where(empty[..., 0], np.nan, np.nanmedian(np.where(empty, 0, flat), axis=-1)).astype(y.dtype)
 
 
-def _integral(da: xr.DataArray, dims: list[Hashable]) -> xr.DataArray:
+def _weights(da: xr.DataArray, dim: Hashable, windows: list[np.ndarray]) -> np.ndarray:
+    """Return the weights of the trapezoidal rule for the points in the windows; what lies between them is no part."""
+    x = values_of(da, dim)
+    order = np.argsort(x)
+    joined = np.logical_or.reduce([mask[order][:-1] & mask[order][1:] for mask in windows])
+    if not joined.any():
+        n = max(int(mask.sum()) for mask in windows)
+        raise DimensionError(f"an integral needs two points, the window along {dim!r} holds {n}")
+    steps = np.where(joined, np.diff(x[order]), 0.0)
+    weights = np.zeros(x.size)
+    weights[order[:-1]] += steps / 2
+    weights[order[1:]] += steps / 2
+    return weights[np.logical_or.reduce(windows)]
+
+
+def _integral(da: xr.DataArray, along: Mapping[Hashable, np.ndarray]) -> xr.DataArray:
     attrs, unit = {k: v for k, v in da.attrs.items() if k != names.UNITS_ORIGINAL}, units_of(da)
     dtype = np.result_type(da.dtype, np.float32)
     out = da.astype(dtype, copy=False)
-    for dim in dims:
-        x = values_of(da, dim)
-        if x.size < 2:
-            raise DimensionError(f"an integral needs two points, the window along {dim!r} holds {x.size}")
-        order = np.argsort(x)
-        steps = np.diff(x[order])
-        weights = np.zeros(x.size)
-        weights[order[:-1]] += steps / 2
-        weights[order[1:]] += steps / 2
+    for dim, weights in along.items():
         out = (out * xr.DataArray(weights.astype(dtype), dims=(dim,))).sum([dim], skipna=False)
         unit = units.multiply(unit, units_of(da, dim))
     return out.drop_attrs(deep=False).assign_attrs({**attrs, names.UNITS: unit}).rename(da.name)

@@ -55,6 +55,8 @@ def save(
     ValueError
         If the format is unknown, or the backend cannot write it.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"save(what, where): where is the name of a file, got {type(path).__name__}")
     target = Path(path)
     suffix = target.suffix.lower()
     if suffix not in _FORMATS:
@@ -67,6 +69,8 @@ def save(
         from sid_xarray.viz.draw import plot
 
         obj = plot(obj, **({"title": title} if title is not None else {}), **opts)
+    elif not isinstance(obj, hv.core.Dimensioned):
+        raise TypeError(f"save(what, where) writes an array or a picture of holoviews, got {type(obj).__name__}")
     elif opts:
         raise TypeError(f"options {sorted(opts)} are for arrays; style a picture with .opts(...) before it is saved.")
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")

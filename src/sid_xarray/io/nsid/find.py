@@ -8,8 +8,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from sid_xarray.io import _h5
-from sid_xarray.io.nsid.layout import MODEL_GROUP
+from sid_xarray.io import _h5, _places
+from sid_xarray.io.nsid.layout import MODEL
 
 __all__ = ["Main", "Place", "agree", "main_of", "survey"]
 
@@ -27,30 +27,7 @@ class Main:
     problems: list[str] = field(default_factory=list)
 
 
-@dataclass
-class Place:
-    """A group that holds arrays.
-
-    Attributes
-    ----------
-    path : str
-    group : h5py.Group
-    inside : dict
-        What is in the group, opened.
-    ours : bool
-        Whether a model of this library lies beside the arrays.
-    mains : list of Main
-    """
-
-    path: str
-    group: h5py.Group
-    inside: dict[str, h5py.Group | h5py.Dataset]
-    ours: bool
-    mains: list[Main] = field(default_factory=list)
-
-    def path_of(self, name: str) -> str:
-        """Return the HDF5 path of a member."""
-        return f"{self.path.rstrip('/')}/{name}"
+Place = _places.Place[Main]
 
 
 def survey(file: h5py.File, start: str = "/") -> tuple[list[Place], list[str]]:
@@ -62,27 +39,11 @@ def survey(file: h5py.File, start: str = "/") -> tuple[list[Place], list[str]]:
     problems : list of str
         What could not be read, in plain words; it never stops the rest.
     """
-    places: list[Place] = []
-    problems: list[str] = []
-    root = _h5.find(file, start)
-    if not isinstance(root, h5py.Group):
-        return places, problems
-    for path, group, inside in _h5.walk(root, start):
-        inner = inside.pop(MODEL_GROUP, None)
-        place = Place(path, group, inside, isinstance(inner, h5py.Group) and "model" in inner)
-        for name, obj in inside.items():
-            if isinstance(obj, h5py.Dataset) and _says_main(obj):
-                main, problem = main_of(name, obj, inside)
-                if main is not None:
-                    place.mains.append(main)
-                else:
-                    problems.append(f"{place.path_of(name)}: {problem}")
-        if place.ours or place.mains:
-            # A copy, since the groups taken out below are read as metadata and not entered.
-            places.append(Place(path, group, dict(inside), place.ours, place.mains))
-            for name in _METADATA:
-                inside.pop(name, None)
-    return places, problems
+    return _places.survey(file, start, model=MODEL, says_main=_says_main, main_of=_main_at, closed=_METADATA)
+
+
+def _main_at(path: str, dataset: h5py.Dataset, inside: _places.Members) -> tuple[Main | None, str]:
+    return main_of(path.rpartition("/")[2], dataset, inside)
 
 
 def _says_main(dataset: h5py.Dataset) -> bool:
@@ -94,7 +55,7 @@ def _says_main(dataset: h5py.Dataset) -> bool:
         return False
 
 
-def main_of(name: str, dataset: h5py.Dataset, inside: dict[str, h5py.Group | h5py.Dataset]) -> tuple[Main | None, str]:
+def main_of(name: str, dataset: h5py.Dataset, inside: _places.Members) -> tuple[Main | None, str]:
     """Return a main with its axes, or None and why it cannot be read."""
     try:
         why = _unreadable(dataset)
@@ -126,7 +87,7 @@ def unreadable_dtype(dtype: np.dtype[Any]) -> str:
     return ""
 
 
-def _main(name: str, dataset: h5py.Dataset, inside: dict[str, Any]) -> Main:
+def _main(name: str, dataset: h5py.Dataset, inside: _places.Members) -> Main:
     main = Main(name, dataset)
     said = _h5.raw_attribute(dataset, "DIMENSION_LABELS")
     labels = _h5.texts(said).ravel().tolist() if isinstance(said, np.ndarray) else []
@@ -159,7 +120,7 @@ def _unfit(scale: h5py.Dataset, size: int) -> str:
     return ""
 
 
-def _scale(dataset: h5py.Dataset, i: int, label: str, inside: dict[str, Any]) -> h5py.Dataset | None:
+def _scale(dataset: h5py.Dataset, i: int, label: str, inside: _places.Members) -> h5py.Dataset | None:
     beside = inside.get(label) if label else None
     beside = beside if isinstance(beside, h5py.Dataset) and beside.shape is not None and beside != dataset else None
     attached: list[h5py.Dataset] = []

@@ -12,10 +12,11 @@ import numpy as np
 from sid_xarray.core import metadata as _metadata
 from sid_xarray.core.dims import data_kind
 from sid_xarray.core.history import read as read_history
+from sid_xarray.io._names import safe_name
 from sid_xarray.io._store import Job, store
 from sid_xarray.io.nsid import attributes
 from sid_xarray.io.nsid.encode import Encoded
-from sid_xarray.io.nsid.layout import GENERIC, MODEL_GROUP, NATURAL_MAIN, NATURAL_SCALE, safe_name
+from sid_xarray.io.nsid.layout import GENERIC, MODEL_GROUP, NATURAL_MAIN, NATURAL_SCALE
 from sid_xarray.io.nsid.model import GROUP_ATTRS, VERSION, load
 from sid_xarray.io.nsid.plan import GroupPlan
 from sid_xarray.io.nsid.tags import PlannedAttrs, encode_attrs, tagged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Hashable, Iterator
 from typing import Any
 
@@ -9,18 +10,19 @@ import h5py
 import xarray as xr
 from xarray.core import indexing
 
-from sid_xarray.errors import FormatError, MetadataError
+from sid_xarray.errors import FormatError
 from sid_xarray.io import _h5
 from sid_xarray.io._layout import read_blocks
+from sid_xarray.io._places import load_model
 from sid_xarray.io.nsid.encode import restored_dtype
 from sid_xarray.io.nsid.find import Main, Place
 from sid_xarray.io.nsid.foreign import variables_of
-from sid_xarray.io.nsid.layout import ABSENT, MODEL_GROUP, NATURAL_MAIN, NATURAL_SCALE
+from sid_xarray.io.nsid.layout import ABSENT, MODEL, MODEL_GROUP, NATURAL_MAIN, NATURAL_SCALE
 from sid_xarray.io.nsid.tags import decode_attrs, untagged
 from sid_xarray.schema import attrs as names
-from sid_xarray.schema import kinds, records
+from sid_xarray.schema import kinds
 
-__all__ = ["GROUP_ATTRS", "VERSION", "array_name", "load", "read", "slash_free"]
+__all__ = ["GROUP_ATTRS", "VERSION", "load", "read", "slash_free"]
 
 VERSION = 1
 GROUP_ATTRS = frozenset(
@@ -32,33 +34,8 @@ GROUP_ATTRS = frozenset(
 _MIRRORS = {"quantity": names.LONG_NAME, "title": names.TITLE, "modality": names.MODALITY}
 
 
-def load(group: h5py.Group, file: str, path: str) -> dict[str, Any]:
-    """Return the model of a group.
-
-    Raises
-    ------
-    FormatError
-        If it is damaged, or of a newer version.
-    """
-    where = f"{path.rstrip('/')}/{MODEL_GROUP}/model"
-    try:
-        found = records.loads(_h5.text(group[f"{MODEL_GROUP}/model"][()]) or "")
-    except Exception as error:
-        raise FormatError(file, where, f"is damaged: {_h5.first_line(error)}") from error
-    if not isinstance(found, dict) or not isinstance(found.get("variables"), list):
-        raise FormatError(file, where, "is damaged: it describes no variables")
-    if found.get("v") != VERSION:
-        raise FormatError(file, where, f"has version {found.get('v')!r}, this library reads {VERSION}. Upgrade it")
-    return found
-
-
-def array_name(group: h5py.Group, file: str, path: str) -> tuple[bool, Hashable]:
-    """Return whether the group was written from a DataArray, and the name of that."""
-    try:
-        found = load(group, file, path)
-        return bool(found.get("array")), untagged(found.get("name"))
-    except (FormatError, MetadataError):
-        return False, None
+load = functools.partial(load_model, name=MODEL, version=VERSION)
+"""Return the model of a group, given the group, the file and its path there."""
 
 
 def read(source: Any, place: Place) -> tuple[xr.Dataset, list[str]]:

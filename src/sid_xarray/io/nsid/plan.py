@@ -12,8 +12,9 @@ import xarray as xr
 from sid_xarray.core.dims import DimensionType, describe
 from sid_xarray.errors import FormatError
 from sid_xarray.io._layout import chunk_shape, filters
+from sid_xarray.io._names import link_name, safe_name
 from sid_xarray.io.nsid.encode import Encoded, encode_variable
-from sid_xarray.io.nsid.layout import MODEL_GROUP, label_for, link_name, safe_name
+from sid_xarray.io.nsid.layout import MODEL_GROUP, label_for
 from sid_xarray.io.nsid.tags import PlannedAttrs, plan_attrs, tagged
 from sid_xarray.schema import attrs as names
 

@@ -8,10 +8,9 @@ from typing import Any
 import h5py
 import xarray as xr
 
-from sid_xarray.core import provenance
-from sid_xarray.core.fingerprint import file_fingerprint
 from sid_xarray.errors import FormatError, SidWarning
-from sid_xarray.io import _h5
+from sid_xarray.io import _h5, _nodes
+from sid_xarray.io._places import asked_for
 from sid_xarray.io.nsid import foreign, model
 from sid_xarray.io.nsid.find import Main, Place, agree, survey
 from sid_xarray.schema import attrs as names
@@ -53,40 +52,31 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> 
     source = _h5.manager(path)
     full = str(source._args[0])
     with _h5.opened(source, full) as file:
-        places, problems = _places(file, group)
+        places, problems = asked_for(file, group, survey=survey, only=_only)
         if not places:
             raise FormatError(full, group or "", _nothing(file, group, problems))
         nodes, more = _read_all(source, file, places, exact)
         problems += more
         if not nodes:
             raise FormatError(full, group or "", "; ".join(problems) or "nothing could be read")
-        for parent in _parents(nodes) - set(nodes):
+        for parent in _nodes.parents(nodes) - set(nodes):
             found = _h5.find(file, parent)
             nodes[parent] = xr.Dataset(attrs=foreign.group_attrs(found) if isinstance(found, h5py.Group) else {})
     problems += _settle(nodes)
     for ds in nodes.values():
         ds.set_close(source.close)
     if problems:
-        nodes["/"].attrs["sid_problems"] = "\n".join(problems)
-        shown = "" if len(problems) == 1 else f" (and {len(problems) - 1} more, see attrs['sid_problems'])"
-        warnings.warn(f"{full} could not be read whole: {problems[0]}{shown}", SidWarning, stacklevel=3)
+        warnings.warn(_nodes.note_problems(nodes["/"], problems, full), SidWarning, stacklevel=3)
     return dict(sorted(nodes.items()))
 
 
-def _places(file: h5py.File, group: str | None) -> tuple[list[Place], list[str]]:
-    if group is None:
-        return survey(file)
-    start = "/" + group.strip("/")
-    found = _h5.find(file, start)
-    if not isinstance(found, h5py.Dataset):
-        return survey(file, start)
-    above, _, name = start.rpartition("/")
-    places, problems = survey(file, above or "/")
-    here = [p for p in places if p.path == (above or "/") and (p.ours or any(m.name == name for m in p.mains))]
+def _only(places: list[Place], above: str, main: str) -> list[Place]:
+    name = main.rpartition("/")[2]
+    here = [p for p in places if p.path == above and (p.ours or any(m.name == name for m in p.mains))]
     for place in here:
         if not place.ours:
             place.mains = [m for m in place.mains if m.name == name]
-    return here, [p for p in problems if p.startswith(f"{start}:")]
+    return here
 
 
 def _nothing(file: h5py.File, group: str | None, problems: list[str]) -> str:
@@ -158,19 +148,10 @@ def _node_above(node: str, nodes: dict[str, xr.Dataset]) -> str | None:
     return None
 
 
-def _parents(nodes: dict[str, Any]) -> set[str]:
-    out = {"/"}
-    for node in nodes:
-        while node != "/":
-            node = node.rpartition("/")[0] or "/"
-            out.add(node)
-    return out
-
-
 def _settle(nodes: dict[str, xr.Dataset]) -> list[str]:
     """Part parents from children that contradict them: a tree could not hold both."""
     problems: list[str] = []
-    for node in _parents(nodes) & set(nodes):
+    for node in _nodes.parents(nodes) & set(nodes):
         ds = nodes[node]
         if not ds.variables:
             continue
@@ -195,11 +176,6 @@ def _with_roots(ds: xr.Dataset, path: str, stamp: dict[str, Any]) -> xr.Dataset:
             continue
         if any(n > _MOST_POINTS for n in var.shape):
             continue  # nothing has that many: the fingerprint of such axes would not fit into memory
-        if not stamp:
-            stamp |= file_fingerprint(path)
-        place = {"h5path": var.encoding["sid_h5path"], "size": stamp["size"], "sha256": stamp["sha256"]}
-        if "sid_field" in var.encoding:
-            place["field"] = var.encoding["sid_field"]
-        rooted = provenance.root(var, "sid:open@1", lazy=True, identity=place, name=stamp["name"])
+        rooted = _nodes.rooted(var, path, stamp)
         ds.variables[name].attrs, ds.variables[name].encoding = rooted.attrs, rooted.encoding
     return ds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from sid_xarray.io import _h5
+from sid_xarray.io import _h5, _places
 from sid_xarray.io.nsid.find import unreadable_dtype
 from sid_xarray.io.usid.layout import LINKS, MODEL, SIDES
 
@@ -40,30 +41,7 @@ class Main:
         return self.path.rpartition("/")[2]
 
 
-@dataclass
-class Place:
-    """A group that holds arrays.
-
-    Attributes
-    ----------
-    path : str
-    group : h5py.Group
-    inside : dict
-        What is in the group, opened.
-    ours : bool
-        Whether a model of this library lies beside the arrays.
-    mains : list of Main
-    """
-
-    path: str
-    group: h5py.Group
-    inside: dict[str, h5py.Group | h5py.Dataset]
-    ours: bool
-    mains: list[Main] = field(default_factory=list)
-
-    def path_of(self, name: str) -> str:
-        """Return the HDF5 path of a member."""
-        return f"{self.path.rstrip('/')}/{name}"
+Place = _places.Place[Main]
 
 
 def survey(file: h5py.File, start: str = "/") -> tuple[list[Place], list[str]]:
@@ -75,24 +53,7 @@ def survey(file: h5py.File, start: str = "/") -> tuple[list[Place], list[str]]:
     problems : list of str
         What could not be read, in plain words; it never stops the rest.
     """
-    places: list[Place] = []
-    problems: list[str] = []
-    root = _h5.find(file, start)
-    if not isinstance(root, h5py.Group):
-        return places, problems
-    for path, group, inside in _h5.walk(root, start):
-        inner = inside.pop(_h5.PIN, None)
-        place = Place(path, group, inside, isinstance(inner, h5py.Group) and MODEL in inner)
-        for name, obj in inside.items():
-            if isinstance(obj, h5py.Dataset) and _says_main(obj):
-                main, problem = _main(file, place.path_of(name), obj)
-                if main is not None:
-                    place.mains.append(main)
-                else:
-                    problems.append(f"{place.path_of(name)}: {problem}")
-        if place.ours or place.mains:
-            places.append(place)
-    return places, problems
+    return _places.survey(file, start, model=MODEL, says_main=_says_main, main_of=functools.partial(_main, file))
 
 
 def mains_below(file: h5py.File, start: str = "/") -> Iterator[tuple[str, h5py.Dataset]]:
@@ -139,7 +100,7 @@ def _says_main(dataset: h5py.Dataset) -> bool:
         return False
 
 
-def _main(file: h5py.File, path: str, dataset: h5py.Dataset) -> tuple[Main | None, str]:
+def _main(file: h5py.File, path: str, dataset: h5py.Dataset, _: _places.Members) -> tuple[Main | None, str]:
     try:
         if dataset.shape is None:
             return None, "has no values"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from sid_xarray.io._names import link_name
 from sid_xarray.io.nsid.layout import ABSENT as _ABSENT
-from sid_xarray.io.nsid.layout import link_name
 
 __all__ = [
     "ABSENT",

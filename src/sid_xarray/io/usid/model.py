@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Hashable
 from typing import Any
@@ -11,61 +12,33 @@ import numpy as np
 import xarray as xr
 from xarray.core import indexing
 
-from sid_xarray.errors import FormatError, MetadataError
+from sid_xarray.errors import FormatError
 from sid_xarray.io import _h5
 from sid_xarray.io._layout import read_blocks
+from sid_xarray.io._places import load_model
+from sid_xarray.io.nsid import names as names_before
 from sid_xarray.io.nsid.encode import restored_dtype
 from sid_xarray.io.nsid.tags import decode_attrs, untagged
 from sid_xarray.io.usid.array import FileArray, GridArray, grid_chunks
 from sid_xarray.io.usid.find import Place
 from sid_xarray.io.usid.layout import ABSENT, BOOKKEEPING, MODEL, NATURAL_MAIN, POSITION, RESULT_ATTRS
 from sid_xarray.schema import attrs as names
-from sid_xarray.schema import kinds, records
+from sid_xarray.schema import kinds
 
-__all__ = ["VERSION", "array_name", "load", "original_name", "read"]
+__all__ = ["VERSION", "load", "original_name", "read"]
 
 VERSION = 1
 _MIRRORS = {"quantity": names.LONG_NAME, "units": names.UNITS}
 _GROUP_ATTRS = BOOKKEEPING | RESULT_ATTRS
 
 
-def load(group: h5py.Group, file: str, path: str) -> dict[str, Any]:
-    """Return the model of a group.
-
-    Raises
-    ------
-    FormatError
-        If it is damaged, or of a newer version.
-    """
-    where = f"{path.rstrip('/')}/{_h5.PIN}/{MODEL}"
-    try:
-        found = records.loads(_h5.text(group[f"{_h5.PIN}/{MODEL}"][()]) or "")
-    except Exception as error:
-        raise FormatError(file, where, f"is damaged: {_h5.first_line(error)}") from error
-    if not isinstance(found, dict) or not isinstance(found.get("variables"), list):
-        raise FormatError(file, where, "is damaged: it describes no variables")
-    if found.get("v") != VERSION:
-        raise FormatError(file, where, f"has version {found.get('v')!r}, this library reads {VERSION}. Upgrade it")
-    return found
-
-
-def array_name(group: h5py.Group, file: str, path: str) -> tuple[bool, Hashable]:
-    """Return whether the group was written from a DataArray, and the name of that."""
-    try:
-        found = load(group, file, path)
-        return bool(found.get("array")), untagged(found.get("name"))
-    except (FormatError, MetadataError):
-        return False, None
+load = functools.partial(load_model, name=MODEL, version=VERSION)
+"""Return the model of a group, given the group, the file and its path there."""
 
 
 def original_name(path: str, group: str) -> tuple[bool, Hashable]:
     """Return whether a group of a file was written from a DataArray, and the name that this had."""
-    source = _h5.manager(path)
-    with _h5.opened(source, path) as file:
-        found = _h5.find(file, group) if group else None
-        if not isinstance(found, h5py.Group) or MODEL not in found.get(_h5.PIN, ()):
-            return False, None
-        return array_name(found, path, group)
+    return names_before.original_name(path, group, load=load)
 
 
 def read(source: Any, file: h5py.File, place: Place) -> tuple[xr.Dataset, set[str]]:

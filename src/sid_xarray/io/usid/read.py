@@ -7,10 +7,9 @@ from typing import Any
 import h5py
 import xarray as xr
 
-from sid_xarray.core import provenance
-from sid_xarray.core.fingerprint import file_fingerprint
 from sid_xarray.errors import FormatError, warn
-from sid_xarray.io import _h5
+from sid_xarray.io import _h5, _nodes
+from sid_xarray.io._places import asked_for
 from sid_xarray.io.nsid.model import slash_free
 from sid_xarray.io.usid import context, model
 from sid_xarray.io.usid.find import Place, survey
@@ -54,7 +53,7 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> 
     source = _h5.manager(path)
     full = str(source._args[0])
     with _h5.opened(source, full) as file:
-        places, problems = _places(file, group)
+        places, problems = asked_for(file, group, survey=survey, only=_only)
         if not places:
             raise FormatError(full, group or "", _nothing(file, group, problems))
         reader = Reader(source, file)
@@ -62,32 +61,22 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> 
         problems += more
         if not out:
             raise FormatError(full, group or "", "; ".join(problems) or "nothing could be read")
-        for parent in _parents(out) - set(out):
+        for parent in _nodes.parents(out) - set(out):
             out[parent] = xr.Dataset(attrs=dict(context.group_attrs(file, parent, reader.attrs)))
     for ds in out.values():
         ds.set_close(source.close)
     if problems:
-        out["/"].attrs["sid_problems"] = "\n".join(problems)
-        shown = "" if len(problems) == 1 else f" (and {len(problems) - 1} more, see attrs['sid_problems'])"
-        warn(f"{full} could not be read whole: {problems[0]}{shown}")
+        warn(_nodes.note_problems(out["/"], problems, full))
     return dict(sorted(out.items()))
 
 
-def _places(file: h5py.File, group: str | None) -> tuple[list[Place], list[str]]:
-    if group is None:
-        return survey(file)
-    start = "/" + group.strip("/")
-    found = _h5.find(file, start)
-    if not isinstance(found, h5py.Dataset):
-        return survey(file, start)
-    above = start.rpartition("/")[0] or "/"
-    places, problems = survey(file, above)
+def _only(places: list[Place], above: str, main: str) -> list[Place]:
     here = []
     for place in places:
-        place.mains = [m for m in place.mains if m.path == start]
+        place.mains = [m for m in place.mains if m.path == main]
         if place.path == above and (place.mains or place.ours):
             here.append(place)
-    return here, [p for p in problems if p.startswith(f"{start}:")]
+    return here
 
 
 def _nothing(file: h5py.File, group: str | None, problems: list[str]) -> str:
@@ -170,25 +159,11 @@ def _taken(node: str, nodes: dict[str, xr.Dataset]) -> bool:
     return _holds(nodes.get(node)) or any(key.startswith(below) and _holds(ds) for key, ds in nodes.items())
 
 
-def _parents(nodes: dict[str, Any]) -> set[str]:
-    out = {"/"}
-    for node in nodes:
-        while node != "/":
-            node = node.rpartition("/")[0] or "/"
-            out.add(node)
-    return out
-
-
 def _with_roots(ds: xr.Dataset, path: str, stamp: dict[str, Any]) -> xr.Dataset:
     """Give arrays of other programs a history that starts with this file."""
     for name in ds.data_vars:
         var = ds[name]
         if any(names.is_provenance(k) for k in var.attrs):
             continue
-        if not stamp:
-            stamp |= file_fingerprint(path)
-        place = {"h5path": var.encoding["sid_h5path"], "size": stamp["size"], "sha256": stamp["sha256"]}
-        if "sid_field" in var.encoding:
-            place["field"] = var.encoding["sid_field"]
-        ds[name] = provenance.root(var, "sid:open@1", lazy=True, identity=place, name=stamp["name"])
+        ds[name] = _nodes.rooted(var, path, stamp)
     return ds

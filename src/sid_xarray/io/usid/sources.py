@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import os
+import math
 from typing import Any
 
 import h5py
-import numpy as np
 import xarray as xr
 
-from sid_xarray.core.fingerprint import file_fingerprint
-from sid_xarray.core.history import Step
-from sid_xarray.core.history import read as read_history
 from sid_xarray.errors import FormatError
-from sid_xarray.io import _h5
-from sid_xarray.io.nsid.layout import link_name, next_index
+from sid_xarray.io import _sources
 from sid_xarray.io.usid.find import linked, mains_below
 from sid_xarray.io.usid.group import Pair
 from sid_xarray.io.usid.layout import LINKS, SIDES
 
-__all__ = ["find_source", "lies_in", "link", "result_group", "tables_of"]
+__all__ = ["beside", "find_source", "refer", "tables_of"]
 
 
-def result_group(file: h5py.File, main: str | None, source: Any, *, tool: str | None, obj: Any) -> str:
-    """Return the path of a new result group beside a main: ``<source>-<Tool>_NNN``, or in a Measurement of its own."""
-    called = _tool(tool, obj)
-    if main is None:
-        return f"/{next_index('Measurement', list(file))}/Channel_000/{link_name(_name(source))}-{called}_000"
+def beside(main: str) -> tuple[str, str]:
+    """Return the group that a result of a main goes into, and the name that its own starts with: that of the main."""
     above, _, name = main.rpartition("/")
-    return f"{above}/{next_index(f'{name}-{called}', list(file[above or '/']))}"
+    return above, name
 
 
 def tables_of(file: h5py.File, main: str | None) -> list[Pair]:
@@ -37,37 +29,6 @@ def tables_of(file: h5py.File, main: str | None) -> list[Pair]:
         return []
     pairs = [tuple(linked(file, file[main], name) for name in LINKS[side]) for side in SIDES]
     return [(a, b) for a, b in pairs if a is not None and b is not None]
-
-
-def _arrays(source: Any) -> list[xr.DataArray]:
-    if isinstance(source, xr.DataArray):
-        return [source]
-    return list(source.data_vars.values()) if isinstance(source, xr.Dataset) else []
-
-
-def _name(source: Any) -> str:
-    arrays = _arrays(source)
-    if arrays:
-        return str(arrays[0].name or "source")
-    return str(source).strip("/").rpartition("/")[2]
-
-
-def _tool(tool: str | None, obj: xr.DataArray | xr.Dataset) -> str:
-    if tool is None:
-        for da in _arrays(obj):
-            found = read_history(da.attrs)
-            if found.heads and not found.steps[found.heads[0]].is_root:
-                tool = found.steps[found.heads[0]].name
-                break
-    word = link_name(tool or "Result", "Result").replace(" ", "_")
-    return "_".join(part[:1].upper() + part[1:] for part in word.split("_") if part) or "Result"
-
-
-def lies_in(source: Any, path: str) -> bool:
-    """Tell whether a source is known to be an array of a file."""
-    if isinstance(source, str):
-        return os.path.exists(path)
-    return any(_is_file(da, path) for da in _arrays(source))
 
 
 def find_source(file: h5py.File, source: Any, path: str) -> str | None:
@@ -80,34 +41,15 @@ def find_source(file: h5py.File, source: Any, path: str) -> str | None:
     """
     if isinstance(source, str):
         return _named_source(file, source, path)
-    arrays = _arrays(source)
-    if not arrays:
-        raise TypeError(f"source is a DataArray, a Dataset with variables or an HDF5 path, got {type(source).__name__}")
-    heads = {h for da in arrays for h in read_history(da.attrs).heads}
-    exact: list[str] = []
-    by_head: list[str] = []
-    by_place: list[str] = []
-    for place, obj in mains_below(file):
-        if any(_is_file(da, path) and da.encoding.get("sid_h5path") == place for da in arrays):
-            exact.append(place)
-        if obj.shape is None or not any(da.size == int(np.prod(obj.shape)) for da in arrays):
-            continue
-        history = read_history(_h5.attributes(obj))
-        if heads & set(history.heads):
-            by_head.append(place)
-        elif not history and any(_is_root(step, place, path) for da in arrays for step in _sole_root(da)):
-            by_place.append(place)
-    found = exact or by_head or by_place
-    if isinstance(source, xr.DataArray) and len(found) > 1:
-        listed = ", ".join(found[:5])
-        raise FormatError(path, "", f"the source is there {len(found)} times: {listed}. Say which: source={found[0]!r}")
-    if found:
-        return found[0]
-    if _origin(source) is None:
-        called = f"{_name(source)!r} " if _name(source) != "source" else ""
-        why = f"the source {called}is not in this file, and of no other that is known"
-        raise FormatError(path, "", f"{why}. Type: source.sid.to_usid(...) first")
-    return None
+    found = _sources.matching(mains_below(file), source, path, alike=_same_size)
+    # The variables of a Dataset are as many mains, and one source.
+    count = len(found) if isinstance(source, xr.DataArray) else min(len(found), 1)
+    why = f"the source {_sources.called(source)}is not in this file, and of no other that is known"
+    return _sources.one_of(found, count, source, path, missing=f"{why}. Type: source.sid.to_usid(...) first")
+
+
+def _same_size(da: xr.DataArray, main: h5py.Dataset) -> bool:
+    return main.shape is not None and da.size == math.prod(main.shape)
 
 
 def _named_source(file: h5py.File, source: str, path: str) -> str:
@@ -122,50 +64,6 @@ def _named_source(file: h5py.File, source: str, path: str) -> str:
     raise FormatError(path, place, f"is no array in this file, so it cannot be the source. There are: {listed}")
 
 
-def _sole_root(da: xr.DataArray) -> list[Step]:
-    """Return the first step of an array that nothing was done to yet; its raw file keeps no history of its own."""
-    steps = list(read_history(da.attrs).steps.values())
-    return steps if len(steps) == 1 and steps[0].op.startswith("sid:open") else []
-
-
-def _is_root(step: Step, place: str, path: str) -> bool:
-    # A file that results were added to has another fingerprint than the raw one had, but the same name.
-    return step.params.get("h5path") == place and step.params.get("name") == os.path.basename(path)
-
-
-def _is_file(da: xr.DataArray, path: str) -> bool:
-    here = da.encoding.get("source")
-    return bool(here) and "sid_h5path" in da.encoding and os.path.realpath(str(here)) == os.path.realpath(path)
-
-
-def link(file: h5py.File, place: str, main: str | None, source: Any, *, tool: str | None, obj: Any, path: str) -> None:
-    """Write into a result group what it was made of, and by what."""
-    group = file[place]
-    group.attrs["tool"] = _tool(tool, obj)
-    group.attrs["num_source_dsets"] = 1
-    if main is not None:
-        group.attrs["source_000"] = file[main].ref
-        group.attrs["source_000_path"] = main
-        return
-    origin = _origin(source)
-    if origin is not None:
-        name, h5path, digest = origin
-        if os.path.isabs(name):
-            name = os.path.relpath(name, os.path.dirname(os.path.abspath(path)) or ".")
-        group.attrs["source_000_path"] = h5path
-        group.attrs["source_000_file"] = name
-        group.attrs["source_000_sha256"] = digest
-
-
-def _origin(source: Any) -> tuple[str, str, str] | None:
-    """Return file, place in it and fingerprint of a source that lies in another file."""
-    for da in _arrays(source):
-        where, place = da.encoding.get("source"), da.encoding.get("sid_h5path")
-        if where and place and os.path.exists(str(where)):
-            return os.path.abspath(str(where)), str(place), str(file_fingerprint(str(where))["sha256"])
-    for da in _arrays(source):
-        for step in _sole_root(da):
-            p = step.params
-            if {"name", "h5path", "sha256"} <= set(p):
-                return str(p["name"]), str(p["h5path"]), str(p["sha256"])
-    return None
+def refer(group: h5py.Group, reference: h5py.Reference) -> None:
+    """Write a reference to its source into the group of a result."""
+    group.attrs["source_000"] = reference

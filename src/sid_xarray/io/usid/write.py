@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import functools
 import os
-import platform
 import re
-import socket
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,15 +14,13 @@ import xarray as xr
 
 from sid_xarray.errors import FormatError
 from sid_xarray.io import _h5
-from sid_xarray.io._target import replacing
-from sid_xarray.io.nsid.layout import next_index, safe_name
+from sid_xarray.io._write import Format, Request, now_or_later, stamp, write
 from sid_xarray.io.nsid.tags import PlannedAttrs, plan_attrs
 from sid_xarray.io.usid import sources
 from sid_xarray.io.usid.find import linked, mains_below
 from sid_xarray.io.usid.group import write_attrs, write_group
 from sid_xarray.io.usid.layout import FORMAT_LEVEL, LINKS, MODEL, SIDES
 from sid_xarray.io.usid.plan import GroupPlan, plan_group
-from sid_xarray.options import OPTIONS
 
 __all__ = ["to_usid"]
 
@@ -105,156 +100,67 @@ def to_usid(
     """
     where = os.path.expanduser(os.fsdecode(path))
     rows = None if position_dims is None else [position_dims] if isinstance(position_dims, str) else list(position_dims)
-    plan = functools.partial(
-        plan_group, path=where, compression=compression, encoding=dict(encoding or {}), position_dims=rows
-    )
-    work = functools.partial(_write, obj, where, group, mode, source, tool, overwrite, plan)
-    if compute:
-        return work()
-    import dask
-
-    return dask.delayed(lambda: work(), pure=False)()
+    ask = Request(obj, where, group, mode, source, tool, overwrite)
+    return now_or_later(functools.partial(write, ask, _Usid(where, compression, dict(encoding or {}), rows)), compute)
 
 
 @dataclass
-class _Content:
-    """What will be written, by path: groups with variables, and attributes of nodes without; ``""`` is a free path."""
+class _Usid(Format[GroupPlan]):
+    rows: Sequence[Hashable] | None
+    origins: dict[str, str] = field(default_factory=dict)
+    """From the place of a result to that of its source."""
+    example = "Measurement_000/Channel_000"
 
-    groups: dict[str, GroupPlan] = field(default_factory=dict)
-    attrs: dict[str, PlannedAttrs] = field(default_factory=dict)
-    sources: dict[str, str] = field(default_factory=dict)
+    def plan(
+        self, obj: xr.DataArray | xr.Dataset, encoding: Mapping[Hashable, Mapping[str, Any]], *, node: bool = False
+    ) -> GroupPlan:
+        rows = [d for d in self.rows if d in obj.dims] if node and self.rows is not None else self.rows
+        return plan_group(obj, self.path, self.compression, encoding, rows)
 
+    def plan_attrs(self, attrs: Mapping[Any, Any], where: str) -> PlannedAttrs:
+        return plan_attrs(attrs, self.path, where)
 
-def _write(
-    obj: xr.DataArray | xr.Dataset | xr.DataTree,
-    path: str,
-    group: str | None,
-    mode: str,
-    source: xr.DataArray | xr.Dataset | str | None,
-    tool: str | None,
-    overwrite: bool,
-    plan: Any,
-) -> str:
-    base = _base(group, path)
-    if isinstance(obj, xr.DataTree):
-        if source is not None:
-            raise FormatError(path, base, "a tree cannot be the result of one source. Write its nodes, one by one")
-        content = _plan_tree(obj, base, path, plan)
-    else:
-        content = _plan_one(obj, base, path, plan)
-    if mode == "w" and source is not None and sources.lies_in(source, path):
-        raise FormatError(path, "", "mode='w' would replace the file that holds the source. Type: mode='a'")
-    expected = sum(p.nbytes for p in content.groups.values())
-    with replacing(path, mode=mode, expected=expected) as temporary, _editable(temporary, path) as file:
-        main = None if source is None else sources.find_source(file, source, path)
-        if "" in content.groups:
-            only = content.groups.pop("")
-            content.groups[_free_place(file, only, source, main, tool, obj)] = only
-        for place, one in content.groups.items():
-            _make_way(file, place, path, overwrite)
-            write_group(file, place, one, stamp=_stamp(), reuse=sources.tables_of(file, main))
-        for place, attrs in content.attrs.items():
-            write_attrs(file, place, attrs)
-        for place, origin in content.sources.items():
+    def encodable(self, ds: xr.Dataset) -> Container[Hashable]:
+        return ds.data_vars
+
+    def take(self, node: xr.DataTree, place: str) -> None:
+        if node.children or place == "/":
+            hint = f"Type: tree['{node.path.rstrip('/')}/data'] = tree[{node.path!r}].to_dataset()"
+            why = "has variables and children, or is the root"
+            raise FormatError(self.path, node.path, f"{why}. {hint}, and drop them here")
+        origin = node.encoding.get("sid_source")
+        if origin:
+            self.origins[place] = str(origin)
+
+    def find_source(self, file: h5py.File, source: Any) -> str | None:
+        return sources.find_source(file, source, self.path)
+
+    def free_place(self, measurement: str, plan: GroupPlan) -> str:
+        return f"{measurement}/Channel_000" if plan.base.array else measurement
+
+    def beside(self, main: str) -> tuple[str, str]:
+        return sources.beside(main)
+
+    def would_lose(self, file: h5py.File, place: str) -> str:
+        used = _needed_elsewhere(file, place)
+        if used:
+            return f"is what {used} was made of, or lies on; it is not overwritten. Take another group=..."
+        return ""
+
+    def write_group(self, file: h5py.File, place: str, plan: GroupPlan, main: str | None) -> None:
+        about = stamp({"pyUSID_version": FORMAT_LEVEL})
+        write_group(file, place, plan, stamp=about, reuse=sources.tables_of(file, main))
+
+    def write_attrs(self, file: h5py.File, place: str, attrs: PlannedAttrs) -> None:
+        write_attrs(file, place, attrs)
+
+    def finish(self, file: h5py.File) -> None:
+        for place, origin in self.origins.items():
             if isinstance(_h5.find(file, origin), h5py.Dataset):
                 file[place].attrs.update({"source_000": file[origin].ref, "source_000_path": origin})
-        first = next(iter((*content.groups, *content.attrs)))
-        if source is not None:
-            sources.link(file, first, main, source, tool=tool, obj=obj, path=path)
-    return first
 
-
-def _editable(temporary: str, path: str) -> h5py.File:
-    try:
-        return h5py.File(temporary, "r+" if os.path.exists(temporary) else "w-")
-    except OSError as error:
-        why = f"cannot be added to: {_h5.first_line(error)}. Type: mode='w' to replace it"
-        raise FormatError(path, "", why) from error
-
-
-def _base(group: str | None, path: str) -> str:
-    """Return the path of a group, or empty text."""
-    if group is None:
-        return ""
-    parts = [p for p in group.split("/") if p]
-    if not parts:
-        raise FormatError(path, "/", "a group needs a name: group='Measurement_000/Channel_000'")
-    for part in parts:
-        if part == _h5.PIN or part != safe_name(part, ""):
-            raise FormatError(path, group, f"{part!r} cannot be the name of a group")
-    return "/" + "/".join(parts)
-
-
-def _plan_one(obj: Any, base: str, path: str, plan: Any) -> _Content:
-    if not isinstance(obj, xr.DataArray | xr.Dataset):
-        raise TypeError(f"expected a DataArray, Dataset or DataTree, got {type(obj).__name__}")
-    if isinstance(obj, xr.Dataset) and not obj.variables and not obj.attrs:
-        raise FormatError(path, base, "there is nothing to write: no variables")
-    return _Content({base: plan(obj)})
-
-
-def _plan_tree(tree: xr.DataTree, base: str, path: str, plan: Any) -> _Content:
-    content = _Content()
-    encoding = plan.keywords["encoding"]
-    rows = plan.keywords["position_dims"]
-    for node in tree.subtree:
-        relative = node.path[len(tree.path.rstrip("/")) :].strip("/")
-        place = f"/{'/'.join(p for p in (base.strip('/'), relative) if p)}"
-        for part in relative.split("/"):
-            if relative and (part == _h5.PIN or part != safe_name(part, "")):
-                raise FormatError(path, node.path, f"{part!r} cannot be the name of a group. Rename the node")
-        attrs = {k: v for k, v in node.attrs.items() if k != "sid_problems"}
-        # Coordinates of parents are inherited, and a group must stand alone.
-        if node.data_vars or node.to_dataset(inherit=False).coords:
-            if node.children or place == "/":
-                hint = f"Type: tree['{node.path.rstrip('/')}/data'] = tree[{node.path!r}].to_dataset()"
-                why = "has variables and children, or is the root"
-                raise FormatError(path, node.path, f"{why}. {hint}, and drop them here")
-            ds = node.to_dataset()
-            ds.attrs = attrs
-            own = {k: v for k, v in encoding.items() if k in ds.data_vars}
-            own_rows = None if rows is None else [d for d in rows if d in ds.dims]
-            content.groups[place] = plan(ds, encoding=own, position_dims=own_rows)
-            origin = node.encoding.get("sid_source")
-            if origin:
-                content.sources[place] = str(origin)
-        elif attrs or not node.children:
-            content.attrs[place] = plan_attrs(attrs, path, node.path)
-    unknown = [k for k in encoding if not any(k in p.mains for p in content.groups.values())]
-    if unknown:
-        raise FormatError(path, str(unknown[0]), "encoding names a variable that no node has")
-    if not content.groups and not any(a.values for a in content.attrs.values()):
-        raise FormatError(path, base, "there is nothing to write: no variables")
-    return content
-
-
-def _free_place(file: h5py.File, plan: GroupPlan, source: Any, main: str | None, tool: str | None, obj: Any) -> str:
-    if source is not None:
-        return sources.result_group(file, main, source, tool=tool, obj=obj)
-    measurement = next_index("Measurement", list(file))
-    return f"/{measurement}/Channel_000" if plan.base.array else f"/{measurement}"
-
-
-def _make_way(file: h5py.File, place: str, path: str, overwrite: bool) -> None:
-    """Make sure that a group may be made, and is not there."""
-    parent = place.rpartition("/")[0]
-    while parent:
-        found = _h5.find(file, parent)
-        if isinstance(found, h5py.Dataset):
-            raise FormatError(path, place, f"lies inside {parent}, which is an array. Take another group=...")
-        parent = parent.rpartition("/")[0]
-    if place not in file:
-        return
-    if not overwrite:
-        raise FileExistsError(
-            f"{path} has a group {place} already; nothing was written. "
-            "Take another group=..., or overwrite=True to replace it."
-        )
-    used = _needed_elsewhere(file, place)
-    if used:
-        why = f"is what {used} was made of, or lies on; it is not overwritten"
-        raise FormatError(path, place, f"{why}. Take another group=...")
-    del file[place]
+    def refer(self, group: h5py.Group, reference: h5py.Reference) -> None:
+        sources.refer(group, reference)
 
 
 def _needed_elsewhere(file: h5py.File, place: str) -> str:
@@ -270,12 +176,3 @@ def _needed_elsewhere(file: h5py.File, place: str) -> str:
             return path
     inner = [p for p, _, inside in _h5.walk(file[place], place) if p != place and MODEL in inside.get(_h5.PIN, ())]
     return next(iter(inner), "")
-
-
-def _stamp() -> dict[str, str]:
-    out = {
-        "platform": platform.platform(),
-        "timestamp": dt.datetime.now().strftime("%Y_%m_%d-%H_%M_%S"),
-        "pyUSID_version": FORMAT_LEVEL,
-    }
-    return {**out, "machine_id": socket.getfqdn()} if OPTIONS["machine_id"] else out

@@ -83,8 +83,11 @@ def draw(
         together = np.concatenate([_style.displayable(f.values).ravel() for f in frames.values()])
         clim, prefix = _style.limits(together, robust), False
     panes = []
+    said = [frame.quantity for frame in frames.values()]
     for name, frame in frames.items():
-        heading = " · ".join([frame.quantity, *maps[name].notes])
+        # Two maps of the same quantity are told apart by name.
+        called = [str(name)] if said.count(frame.quantity) > 1 and str(name) != frame.quantity else []
+        heading = " · ".join([*called, frame.quantity, *maps[name].notes])
         look = Look(cmap=cmap, robust=robust, clim=clim, title=heading, size=size, prefix=prefix)
         pane = image_element(frame, look)
         # The name is the title; beside the colour bar it would not fit.
