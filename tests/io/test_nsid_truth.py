@@ -126,3 +126,22 @@ def test_opening_reads_no_values_and_keeps_the_dtype() -> None:
 def test_metadata_of_the_pfm_scan_are_whole() -> None:
     da = sid.open_dataarray(SHARED / "realdata/nsid/PTO_Funakubo0001.h5", "Channel_0")
     assert len(da.sid.original_metadata) == 838
+
+
+OLD = sorted(k for k in REAL if k.startswith("nsid/") and "2020" in k)
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_file_of_the_layout_of_2020(name: str) -> None:
+    """Scales lie beside the mains, and references to them dangle."""
+    found = {da.encoding["sid_h5path"]: da for da in signals(SHARED / "realdata" / name).values()}
+    for want in REAL[name]["signals"]:
+        da = found[want["path"]]
+        assert str(da.dtype) == want["dtype"]
+        assert list(da.shape) == want["shape"]
+        assert hashlib.sha1(np.ascontiguousarray(da.values).tobytes()).hexdigest() == want["sha1_native_le"]
+        assert [str(d) for d in da.dims] == want["dims"]
+        for dim, scale in want["sibling_1d"].items():
+            assert found_units(da[dim].attrs) == scale["units"]
+            assert float(da[dim][0]) == scale["first"]
+            assert float(da[dim][-1]) == scale["last"]
