@@ -12,7 +12,8 @@ from sid_xarray.api import open as open_tree
 from sid_xarray.core.history import Step
 from sid_xarray.core.history import read as read_history
 from sid_xarray.core.metadata import from_plain, to_plain
-from sid_xarray.errors import FormatError
+from sid_xarray.errors import FormatError, RegistryError, nearest
+from sid_xarray.ops import TABLE as VERBS
 
 __all__ = ["Result", "Results", "results"]
 
@@ -78,7 +79,15 @@ class Results(tuple[Result, ...]):
         -------
         Dataset or None
             Lazy.
+
+        Raises
+        ------
+        RegistryError
+            If there is no such verb: a slip of the pen must not mean to compute again.
         """
+        known = {r.step.name for r in self if r.step is not None} | set(VERBS)
+        if verb not in known:
+            raise RegistryError(f"no verb {verb!r}.{nearest(verb, known)}")
         wanted = {k: _listed(to_plain(v)) for k, v in params.items()}
         fitting = [
             r

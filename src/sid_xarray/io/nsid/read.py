@@ -88,8 +88,8 @@ def _nothing(file: h5py.File, group: str | None, problems: list[str]) -> str:
     if any(_h5.raw_attribute(o, "Position_Indices") is not None for o in found[:1000]):
         return "holds USID data and no NSID. Leave out reader='nsid'"
     return (
-        f"holds {len(found)} dataset(s), none of them NSID. For a netCDF file type: "
-        "xr.open_dataset(path, engine='h5netcdf').sid.adopt()"
+        f"holds {len(found)} dataset(s), none of them NSID or USID. For a netCDF file type: "
+        "xr.open_dataset(path, engine='h5netcdf').sid.adopt(). A file of HyperSpy: sid.from_hyperspy(hs.load(path))"
     )
 
 
