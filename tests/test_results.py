@@ -30,7 +30,7 @@ def test_a_result_is_found_by_verb_and_parameters(file: Path) -> None:
     assert linear is not None
     assert "slope" in linear
     assert found.find("fit", model="lorentzian") is None
-    with pytest.raises(sid.errors.RegistryError, match="no verb 'ft'. Did you mean 'fit'?"):
+    with pytest.raises(sid.errors.RegistryError, match=r"no verb 'ft'\. Did you mean 'fit'\?"):
         found.find("ft")
     assert found.find("rebin", bins={"energy": 2}).sizes["energy"] == 32
 
