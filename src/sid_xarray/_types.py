@@ -1,18 +1,15 @@
-"""Types that are used on every floor."""
+"""Types of arrays that are used on every floor."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["JSON", "Dims", "FloatArray", "NumericArray", "Window"]
+__all__ = ["AnyArray", "BoolArray", "FloatArray", "IntArray"]
 
-FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
-NumericArray: TypeAlias = npt.NDArray[Any]
-JSON: TypeAlias = Any
-Dims: TypeAlias = Hashable | tuple[Hashable, ...]
-Window: TypeAlias = tuple[float | str | None, float | str | None] | slice
-Attrs: TypeAlias = Mapping[Hashable, Any]
+AnyArray: TypeAlias = npt.NDArray[Any]
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+IntArray: TypeAlias = npt.NDArray[np.intp]

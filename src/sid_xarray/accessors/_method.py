@@ -28,9 +28,6 @@ class method:  # noqa: N801 - used like the built-in property
     def __init__(self, place: str) -> None:
         self.place = place
 
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         function = _load(self.place)
         if instance is None:

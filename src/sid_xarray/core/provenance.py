@@ -21,11 +21,11 @@ from sid_xarray.errors import MetadataError
 from sid_xarray.options import OPTIONS
 from sid_xarray.schema import attrs as names
 
-__all__ = ["Provenance", "descend", "provenance", "root", "stamp", "strip"]
+__all__ = ["GRAPH", "HEAD", "Provenance", "descend", "provenance", "root", "stamp", "strip"]
 
 T = TypeVar("T", xr.DataArray, xr.Dataset)
 # In `encoding`, which arithmetic drops: they tell whether lazy values are still the result of a step.
-_HEAD, _GRAPH = "sid_head", "sid_graph"
+HEAD, GRAPH = "sid_head", "sid_graph"
 _UNRECORDED = "sid:unrecorded@1"
 
 STATUS: dict[str, str] = {
@@ -319,10 +319,10 @@ def _write(variable: xr.Variable, found: History) -> None:
     """Write a history on a variable that is ours."""
     head = found.heads[0]
     variable.attrs = {**names.without_provenance(variable.attrs), **_history.encode(found)}
-    variable.encoding = {**variable.encoding, _HEAD: head}
+    variable.encoding = {**variable.encoding, HEAD: head}
     graph = graph_name(variable)
     if graph is not None:
-        variable.encoding[_GRAPH] = graph
+        variable.encoding[GRAPH] = graph
 
 
 def _param(value: Any) -> Any:
@@ -381,6 +381,6 @@ def _settled(da: xr.DataArray) -> History:
 def _departed(da: xr.DataArray, head: str, *, lazy: bool) -> bool:
     """Tell whether something was done to values that cannot be checked, since they are or were lazy."""
     encoding = da.variable.encoding
-    if encoding.get(_HEAD) != head:
+    if encoding.get(HEAD) != head:
         return True
-    return lazy and not same_values(da, encoding.get(_GRAPH))
+    return lazy and not same_values(da, encoding.get(GRAPH))

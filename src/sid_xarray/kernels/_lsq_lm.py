@@ -7,12 +7,12 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from sid_xarray.kernels._lsq_problem import IntArray, Problem
-from sid_xarray.kernels._lsq_solve import EPS, FloatArray, gram, solve_spd, stable_step
+from sid_xarray._types import BoolArray, FloatArray, IntArray
+from sid_xarray.kernels._lsq_problem import Problem
+from sid_xarray.kernels._lsq_solve import EPS, gram, solve_spd, stable_step
 
 __all__ = ["CONVERGED", "MODEL_NOT_FINITE", "NOT_CONVERGED", "Outcome", "Tolerances", "minimise", "pinned"]
 
-BoolArray = npt.NDArray[np.bool_]
 
 CONVERGED, NOT_CONVERGED, MODEL_NOT_FINITE = 0, 1, 6
 _GOING_ON = -1

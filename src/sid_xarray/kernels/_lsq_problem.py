@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sid_xarray.kernels._lsq_solve import EPS, FloatArray
+from sid_xarray._types import FloatArray, IntArray
+from sid_xarray.kernels._lsq_solve import EPS
 
 __all__ = ["Problem"]
 
-IntArray = npt.NDArray[np.intp]
 _STEP = EPS**0.5
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-__all__ = ["EPS", "FloatArray", "gram", "invert_normal", "invert_stable", "solve_spd", "stable_step"]
+from sid_xarray._types import BoolArray, FloatArray
 
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
+__all__ = ["EPS", "gram", "invert_normal", "invert_stable", "solve_spd", "stable_step"]
+
 
 EPS = float(np.finfo(np.float64).eps)
 _TINY = float(np.finfo(np.float64).tiny)

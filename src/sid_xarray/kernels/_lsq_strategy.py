@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from sid_xarray._types import FloatArray, IntArray
 from sid_xarray.kernels._lsq_lm import CONVERGED, MODEL_NOT_FINITE, NOT_CONVERGED, Outcome, Tolerances, minimise, pinned
-from sid_xarray.kernels._lsq_problem import IntArray, Problem
-from sid_xarray.kernels._lsq_solve import FloatArray, gram, invert_normal, invert_stable
+from sid_xarray.kernels._lsq_problem import Problem
+from sid_xarray.kernels._lsq_solve import gram, invert_normal, invert_stable
 
 __all__ = ["SINGULAR", "Estimate", "estimate"]
 

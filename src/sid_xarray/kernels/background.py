@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
+
+from sid_xarray._types import AnyArray, BoolArray
 
 __all__ = ["STATUS", "polynomial_background", "power_law_background"]
 
 STATUS: dict[int, str] = {0: "converged", 1: "not_converged", 2: "too_few_points", 3: "not_positive"}
 
 _ITERATIONS = 30
-_Array = npt.NDArray[Any]
 
 
 def power_law_background(
-    y: _Array, x: _Array, *, inside: npt.NDArray[np.bool_]
-) -> tuple[_Array, _Array, _Array, _Array]:
+    y: AnyArray, x: AnyArray, *, inside: BoolArray
+) -> tuple[AnyArray, AnyArray, AnyArray, AnyArray]:
     """Fit ``height * x**-exponent`` by least squares in the values themselves.
 
     Parameters
@@ -74,7 +72,7 @@ def power_law_background(
     return background.astype(dtype), height, exponent, status
 
 
-def _log_start(y: _Array, u: _Array, valid: _Array) -> tuple[_Array, _Array, npt.NDArray[np.bool_]]:
+def _log_start(y: AnyArray, u: AnyArray, valid: AnyArray) -> tuple[AnyArray, AnyArray, BoolArray]:
     """Start from a weighted straight line through the logarithms of positive values."""
     positive = valid & (y > 0)
     weight = np.where(positive, y * y, 0.0)
@@ -92,8 +90,8 @@ def _log_start(y: _Array, u: _Array, valid: _Array) -> tuple[_Array, _Array, npt
 
 
 def _gauss_newton(
-    y: _Array, u: _Array, valid: _Array, amplitude: _Array, exponent: _Array
-) -> tuple[_Array, _Array, npt.NDArray[np.bool_]]:
+    y: AnyArray, u: AnyArray, valid: AnyArray, amplitude: AnyArray, exponent: AnyArray
+) -> tuple[AnyArray, AnyArray, BoolArray]:
     """Refine amplitude and exponent; a step that does not improve is halved."""
     best = _chi2(y, u, valid, amplitude, exponent)
     done = np.zeros(best.shape, bool)
@@ -128,16 +126,14 @@ def _gauss_newton(
     return amplitude, exponent, done
 
 
-def _chi2(y: _Array, u: _Array, valid: _Array, amplitude: _Array, exponent: _Array) -> _Array:
+def _chi2(y: AnyArray, u: AnyArray, valid: AnyArray, amplitude: AnyArray, exponent: AnyArray) -> AnyArray:
     with np.errstate(all="ignore"):
         residual = (y - amplitude[..., np.newaxis] * np.exp(-exponent[..., np.newaxis] * u)) * valid
         total = (residual * residual).sum(axis=-1)
     return np.where(np.isfinite(total), total, np.inf)
 
 
-def polynomial_background(
-    y: _Array, x: _Array, *, inside: npt.NDArray[np.bool_], degree: int = 1
-) -> tuple[_Array, ...]:
+def polynomial_background(y: AnyArray, x: AnyArray, *, inside: BoolArray, degree: int = 1) -> tuple[AnyArray, ...]:
     """Fit a polynomial by least squares.
 
     Parameters

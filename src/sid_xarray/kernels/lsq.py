@@ -9,9 +9,10 @@ from typing import Any, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
+from sid_xarray._types import FloatArray
 from sid_xarray.kernels._lsq_lm import CONVERGED, MODEL_NOT_FINITE, NOT_CONVERGED, Tolerances
 from sid_xarray.kernels._lsq_problem import Problem
-from sid_xarray.kernels._lsq_solve import EPS, FloatArray
+from sid_xarray.kernels._lsq_solve import EPS
 from sid_xarray.kernels._lsq_strategy import SINGULAR, Estimate, estimate
 
 __all__ = ["STATUS", "LsqResult", "Model", "fit_batch"]

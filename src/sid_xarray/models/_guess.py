@@ -7,12 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from sid_xarray._types import BoolArray, FloatArray
 from sid_xarray.models._model import Array
 
 __all__ = ["Box", "find_box", "fit_line", "peak_start", "tidy", "total"]
 
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 _ROUNDING = 8 * float(np.finfo(np.float64).eps)
 # Ratio of neighbouring widths that are tried; a peak tolerates a start that is off by its square root.
 _RATIO = 2.0

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from sid_xarray.models._guess import FloatArray
+from sid_xarray._types import FloatArray
 from sid_xarray.models._model import Array, FitModel
 
 __all__ = ["start_sum"]

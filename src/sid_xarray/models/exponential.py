@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sid_xarray.models._guess import FloatArray, tidy, total
+from sid_xarray._types import FloatArray
+from sid_xarray.models._guess import tidy, total
 from sid_xarray.models._model import Array, FitModel, Param
 
 __all__ = ["MODEL", "exponential"]

@@ -26,8 +26,8 @@ __all__ = ["KEY", "attrs_difference", "attrs_patched", "difference", "patched", 
 KEY = "sid_xarray"
 """Under this name the text lies in the metadata of the other program."""
 
-# Names that `core.provenance` uses in `encoding`: they say that lazy values are still those of the last step.
-_TRUST = ("sid_head", "sid_graph")
+# In `encoding`: they say that lazy values are still those of the last step.
+_TRUST = (provenance.HEAD, provenance.GRAPH)
 
 
 def written(record: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ import h5py
 import xarray as xr
 from xarray.core import indexing
 
+from sid_xarray.core.provenance import HEAD
 from sid_xarray.errors import FormatError
 from sid_xarray.io import _h5
 from sid_xarray.io._layout import read_blocks
@@ -119,7 +120,7 @@ def _variable(source: Any, place: Place, dataset: h5py.Dataset, row: dict[str, A
     if blocks:
         encoding["preferred_chunks"] = dict(zip(dims, blocks, strict=True))
     if "head" in row:
-        encoding["sid_head"] = str(row["head"])
+        encoding[HEAD] = str(row["head"])
     return xr.Variable(dims, indexing.LazilyIndexedArray(array), attrs, encoding)
 
 
