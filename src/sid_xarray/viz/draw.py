@@ -118,6 +118,7 @@ def bound_view(obj: xr.DataArray | xr.Dataset, name: str) -> Callable[..., Any]:
     except RegistryError as error:
         raise UnknownViewError(str(error)) from None
     target = _fitting(obj, view)
+    _drawable(target)
     function = view.load()
     signature = _signature(function)
 
@@ -130,6 +131,12 @@ def bound_view(obj: xr.DataArray | xr.Dataset, name: str) -> Callable[..., Any]:
     draw.__name__ = draw.__qualname__ = name
     draw.__signature__ = signature  # type: ignore[attr-defined]
     return draw
+
+
+def _drawable(obj: xr.DataArray | xr.Dataset) -> None:
+    da = obj if isinstance(obj, xr.DataArray) else obj[main_variable(obj)]
+    if da.dtype.kind not in "biufcmM":
+        raise DimensionError(f"{da.name!r} is text or records ({da.dtype}) and has no picture: print(da) shows it.")
 
 
 def _fitting(obj: Any, view: View) -> Any:
