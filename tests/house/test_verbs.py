@@ -17,7 +17,7 @@ import xarray as xr
 
 import sid_xarray as sid
 from sid_xarray.core import history
-from sid_xarray.errors import SidError, SidWarning
+from sid_xarray.errors import SidError, SidWarning, UnitsError
 from sid_xarray.ops import TABLE, Verb
 from sid_xarray.testing import assert_lazy, assert_roundtrip, assert_same, no_compute
 
@@ -155,7 +155,8 @@ def test_what_coordinates_say_is_kept(verb):
     assert out.coords["temperature"].attrs == {"units": "K", "long_name": "temperature"}
     assert float(out.temperature) == 293.5
     for name in set(out.coords) & set(da.coords):
-        assert out[name].attrs == da[name].attrs, name
+        told = {"units": out[name].units} if verb.about_units and name in verb.params else {}
+        assert out[name].attrs == da[name].attrs | told, name
     for part in parts(out).values():
         for dim in part.dims:
             assert {"units", "sid_dimension_type"} <= set(part[dim].attrs), dim
@@ -307,6 +308,10 @@ def test_results_say_what_they_are(verb):
 def test_units_that_nobody_knows_are_no_obstacle(verb):
     da = sample(verb).assign_attrs(units="bananas (ripe)")
     da = da.assign_coords({d: da[d].assign_attrs(units="cubits per fortnight") for d in da.dims})
+    if verb.about_units:
+        with pytest.raises(UnitsError, match="cubits"):
+            run(verb, da)
+        return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SidWarning)
         out = run(verb, da)
@@ -319,6 +324,10 @@ def test_arrays_without_any_attribute_work(verb):
     da = sample(verb).drop_attrs()
     types_ = sample(verb).sid.dimension_types
     da = da.sid.set_dims({d: str(t) for d, t in types_.items()})
+    if verb.about_units:
+        with pytest.raises(UnitsError):
+            run(verb, da)
+        return
     out = run(verb, da)
     assert [v.shape for v in parts(out).values()] == [v.shape for v in parts(run(verb, sample(verb))).values()]
     found = next(iter(parts(out).values())).sid.provenance

@@ -26,6 +26,7 @@ class SidDataArray(SidArrays):
     rebin = method(TABLE["rebin"].place)
     remove_background = method(TABLE["remove_background"].place)
     sel = method(TABLE["sel"].place)
+    to_units = method(TABLE["to_units"].place)
 
 
 xr.DataArray.sid = Accessor(SidDataArray)  # type: ignore[attr-defined]

@@ -23,12 +23,15 @@ class Verb:
         Keywords of that trial.
     on : tuple of str
         Accessors that have it: DataArray, Dataset.
+    about_units : bool
+        Whether it needs known units, and changes them.
     """
 
     place: str
     sample: str = "peak_map"
     params: Mapping[str, Any] = field(default_factory=dict)
     on: tuple[str, ...] = ("DataArray",)
+    about_units: bool = False
 
 
 TABLE: dict[str, Verb] = {
@@ -43,4 +46,5 @@ TABLE: dict[str, Verb] = {
         params={"model": "power_law", "fit_range": (200, 280)},
     ),
     "sel": Verb("sid_xarray.ops.select:sel", params={"energy": 5.0, "width": {"energy": 2.0}}),
+    "to_units": Verb("sid_xarray.ops.convert:to_units", params={"energy": "meV"}, about_units=True),
 }
