@@ -205,12 +205,12 @@ def test_pickles_and_copies(verb, lazy):
 @VERBS
 def test_nan_stays_where_it_is(verb):
     da = sample(verb)
-    both = da.expand_dims(frame=2).copy()
+    both = da.expand_dims(repeat=2).copy()
     both[1] = np.nan
-    both = both.assign_coords(frame=("frame", [0.0, 1.0], {"units": "1"}))
+    both = both.assign_coords(repeat=("repeat", [0.0, 1.0], {"units": "1"}))
     out, alone = run(verb, both), run(verb, da)
-    close(out.isel(frame=0), alone)
-    for part in parts(out.isel(frame=1)).values():
+    close(out.isel(repeat=0), alone)
+    for part in parts(out.isel(repeat=1)).values():
         failed = part.isnull() if part.dtype.kind in "fc" else part != 0
         assert part.attrs["long_name"] == "iterations" or failed.all(), part.name
 
@@ -242,9 +242,9 @@ def test_order_of_dimensions_does_not_matter(verb):
 @VERBS
 def test_two_more_dimensions(verb):
     da = sample(verb)
-    deep = da.expand_dims(frame=2, detector=1)
+    deep = da.expand_dims(repeat=2, detector=1)
     out = run(verb, deep)
-    close(out.isel(frame=1, detector=0), run(verb, da))
+    close(out.isel(repeat=1, detector=0), run(verb, da))
 
 
 @VERBS

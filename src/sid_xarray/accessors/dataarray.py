@@ -24,6 +24,7 @@ class SidDataArray(SidArrays):
     fit = method(TABLE["fit"].place)
     ifft = method(TABLE["ifft"].place)
     rebin = method(TABLE["rebin"].place)
+    register = method(TABLE["register"].place)
     remove_background = method(TABLE["remove_background"].place)
     sel = method(TABLE["sel"].place)
     to_units = method(TABLE["to_units"].place)
