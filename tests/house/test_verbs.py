@@ -204,6 +204,8 @@ def test_pickles_and_copies(verb, lazy):
 
 @VERBS
 def test_nan_stays_where_it_is(verb):
+    if verb.pooled:
+        pytest.skip("every result depends on all points")
     da = sample(verb)
     both = da.expand_dims(repeat=2).copy()
     both[1] = np.nan
@@ -235,12 +237,15 @@ def test_order_of_dimensions_does_not_matter(verb):
     da = sample(verb)
     out, other = run(verb, da), run(verb, da.transpose(*da.dims[::-1]))
     for key, part in parts(other).items():
-        assert part.dims == parts(out)[key].dims[::-1]
+        there = [d for d in parts(out)[key].dims if d in da.dims]
+        assert [d for d in part.dims if d in da.dims] == there[::-1]
     close(other.transpose(*out.dims), out)
 
 
 @VERBS
 def test_two_more_dimensions(verb):
+    if verb.pooled:
+        pytest.skip("every result depends on all points")
     da = sample(verb)
     deep = da.expand_dims(repeat=2, detector=1)
     out = run(verb, deep)

@@ -20,6 +20,7 @@ class SidDataArray(SidArrays):
     kind = view("sid_xarray.core.dims:data_kind")
 
     calibrate = method(TABLE["calibrate"].place)
+    decompose = method(TABLE["decompose"].place)
     fft = method(TABLE["fft"].place)
     fit = method(TABLE["fit"].place)
     ifft = method(TABLE["ifft"].place)

@@ -25,6 +25,8 @@ class Verb:
         Accessors that have it: DataArray, Dataset.
     about_units : bool
         Whether it needs known units, and changes them.
+    pooled : bool
+        Whether every result depends on all points: there are no independent pixels.
     """
 
     place: str
@@ -32,10 +34,12 @@ class Verb:
     params: Mapping[str, Any] = field(default_factory=dict)
     on: tuple[str, ...] = ("DataArray",)
     about_units: bool = False
+    pooled: bool = False
 
 
 TABLE: dict[str, Verb] = {
     "calibrate": Verb("sid_xarray.ops.calibrate:calibrate", params={"energy": {"scale": 2.0, "offset": 1.0}}),
+    "decompose": Verb("sid_xarray.ops.decompose:decompose", params={"n_components": 2}, pooled=True),
     "fft": Verb("sid_xarray.ops.fft:fft", sample="lattice_image"),
     "fit": Verb("sid_xarray.ops.fit:fit", params={"model": "gaussian + constant"}),
     "ifft": Verb("sid_xarray.ops.fft:ifft", sample="lattice_spectrum"),
