@@ -77,6 +77,8 @@ def _for_dataset(ds: xr.Dataset) -> str:
     own = own_variables(ds)
     if looks_like_fit(ds):
         return "fit"
+    if {"scores", "components"} <= {str(n) for n in ds.data_vars} and "component" in ds.dims:
+        return "components"
     main = ds[main_variable(ds)]
     by_kind = choose_view(main) if main.ndim else "fit"
     maps = [n for n in own if ds[n].ndim >= 2]
