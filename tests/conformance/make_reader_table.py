@@ -100,7 +100,7 @@ def judged(reader: str, paths: Sequence[Path], python: str) -> list[list[str]]:
     """Return what is wrong with every reading; nothing, where it is right."""
     with tempfile.TemporaryDirectory() as folder:
         run = subprocess.run(
-            [python, str(HERE / "readers.py"), reader, folder, str(SECONDS)],
+            [python, str(HERE / "readers.py"), reader, folder, str(SECONDS), "1"],
             input="\n".join(str(p.absolute()) for p in paths),
             capture_output=True,
             text=True,

@@ -1,22 +1,23 @@
 """What a reader makes of files: each file in a process of its own, with limits, since a reader may hang or crash.
 
-usage: readers.py READER FOLDER LIMIT < files, one a line
-Run by an interpreter that has the reader. The reader is imported once, and forks for every file; what it saw comes
-to FOLDER: ``N.json`` for file N, arrays beside it as ``N_M.npy``.
+usage: readers.py READER FOLDER SECONDS BATCH < files, one a line
+Run by an interpreter that has the reader. The reader is imported once, and forks for every BATCH of files; what it
+saw comes to FOLDER: ``N.json`` for file N, arrays beside it as ``N_M.npy``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import json
 import os
 import resource
+import select
 import shutil
 import signal
 import sys
 import tempfile
-import time
 import traceback
 import warnings
 from collections.abc import Callable
@@ -98,6 +99,36 @@ def ours(path: str) -> list[Any]:
                 "original_metadata": plain(da.sid.original_metadata.to_dict()),
             }
         )
+    return out
+
+
+def h5netcdf(path: str) -> list[Any]:
+    import xarray as xr
+
+    out = []
+    tree = xr.open_datatree(path, engine="h5netcdf", decode_timedelta=True)
+    for node in tree.subtree:
+        if "_sid_xarray" in node.path:
+            continue
+        for name, da in node.data_vars.items():
+            axes = [
+                axis(k, c.values, c.attrs.get("units"), c.attrs.get("long_name"), over=map(str, c.dims))
+                for k, c in da.coords.items()
+            ]
+            out.append(
+                {
+                    "path": None,
+                    "field": None,
+                    "dims": list(map(str, da.dims)),
+                    "axes": axes,
+                    "array": da.values,
+                    "units": da.attrs.get("units"),
+                    "quantity": da.attrs.get("long_name"),
+                    "title": str(name),
+                    "metadata": None,
+                    "original_metadata": None,
+                }
+            )
     return out
 
 
@@ -228,6 +259,7 @@ def hyperspy_usid(path: str) -> list[Any]:
 
 READERS: dict[str, tuple[Callable[[str], list[Any]], tuple[str, ...]]] = {
     "ours": (ours, ("sid_xarray", "sid_xarray.io.backends", "dask.array")),
+    "h5netcdf": (h5netcdf, ("xarray", "h5netcdf", "dask.array")),
     "pyNSID": (pynsid, ("pyNSID.io.hdf_utils",)),
     "NSIDReader": (scifireaders_nsid, ("SciFiReaders",)),
     "HyperSpy, NeXus": (hyperspy_nsid, ("hyperspy.api", "rsciio.nexus")),
@@ -244,16 +276,32 @@ def attempt(read: Callable[[str], list[Any]], path: str, out: Path) -> None:
         shutil.copyfile(path, copy)
         os.chdir(folder)
         try:
-            found = read(copy)
+            signals = [field for one in read(copy) for field in fields(one)]
+            arrays = [storable(one.pop("array")) for one in signals]
         except BaseException as error:  # noqa: BLE001 - a peer may raise anything, even Warning
             said = {"error": type(error).__name__, "traceback": traceback.format_exc(limit=-3)}
-            out.with_suffix(".json").write_text(json.dumps(said), encoding="utf-8")
+            note(out, said)
             return
-        signals = [field for one in found for field in fields(one)]
-        for i, one in enumerate(signals):
-            array = np.asarray(one.pop("array"))
-            np.save(f"{out}_{i}.npy", array if array.dtype.kind in "biufcSU" else array.astype(str), allow_pickle=False)
-        out.with_suffix(".json").write_text(json.dumps(signals), encoding="utf-8")
+        for i, (one, (array, dtype)) in enumerate(zip(signals, arrays, strict=True)):
+            one["dtype"] = dtype
+            np.save(f"{out}_{i}.npy", array, allow_pickle=False)
+        note(out, signals)
+
+
+def storable(values: Any) -> tuple[np.ndarray[Any, Any], str]:
+    """Return an array that a file can hold, and the dtype that it had."""
+    array = np.asarray(values)
+    if array.dtype.kind in "biufcSUMm":
+        return array, array.dtype.str
+    flat = [v.decode(errors="replace") if isinstance(v, bytes) else str(v) for v in array.ravel().tolist()]
+    return np.array(flat, dtype=str).reshape(array.shape), array.dtype.str
+
+
+def note(out: Path, content: Any) -> None:
+    """Write a file whole or not at all."""
+    part = out.with_suffix(".part")
+    part.write_text(json.dumps(content), encoding="utf-8")
+    part.replace(out.with_suffix(".json"))
 
 
 def fields(one: dict[str, Any]) -> list[dict[str, Any]]:
@@ -266,43 +314,69 @@ def fields(one: dict[str, Any]) -> list[dict[str, Any]]:
     return out or [one]
 
 
-def limited(work: Callable[[], None], seconds: float) -> str:
-    """Do something in a forked process, and tell how that ended: empty, or "hangs", or the name of a signal."""
+def limited(jobs: list[Callable[[], None]], seconds: float) -> tuple[int, str]:
+    """Do jobs in one forked process, and tell how many were done, and what ended it before the rest was.
+
+    Parameters
+    ----------
+    jobs : list of callable
+    seconds : float
+        For each of them.
+
+    Returns
+    -------
+    done : int
+    end : str
+        Empty, "hangs", or the name of the signal that ended the process.
+    """
+    told, tell = os.pipe()
     child = os.fork()
     if child == 0:
         try:
+            os.close(told)
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             silence = os.open(os.devnull, os.O_WRONLY)
             os.dup2(silence, 1)
             os.dup2(silence, 2)
-            work()
+            for job in jobs:
+                job()
+                os.write(tell, b".")
         finally:
             os._exit(0)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else ""
-        time.sleep(0.005)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return "hangs"
+    os.close(tell)
+    done = 0
+    while select.select([told], [], [], seconds)[0]:
+        if not (news := os.read(told, 4096)):
+            break
+        done += len(news)
+    else:
+        os.kill(child, signal.SIGKILL)
+    os.close(told)
+    _, status = os.waitpid(child, 0)
+    if done == len(jobs):
+        return done, ""
+    if not os.WIFSIGNALED(status):
+        return done, "nothing"
+    ended = signal.Signals(os.WTERMSIG(status))
+    return done, "hangs" if ended == signal.SIGKILL else ended.name
 
 
 def main() -> None:
-    name, folder, seconds = sys.argv[1:]
+    name, folder, seconds, batch = sys.argv[1:]
     read, modules = READERS[name]
     with contextlib.redirect_stdout(sys.stderr):
         if not hasattr(np, "product"):
             np.product = np.prod  # pyUSID 0.0.12 needs it, and numpy 2 dropped it
         for module in modules:
             importlib.import_module(module)
-    for i, path in enumerate(sys.stdin.read().splitlines()):
-        out = Path(folder) / str(i)
-        end = limited(lambda path=path, out=out: attempt(read, path, out), float(seconds))
-        if end or not out.with_suffix(".json").exists():
-            out.with_suffix(".json").write_text(json.dumps({"error": end or "nothing"}), encoding="utf-8")
+    outs = [(path, Path(folder) / str(i)) for i, path in enumerate(sys.stdin.read().splitlines())]
+    while outs:
+        part = outs[: int(batch)]
+        done, end = limited([functools.partial(attempt, read, *job) for job in part], float(seconds))
+        if end:
+            note(part[done][1], {"error": end})
+        outs = outs[done + bool(end) :]
 
 
 if __name__ == "__main__":
