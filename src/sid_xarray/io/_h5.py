@@ -370,7 +370,7 @@ def walk(group: h5py.Group, path: str = "") -> Iterator[tuple[str, h5py.Group, d
         stack += reversed(inner)
 
 
-def address(obj: h5py.Group) -> tuple[int, int]:
-    """Return what tells a group from all others, whatever link led to it."""
+def address(obj: h5py.Group | h5py.Dataset) -> tuple[int, int]:
+    """Return what tells an object from all others, whatever link led to it."""
     info = h5py.h5o.get_info(obj.id)
     return info.fileno, info.addr

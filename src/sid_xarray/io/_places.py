@@ -83,8 +83,13 @@ def survey(
         inner = inside.pop(_h5.PIN, None)
         # A copy, since the groups taken out below still belong to the place.
         place: Place[M] = Place(path, group, dict(inside), isinstance(inner, h5py.Group) and model in inner)
+        seen: set[tuple[int, int]] = set()
         for name, obj in inside.items():
             if isinstance(obj, h5py.Dataset) and says_main(obj):
+                # A dataset with two names in a group is one array; an old writer gave it both.
+                if (key := _h5.address(obj)) in seen:
+                    continue
+                seen.add(key)
                 main, problem = main_of(place.path_of(name), obj, inside)
                 if main is not None:
                     place.mains.append(main)
@@ -120,7 +125,15 @@ def asked_for(
         return survey(file, start)
     above = start.rpartition("/")[0] or "/"
     places, problems = survey(file, above)
+    start = _first_name(file, above, start)
     return only(places, above, start), [p for p in problems if p.startswith(f"{start}:")]
+
+
+def _first_name(file: h5py.File, above: str, path: str) -> str:
+    """Return the path of a dataset by the first of its names in a group."""
+    wanted, group = _h5.find(file, path), _h5.find(file, above)
+    inside = _h5.members(group) if isinstance(group, h5py.Group) else ()
+    return next((f"{above.rstrip('/')}/{name}" for name, obj in inside if obj == wanted), path)
 
 
 def load_model(group: h5py.Group, file: str, path: str, *, name: str, version: int) -> dict[str, Any]:
