@@ -16,6 +16,7 @@ from sid_xarray.core.adopt import apply_units
 from sid_xarray.core.dims import data_kind
 from sid_xarray.errors import MetadataError, SidWarning
 from sid_xarray.io import _h5
+from sid_xarray.io._filters import whole
 from sid_xarray.io._layout import read_blocks
 from sid_xarray.io.nsid import attributes
 from sid_xarray.io.nsid.find import Main, Place, unreadable_dtype
@@ -93,7 +94,7 @@ def source_of(file: h5py.File, place: Place) -> str | None:
 def _coordinate(label: str, scale: h5py.Dataset) -> xr.Variable:
     if scale.size > _LARGEST_SCALE:
         raise ValueError(f"declares {scale.size} points")
-    values = _h5.texts(scale[()]) if _h5.is_text(scale) else scale[()]
+    values = _h5.texts(whole(scale)) if _h5.is_text(scale) else whole(scale)
     if values.dtype.kind == "f" and values.dtype.itemsize not in (4, 8):
         values = values.astype(float)  # pandas has no index of half or long floats
     said = _h5.attributes(scale)

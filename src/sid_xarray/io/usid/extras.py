@@ -12,6 +12,7 @@ from xarray.core import indexing
 
 from sid_xarray.core import metadata as _metadata
 from sid_xarray.io import _h5
+from sid_xarray.io._filters import whole
 from sid_xarray.io.nsid import attributes
 from sid_xarray.io.nsid.find import unreadable_dtype
 from sid_xarray.io.usid import context
@@ -87,7 +88,7 @@ def _address(dataset: h5py.Dataset) -> int:
 
 
 def _with_done(ds: xr.Dataset, dataset: h5py.Dataset, rows: Form, dims: tuple[Hashable, ...]) -> xr.Dataset:
-    values = dataset[()] if rows.points is None else dataset[()][rows.points]
+    values = whole(dataset) if rows.points is None else whole(dataset)[rows.points]
     return ds.assign_coords({_DONE: (dims, values.reshape(rows.sizes))})
 
 

@@ -15,7 +15,8 @@ from sid_xarray.core import metadata as _metadata
 from sid_xarray.core.history import read as read_history
 from sid_xarray.errors import MetadataError
 from sid_xarray.io import _h5
-from sid_xarray.io._layout import chunk_shape, filters
+from sid_xarray.io._filters import filters, whole
+from sid_xarray.io._layout import chunk_shape
 from sid_xarray.io._store import Job, store
 from sid_xarray.io.nsid import attributes
 from sid_xarray.io.nsid.tags import PlannedAttrs, encode_attrs, tagged
@@ -185,7 +186,7 @@ def _says_the_same(side: SidePlan, pair: Pair) -> bool:
                 return False
     tables = _tables(side, 0, side.count)
     return all(
-        np.array_equal(d[()], t if side.kind == POSITION else t.T, equal_nan=True)
+        np.array_equal(whole(d), t if side.kind == POSITION else t.T, equal_nan=True)
         for d, t in zip(pair, tables, strict=True)
     )
 

@@ -7,13 +7,14 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import h5py
 import numpy as np
 import xarray as xr
 
 from sid_xarray.errors import DimensionError, FormatError
-from sid_xarray.io._layout import chunk_shape, filters
+from sid_xarray.io import _filters
+from sid_xarray.io._layout import chunk_shape
 from sid_xarray.io.nsid import plan as nsid
+from sid_xarray.io.nsid.encode import Encoded
 from sid_xarray.io.nsid.layout import label_for
 from sid_xarray.io.usid.layout import LINKS, POSITION, SIDES, SPECTROSCOPIC, main_name
 from sid_xarray.schema import attrs as names
@@ -24,7 +25,6 @@ Array = np.ndarray[Any, Any]
 _POSITION_TYPES = frozenset(("spatial", "point_cloud"))
 _PLACEHOLDER = {POSITION: "arb_pos", SPECTROSCOPIC: "arb_spec"}
 _SMALL = 256 * 2**10
-_OPTIONS = ("chunks", "compression", "compression_opts", "shuffle", "fletcher32")
 
 
 @dataclass
@@ -139,7 +139,10 @@ def plan_group(
         If `position_dims` names a dimension that is not there.
     FormatError
         If something cannot be stored, such as a MultiIndex or Python objects.
+    ValueError
+        If there is no such compression.
     """
+    _filters.filters(np.dtype("f8"), compression)
     plan = GroupPlan(nsid.plan_group(obj, path, None, {}))
     ds = plan.ds
     rows = _position_dims(plan, position_dims)
@@ -316,14 +319,37 @@ def _options(
     own: dict[str, Any],
     path: str,
 ) -> dict[str, Any]:
-    unknown = [k for k in own if k not in _OPTIONS]
-    if unknown:
-        raise FormatError(path, str(key), f"encoding has {unknown[0]!r}; it can have {', '.join(_OPTIONS)}")
     encoded = plan.base.encoded[key]
     shape = tuple(plan.sides[i].count for i in main.sides)
-    if "chunks" in own and len(own["chunks"]) != 2:
-        raise FormatError(path, str(key), f"chunks={own['chunks']!r}: a main has rows and columns, here {shape}")
-    extra = filters(encoded.dtype, compression)
+    try:
+        found, asked = _filters.options(encoded.dtype, compression, own)
+        if "chunks" in found:
+            found["chunks"] = _given_chunks(found["chunks"], split, plan.ds.sizes, shape)
+        else:
+            chunks = _chunks(encoded, shape, split)
+            if chunks is None and not asked:
+                return {}
+            found["chunks"] = chunks or shape
+        return _filters.checked(found, shape, encoded.dtype)
+    except ValueError as error:
+        raise FormatError(path, str(key), str(error)) from error
+
+
+def _given_chunks(
+    chunks: Any, split: tuple[tuple[Hashable, ...], ...], sizes: Mapping[Hashable, int], shape: tuple[int, ...]
+) -> tuple[int, ...]:
+    if isinstance(chunks, Mapping):
+        there = {d: sizes[d] for dims in split for d in dims}
+        cut = dict(zip(there, _filters.by_dimension(chunks, there), strict=True))
+        return tuple(math.prod(cut[d] for d in dims) for dims in split)
+    if not isinstance(chunks, Sequence) or len(chunks) != 2:
+        raise ValueError(f"chunks={chunks!r}: a main has rows and columns, here {shape}")
+    return tuple(chunks)
+
+
+def _chunks(
+    encoded: Encoded, shape: tuple[int, ...], split: tuple[tuple[Hashable, ...], ...]
+) -> tuple[int, ...] | None:
     blocks = None
     if encoded.values.chunks is not None:
         cut = dict(zip(encoded.values.dims, encoded.values.chunks, strict=True))
@@ -333,19 +359,7 @@ def _options(
         # Rows that end where short blocks end make small chunks: wide ones are better than many.
         wide = max(chunks[1], _SMALL // (chunks[0] * encoded.dtype.itemsize))
         chunks = (chunks[0], min(wide, blocks[1][0]))
-    out: dict[str, Any] = {}
-    if chunks is not None:
-        out |= {"chunks": chunks, **extra}
-    elif compression != "auto" and extra:
-        out |= {"chunks": shape, **extra}
-    out |= own
-    if out:
-        try:
-            with h5py.File("try.h5", "w", driver="core", backing_store=False) as file:
-                file.create_dataset("try", shape=shape, dtype=encoded.dtype, **out)
-        except (ValueError, TypeError, OSError, RuntimeError) as error:
-            raise FormatError(path, str(key), f"HDF5 does not take {out}: {error}") from error
-    return out
+    return chunks
 
 
 def _blocks(chunks: Sequence[tuple[int, ...]]) -> tuple[int, ...]:

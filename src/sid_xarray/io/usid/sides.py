@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from sid_xarray.io import _h5
+from sid_xarray.io._filters import whole
 from sid_xarray.io.usid.layout import POSITION, is_placeholder
 
 __all__ = ["Column", "Form", "Side", "form_of", "read_side"]
@@ -126,7 +127,7 @@ def _matrix(dataset: h5py.Dataset | None, size: int, kind: str) -> tuple[Array |
     nbytes = math.prod(shape) * dataset.dtype.itemsize
     if nbytes > _HOLLOW and nbytes > _MAX_EXPANSION * max(dataset.id.get_storage_size(), 1):
         return None, f"declare the shape {shape} and hold almost nothing: left out"
-    array = np.asarray(dataset[()])
+    array = np.asarray(whole(dataset))
     if array.ndim == 1:
         return array[np.newaxis], ""
     points = 0 if kind == POSITION else 1

@@ -62,11 +62,15 @@ def to_usid(
         Name of the result group, with `source`; the last step of the history by default.
     overwrite : bool, default: False
         Replace `group` if it exists.
-    compression : {"auto", "gzip", "lzf", None}, int or mapping, default: "auto"
-        Gzip 1 with shuffle for integers, nothing for floats; a gzip level; or keywords of h5py.
+    compression : str, int, mapping or None, default: "auto"
+        ``"auto"``: gzip 1 with shuffle for integers, nothing for floats. A gzip level; ``"gzip"``, ``"lzf"``; with
+        the package hdf5plugin ``"blosc"``, ``"blosc2"``, ``"zstd"``, ``"lz4"``, ``"bitshuffle"``, ``"bzip2"``, a
+        mapping such as ``{"compression": "zstd", "clevel": 9}``, or an object of hdf5plugin.
     encoding : mapping, optional
-        From variable to ``chunks`` (rows, columns), ``compression``, ``compression_opts``, ``shuffle`` or
-        ``fletcher32`` of h5py, such as ``{"signal": {"chunks": (64, 256)}}``.
+        From variable to ``chunks`` of rows and columns (by dimension, or a tuple), ``compression`` and parameters of
+        its filter, ``shuffle``, ``fletcher32`` or ``scaleoffset``, such as
+        ``{"signal": {"chunks": {"y": 8, "x": 8}, "compression": "zstd"}}``. The words of netCDF (``chunksizes``,
+        ``zlib``, ``complevel``) mean the same.
     position_dims : iterable, optional
         Dimensions that make up the rows; all others make up the columns. By default the spatial ones, and points.
     compute : bool, default: True
@@ -89,6 +93,8 @@ def to_usid(
         If another process is writing the file.
     OSError
         If there is no room or no permission.
+    MissingDependencyError
+        If the compression needs hdf5plugin, which is not installed.
 
     Examples
     --------
