@@ -32,10 +32,20 @@ _PLUGINS: dict[str, tuple[str, dict[str, Any], bool]] = {
     "lz4": ("LZ4", {}, True),
     "zstd": ("Zstd", {"clevel": 3}, True),
 }
-_NAMES = dict(
-    ((307, "bzip2"), (32001, "blosc"), (32004, "lz4"), (32008, "bitshuffle"), (32013, "zfp"), (32015, "zstd"))
-    + ((32017, "sz"), (32018, "fcidecomp"), (32024, "sz3"), (32026, "blosc2"), (32028, "sperr"), (32033, "htj2k"))
-)
+_NAMES = {
+    307: "bzip2",
+    32001: "blosc",
+    32004: "lz4",
+    32008: "bitshuffle",
+    32013: "zfp",
+    32015: "zstd",
+    32017: "sz",
+    32018: "fcidecomp",
+    32024: "sz3",
+    32026: "blosc2",
+    32028: "sperr",
+    32033: "htj2k",
+}
 _PACKAGE = "hdf5plugin"
 
 

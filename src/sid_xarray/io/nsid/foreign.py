@@ -14,6 +14,7 @@ from xarray.core import indexing
 from sid_xarray.core import metadata as _metadata
 from sid_xarray.core.adopt import apply_units
 from sid_xarray.core.dims import data_kind
+from sid_xarray.core.structures import ENTRY
 from sid_xarray.errors import MetadataError, SidWarning
 from sid_xarray.io import _h5
 from sid_xarray.io._filters import whole
@@ -21,6 +22,7 @@ from sid_xarray.io._layout import read_blocks
 from sid_xarray.io.nsid import attributes
 from sid_xarray.io.nsid.find import Main, Place, unreadable_dtype
 from sid_xarray.io.nsid.layout import ABSENT, NATURAL_MAIN, NATURAL_SCALE
+from sid_xarray.io.nsid.structures import from_group, is_structure
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import kinds
 
@@ -229,6 +231,7 @@ def _with_groups(ds: xr.Dataset, place: Place) -> xr.Dataset:
     """Read what lies in sub-groups: metadata, provenance of other programs, point clouds, structures."""
     attrs: dict[Hashable, Any] = {}
     others: dict[str, Any] = {}
+    structures: dict[str, Any] = {}
     for name, obj in place.inside.items():
         if not isinstance(obj, h5py.Group) or (name.startswith("_") and name != "_metadata"):
             continue
@@ -240,8 +243,14 @@ def _with_groups(ds: xr.Dataset, place: Place) -> xr.Dataset:
                 attrs[names.METADATA if name == "metadata" else names.ORIGINAL_METADATA] = _packed(tree)
             elif name == "point_cloud":
                 ds = _with_points(ds, tree, obj)
+            elif is_structure(name) and (found := from_group(tree)) is not None:
+                structures |= found
             elif tree and name not in ("metadata", "original_metadata"):
                 others[name] = tree
+    if structures:
+        kept = _metadata.unpack(attrs.get(names.METADATA))
+        here = kept.get(ENTRY)
+        attrs[names.METADATA] = _packed({**kept, ENTRY: {**(here if isinstance(here, dict) else {}), **structures}})
     if others:
         attrs[names.OTHER_GROUPS] = _packed(others)
     for key in ds.data_vars:

@@ -101,6 +101,8 @@ def plan_group(
     _name_all(plan)
     for key, var in ds.variables.items():
         plan.encoded[key] = encode_variable(key, var, path)
+        if names.CONTENT in ds.attrs:  # columns of a table, sites of atoms: no signals for the older readers
+            plan.encoded[key].main = False
         plan.attrs[key] = plan_attrs(var.attrs, path, str(key))
         own = dict(encoding.get(key, {}))
         if array and key in ds.data_vars and not own:

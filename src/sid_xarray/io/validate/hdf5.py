@@ -73,7 +73,8 @@ def _filters(scene: Scan) -> Iterator[tuple[str, str]]:
     repair="A netCDF or other HDF5 file: xr.open_dataset(FILE, engine='h5netcdf').sid.adopt().sid.to_nsid(NEW).",
 )
 def _empty(scene: Scan) -> Iterator[tuple[str, str]]:
-    if not scene.nsid and not scene.usid:
+    ours = any(place.endswith((f"/{_h5.PIN}/model", f"/{_h5.PIN}/usid")) for place in scene.datasets)
+    if not scene.nsid and not scene.usid and not ours:
         yield "/", f"there is no NSID and no USID array among {len(scene.datasets)} datasets"
 
 
