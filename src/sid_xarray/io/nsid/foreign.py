@@ -26,7 +26,7 @@ from sid_xarray.io.nsid.structures import from_group, is_structure
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import kinds
 
-__all__ = ["group_attrs", "read", "source_of", "variables_of"]
+__all__ = ["coordinate", "group_attrs", "read", "source_of", "variables_of"]
 
 # A variable attribute of such a name would be decoded by xarray when the array is saved and read again.
 _DECODED = frozenset("scale_factor add_offset missing_value _FillValue _Unsigned calendar dtype coordinates".split())
@@ -44,7 +44,7 @@ def read(source: Any, file: h5py.File, place: Place, mains: list[Main]) -> tuple
         for label, scale in zip(main.labels, main.scales, strict=True):
             if scale is not None and label not in coords:
                 try:
-                    coords[label] = _coordinate(label, scale)
+                    coords[label] = coordinate(label, scale)
                 except Exception as error:  # noqa: BLE001 - one damaged scale must not hide the array; it is reported
                     problems.append(
                         f"{place.path_of(main.name)}: the scale {label!r} cannot be read: {_h5.first_line(error)}"
@@ -53,8 +53,7 @@ def read(source: Any, file: h5py.File, place: Place, mains: list[Main]) -> tuple
         variables |= found
         problems += more
     ds = xr.Dataset(variables, coords=coords, attrs=group_attrs(place.group))
-    if len(mains) == 1:
-        ds = _with_groups(ds, place)
+    ds = _with_groups(ds, place)
     origin = source_of(file, place)
     if origin is not None:
         ds.encoding["sid_source"] = origin
@@ -93,7 +92,14 @@ def source_of(file: h5py.File, place: Place) -> str | None:
     return None
 
 
-def _coordinate(label: str, scale: h5py.Dataset) -> xr.Variable:
+def coordinate(label: str, scale: h5py.Dataset) -> xr.Variable:
+    """Return the positions along an axis.
+
+    Raises
+    ------
+    ValueError
+        If there are more than anything has.
+    """
     if scale.size > _LARGEST_SCALE:
         raise ValueError(f"declares {scale.size} points")
     values = _h5.texts(whole(scale)) if _h5.is_text(scale) else whole(scale)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import xarray as xr
 
 from sid_xarray.errors import FormatError
+from sid_xarray.io import _h5
+from sid_xarray.io._rest import add_rest
 from sid_xarray.io.nsid import read as nsid
 from sid_xarray.io.usid import read as usid
 from sid_xarray.io.usid.find import holds_usid
@@ -35,6 +37,15 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> 
     FormatError
         If nothing in it is NSID or USID, or nothing can be read.
     """
+    found = _open_groups(path, group=group, exact=exact)
+    if group is None:
+        source = _h5.manager(path)
+        with _h5.opened(source, str(source._args[0])) as file:
+            add_rest(source, file, found)
+    return dict(sorted(found.items()))
+
+
+def _open_groups(path: str, *, group: str | None, exact: bool) -> dict[str, xr.Dataset]:
     if not holds_usid(path):
         return nsid.open_groups(path, group=group, exact=exact)
     found: dict[str, xr.Dataset] = {}

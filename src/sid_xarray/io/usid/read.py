@@ -141,10 +141,13 @@ def put(nodes: dict[str, xr.Dataset], node: str, ds: xr.Dataset, *, mark: bool =
         tails = ["-".join(parts[i:]) for i in range(len(parts) - 1, above - 2, -1)]
         place = next((p for t in tails if not _taken(p := f"{base}/{t}", nodes)), f"{base}/{tails[-1]}")
     free = place
-    while _taken(free, nodes) and _holds(ds):
+    while (_taken(free, nodes) and _holds(ds)) or (free != node and _holds(nodes.get(free))):
         free, taken = f"{place}_{taken}", taken + 1
     if free != node and mark:
         ds.attrs[H5PATH] = node
+    if _holds(nodes.get(free)):  # attributes alone do not replace arrays
+        nodes[free].attrs = {**ds.attrs, **nodes[free].attrs}
+        return
     if free in nodes:
         ds.attrs = {**nodes[free].attrs, **ds.attrs}
     nodes[free] = ds
