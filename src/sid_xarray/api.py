@@ -28,7 +28,9 @@ def open(  # noqa: A001 - sid.open, as in xarray and h5py
     chunks : int, dict or "auto", optional
         Make dask arrays, as in ``xarray.open_dataset``. Without, arrays are lazy, too, and read when they are used.
     **reader_options
-        Passed to the reader: ``group=`` opens a part of the file.
+        Passed to the reader. ``group=`` opens a part of the file. ``fill=`` is for USID scans that are not complete:
+        their points make a full grid again, with this number where nothing was measured; ``fill=float("nan")``
+        makes floats of integers.
 
     Returns
     -------

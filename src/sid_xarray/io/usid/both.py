@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import xarray as xr
 
 from sid_xarray.errors import FormatError
@@ -14,7 +17,7 @@ from sid_xarray.io.usid.find import holds_usid
 __all__ = ["open_groups"]
 
 
-def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> dict[str, xr.Dataset]:
+def open_groups(path: str, *, group: str | None = None, exact: bool = False, fill: Any = None) -> dict[str, xr.Dataset]:
     """Open every NSID and every USID group of a file, lazily.
 
     Parameters
@@ -24,6 +27,8 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> 
         Only what lies in this group or is this main.
     exact : bool
         Keep names with a slash, which a tree cannot hold.
+    fill : number, optional
+        What stands where a USID scan that is not complete has no point. Without, its points are listed.
 
     Returns
     -------
@@ -37,7 +42,7 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> 
     FormatError
         If nothing in it is NSID or USID, or nothing can be read.
     """
-    found = _open_groups(path, group=group, exact=exact)
+    found = _open_groups(path, group, exact, fill)
     if group is None:
         source = _h5.manager(path)
         with _h5.opened(source, str(source._args[0])) as file:
@@ -45,14 +50,14 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> 
     return dict(sorted(found.items()))
 
 
-def _open_groups(path: str, *, group: str | None, exact: bool) -> dict[str, xr.Dataset]:
+def _open_groups(path: str, group: str | None, exact: bool, fill: Any) -> dict[str, xr.Dataset]:
     if not holds_usid(path):
         return nsid.open_groups(path, group=group, exact=exact)
     found: dict[str, xr.Dataset] = {}
     problems: list[str] = []
     refused: list[FormatError] = []
     # NSID first: its places are those that were asked for, also of results.
-    for read in (nsid.open_groups, usid.open_groups):
+    for read in (nsid.open_groups, functools.partial(usid.open_groups, fill=fill)):
         try:
             part = read(path, group=group, exact=exact)
         except FormatError as error:
