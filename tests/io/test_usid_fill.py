@@ -47,7 +47,9 @@ def write(
             ("Spectroscopic_Values", [np.arange(3.0)], ["bias"]),
         ):
             side = file.create_dataset(f"Measurement_000/Channel_000/{name}", data=table)
-            side.attrs.update({k: np.array(v, dtype="S") for k, v in (("labels", labels), ("units", ["nm"] * len(labels)))})
+            side.attrs.update(
+                {k: np.array(v, dtype="S") for k, v in (("labels", labels), ("units", ["nm"] * len(labels)))}
+            )
             if mark and name.startswith("Position"):
                 side.attrs["incomplete_dimensions"] = np.array(labels, dtype="S")
             main.attrs[name] = side.ref

@@ -14,7 +14,7 @@ from sid_xarray.io.nsid import read as nsid
 from sid_xarray.io.usid import read as usid
 from sid_xarray.io.usid.find import holds_usid
 
-__all__ = ["open_groups"]
+__all__ = ["open_groups", "open_nodes"]
 
 
 def open_groups(path: str, *, group: str | None = None, exact: bool = False, fill: Any = None) -> dict[str, xr.Dataset]:
@@ -42,7 +42,7 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False, fil
     FormatError
         If nothing in it is NSID or USID, or nothing can be read.
     """
-    found = _open_groups(path, group, exact, fill)
+    found = open_nodes(path, group=group, exact=exact, fill=fill)
     if group is None:
         source = _h5.manager(path)
         with _h5.opened(source, str(source._args[0])) as file:
@@ -50,7 +50,8 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False, fil
     return dict(sorted(found.items()))
 
 
-def _open_groups(path: str, group: str | None, exact: bool, fill: Any) -> dict[str, xr.Dataset]:
+def open_nodes(path: str, *, group: str | None = None, exact: bool = False, fill: Any = None) -> dict[str, xr.Dataset]:
+    """Open what `open_groups` opens, but for what is neither NSID nor USID."""
     if not holds_usid(path):
         return nsid.open_groups(path, group=group, exact=exact)
     found: dict[str, xr.Dataset] = {}
