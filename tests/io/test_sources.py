@@ -264,3 +264,15 @@ def test_what_is_returned_is_where_it_is_shown(tmp_path: Path, writer: str, comp
         xr.testing.assert_equal(tree[place].to_dataset(), want)
     listed = {r.path for r in sid.results(path)}
     assert {written[i][0] for i in (1, 2, 5, 6)} == listed
+
+
+def test_result_of_an_array_of_usid_in_the_same_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    scan().sid.to_usid(path)
+    raw = sid.open_dataarray(path)
+    place = raw.sid.rebin(energy=2).sid.to_nsid(path, source=raw)
+    assert place == "/Measurement_000/Channel_000-Rebin_000", "beside the group that holds it"
+    main = f"{CHANNEL}/current"
+    assert links(path, place) == {"tool": "Rebin", "source_000_path": main, "reference": main}
+    assert sid.open(path)[place].encoding["sid_source"] == main
+    assert sid.open_dataarray(path).identical(raw)
