@@ -11,8 +11,10 @@ from .core.create import dataarray as dataarray
 from .errors import FormatError as FormatError
 from .errors import SidError as SidError
 from .errors import SidWarning as SidWarning
+from .io.interop import from_ase as from_ase
 from .io.interop import from_hyperspy as from_hyperspy
 from .io.interop import from_sidpy as from_sidpy
+from .io.interop import to_ase as to_ase
 from .options import set_options as set_options
 from .results import results as results
 from .version import __version__ as __version__

@@ -28,7 +28,9 @@ def open(  # noqa: A001 - sid.open, as in xarray and h5py
     chunks : int, dict or "auto", optional
         Make dask arrays, as in ``xarray.open_dataset``. Without, arrays are lazy, too, and read when they are used.
     **reader_options
-        Passed to the reader: ``group=`` opens a part of the file.
+        Passed to the reader. ``group=`` opens a part of the file. ``fill=`` is for USID scans that are not complete:
+        their points make a full grid again, with this number where nothing was measured; ``fill=float("nan")``
+        makes floats of integers.
 
     Returns
     -------
@@ -66,7 +68,7 @@ def open_dataarray(
     path : str
     signal : str, optional
         Name, title, path or quantity of the signal. Needed if the file has several; results that were written beside
-        their source do not count.
+        their source, tables and other arrays that are no signals do not count.
     chunks : int, dict or "auto", optional
         As in `open`.
     **options
@@ -85,7 +87,7 @@ def open_dataarray(
     tree = open(path, chunks=chunks, **options)
     found = signals(tree)
     if signal is None:
-        raw = {k: v for k, v in found.items() if not _is_result(tree, k)} or found
+        raw = {k: v for k, v in found.items() if not _stands_beside(tree, k)} or found
         if len(raw) != 1:
             listed = "\n".join(f"  {k}  {dict(v.sizes)} {v.attrs.get(names.LONG_NAME, '')}" for k, v in raw.items())
             last = next(iter(raw)).rpartition("/")[2]
@@ -96,8 +98,10 @@ def open_dataarray(
     return _renamed(os.fspath(path), key, found[key])
 
 
-def _is_result(tree: xr.DataTree, key: str) -> bool:
-    return "sid_source" in tree[key.rpartition("/")[0] or "/"].encoding
+def _stands_beside(tree: xr.DataTree, key: str) -> bool:
+    """Tell whether an array is a result, or belongs to a table or the like, and so is not what a file is about."""
+    node = tree[key.rpartition("/")[0] or "/"]
+    return "sid_source" in node.encoding or names.CONTENT in node.attrs
 
 
 def _chosen(path: object, found: dict[str, xr.DataArray], signal: str) -> str:

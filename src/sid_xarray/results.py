@@ -25,7 +25,7 @@ class Result:
     Attributes
     ----------
     path : str
-        HDF5 path of its group.
+        Path of its node in the tree of `open`.
     source : str
         HDF5 path of what it was made of; empty if the file does not say.
     step : Step or None

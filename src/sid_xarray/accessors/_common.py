@@ -70,6 +70,10 @@ class SidArrays(SidAny):
     set_units = method("sid_xarray.core.adopt:set_units")
     with_metadata = method("sid_xarray.core.metadata:with_metadata")
 
+    # Atomic structures that belong to it
+    structures = view("sid_xarray.core.structures:structures")
+    with_structures = method("sid_xarray.core.structures:with_structures")
+
     # Other programs
     to_hyperspy = method("sid_xarray.io.interop:to_hyperspy")
     to_sidpy = method("sid_xarray.io.interop:to_sidpy")

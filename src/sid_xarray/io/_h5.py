@@ -16,6 +16,7 @@ from xarray.backends.locks import HDF5_LOCK
 from xarray.core import indexing
 
 from sid_xarray.errors import FormatError
+from sid_xarray.io._filters import with_filters
 
 __all__ = [
     "H5Array",
@@ -175,7 +176,7 @@ class H5Array(BackendArray):
             if not is_stored_here(dataset):
                 raise FormatError(path, self.place, "keeps its values in other files; they are not followed")
             try:
-                values = self._values(dataset, key)
+                values = with_filters(dataset, lambda: self._values(dataset, key))
             except Exception as error:
                 if isinstance(error, MemoryError) and not _is_hollow(dataset):
                     raise

@@ -39,6 +39,8 @@ def rooted(var: xr.DataArray, path: str, stamp: dict[str, Any]) -> xr.DataArray:
     place = {"h5path": var.encoding["sid_h5path"], "size": stamp["size"], "sha256": stamp["sha256"]}
     if "sid_field" in var.encoding:
         place["field"] = var.encoding["sid_field"]
+    if "sid_fill" in var.encoding:
+        place["fill"] = var.encoding["sid_fill"]
     return provenance.root(var, "sid:open@1", lazy=True, identity=place, name=stamp["name"])
 
 

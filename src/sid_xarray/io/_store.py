@@ -57,6 +57,8 @@ def _store_numpy(job: Job) -> None:
         return
     # Lazy from a file: read in blocks, and not into the cache of the variable.
     shape = job.values.shape
+    if 0 in shape:
+        return
     block = read_blocks(shape, max(job.values.dtype.itemsize, 1), job.target.chunks) or shape
     starts = [range(0, n, b) for n, b in zip(shape, block, strict=True)]
     for corner in itertools.product(*starts):

@@ -187,7 +187,7 @@ def _plan_tree(tree: xr.DataTree, base: str, form: Format[P]) -> Content[P]:
     known: set[Hashable] = set()
     for node in tree.subtree:
         place = _place_of(node, tree, base, form.path)
-        attrs = {k: v for k, v in node.attrs.items() if k != "sid_problems"}
+        attrs = {k: v for k, v in node.attrs.items() if k not in ("sid_problems", "sid_not_shown")}
         if node.data_vars or node.to_dataset(inherit=False).coords:
             form.take(node, place)
             # Coordinates of parents are inherited, and a group must stand alone.

@@ -18,14 +18,15 @@ class HDF5BackendEntrypoint(BackendEntrypoint):
 
     description = "NSID and USID: spectroscopy and imaging data of microscopes in HDF5"
     url = "https://github.com/pycroscopy"
-    open_dataset_parameters = ("filename_or_obj", "drop_variables", "group")
+    open_dataset_parameters = ("filename_or_obj", "drop_variables", "group", "fill")
     supports_groups = True
     reader: ClassVar[str] = "sid_xarray.io.usid.both"
     """Module whose ``open_groups`` reads; imported when a file is opened."""
 
-    def _groups(self, path: Any, group: str | None, *, exact: bool = False) -> dict[str, xr.Dataset]:
+    def _groups(self, path: Any, group: str | None, fill: Any, *, exact: bool = False) -> dict[str, xr.Dataset]:
+        options = {} if fill is None else {"fill": fill}
         found: dict[str, xr.Dataset] = importlib.import_module(self.reader).open_groups(
-            os.fspath(path), group=group, exact=exact
+            os.fspath(path), group=group, exact=exact, **options
         )
         return found
 
@@ -34,7 +35,12 @@ class HDF5BackendEntrypoint(BackendEntrypoint):
         return False
 
     def open_dataset(
-        self, filename_or_obj: Any, *, drop_variables: str | Iterable[str] | None = None, group: str | None = None
+        self,
+        filename_or_obj: Any,
+        *,
+        drop_variables: str | Iterable[str] | None = None,
+        group: str | None = None,
+        fill: Any = None,
     ) -> xr.Dataset:
         """Open one group; the only one, if none is named.
 
@@ -45,7 +51,7 @@ class HDF5BackendEntrypoint(BackendEntrypoint):
         """
         from sid_xarray.errors import FormatError
 
-        groups = self._groups(filename_or_obj, group, exact=True)
+        groups = self._groups(filename_or_obj, group, fill, exact=True)
         found = {k: v for k, v in groups.items() if v.data_vars} or {k: v for k, v in groups.items() if v.coords}
         if len(found) != 1:
             listed = ", ".join(found) or "none"
@@ -55,16 +61,26 @@ class HDF5BackendEntrypoint(BackendEntrypoint):
         return _without(next(iter(found.values())), drop_variables)
 
     def open_groups_as_dict(
-        self, filename_or_obj: Any, *, drop_variables: str | Iterable[str] | None = None, group: str | None = None
+        self,
+        filename_or_obj: Any,
+        *,
+        drop_variables: str | Iterable[str] | None = None,
+        group: str | None = None,
+        fill: Any = None,
     ) -> dict[str, xr.Dataset]:
         """Open every group."""
-        return {k: _without(v, drop_variables) for k, v in self._groups(filename_or_obj, group).items()}
+        return {k: _without(v, drop_variables) for k, v in self._groups(filename_or_obj, group, fill).items()}
 
     def open_datatree(
-        self, filename_or_obj: Any, *, drop_variables: str | Iterable[str] | None = None, group: str | None = None
+        self,
+        filename_or_obj: Any,
+        *,
+        drop_variables: str | Iterable[str] | None = None,
+        group: str | None = None,
+        fill: Any = None,
     ) -> xr.DataTree:
         """Open the whole file as a tree."""
-        found = self.open_groups_as_dict(filename_or_obj, drop_variables=drop_variables, group=group)
+        found = self.open_groups_as_dict(filename_or_obj, drop_variables=drop_variables, group=group, fill=fill)
         tree = xr.DataTree.from_dict(found)
         # The Datasets were copied on their way into the tree, and a copy does not close the file.
         tree.set_close(found["/"]._close)
@@ -77,6 +93,10 @@ class NSIDBackendEntrypoint(HDF5BackendEntrypoint):
     description = "NSID: spectroscopy and imaging data of microscopes in HDF5"
     url = "https://github.com/pycroscopy/pyNSID"
     reader = "sid_xarray.io.nsid.read"
+
+    def _groups(self, path: Any, group: str | None, fill: Any, *, exact: bool = False) -> dict[str, xr.Dataset]:
+        # NSID has no scans with holes; the option is there for readers of both.
+        return super()._groups(path, group, None, exact=exact)
 
 
 class USIDBackendEntrypoint(HDF5BackendEntrypoint):

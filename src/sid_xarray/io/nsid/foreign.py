@@ -14,16 +14,19 @@ from xarray.core import indexing
 from sid_xarray.core import metadata as _metadata
 from sid_xarray.core.adopt import apply_units
 from sid_xarray.core.dims import data_kind
+from sid_xarray.core.structures import ENTRY
 from sid_xarray.errors import MetadataError, SidWarning
 from sid_xarray.io import _h5
+from sid_xarray.io._filters import whole
 from sid_xarray.io._layout import read_blocks
 from sid_xarray.io.nsid import attributes
 from sid_xarray.io.nsid.find import Main, Place, unreadable_dtype
 from sid_xarray.io.nsid.layout import ABSENT, NATURAL_MAIN, NATURAL_SCALE
+from sid_xarray.io.nsid.structures import from_group, is_structure
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import kinds
 
-__all__ = ["group_attrs", "read", "source_of", "variables_of"]
+__all__ = ["coordinate", "group_attrs", "read", "source_of", "variables_of"]
 
 # A variable attribute of such a name would be decoded by xarray when the array is saved and read again.
 _DECODED = frozenset("scale_factor add_offset missing_value _FillValue _Unsigned calendar dtype coordinates".split())
@@ -41,7 +44,7 @@ def read(source: Any, file: h5py.File, place: Place, mains: list[Main]) -> tuple
         for label, scale in zip(main.labels, main.scales, strict=True):
             if scale is not None and label not in coords:
                 try:
-                    coords[label] = _coordinate(label, scale)
+                    coords[label] = coordinate(label, scale)
                 except Exception as error:  # noqa: BLE001 - one damaged scale must not hide the array; it is reported
                     problems.append(
                         f"{place.path_of(main.name)}: the scale {label!r} cannot be read: {_h5.first_line(error)}"
@@ -50,8 +53,7 @@ def read(source: Any, file: h5py.File, place: Place, mains: list[Main]) -> tuple
         variables |= found
         problems += more
     ds = xr.Dataset(variables, coords=coords, attrs=group_attrs(place.group))
-    if len(mains) == 1:
-        ds = _with_groups(ds, place)
+    ds = _with_groups(ds, place)
     origin = source_of(file, place)
     if origin is not None:
         ds.encoding["sid_source"] = origin
@@ -90,10 +92,17 @@ def source_of(file: h5py.File, place: Place) -> str | None:
     return None
 
 
-def _coordinate(label: str, scale: h5py.Dataset) -> xr.Variable:
+def coordinate(label: str, scale: h5py.Dataset) -> xr.Variable:
+    """Return the positions along an axis.
+
+    Raises
+    ------
+    ValueError
+        If there are more than anything has.
+    """
     if scale.size > _LARGEST_SCALE:
         raise ValueError(f"declares {scale.size} points")
-    values = _h5.texts(scale[()]) if _h5.is_text(scale) else scale[()]
+    values = _h5.texts(whole(scale)) if _h5.is_text(scale) else whole(scale)
     if values.dtype.kind == "f" and values.dtype.itemsize not in (4, 8):
         values = values.astype(float)  # pandas has no index of half or long floats
     said = _h5.attributes(scale)
@@ -228,6 +237,7 @@ def _with_groups(ds: xr.Dataset, place: Place) -> xr.Dataset:
     """Read what lies in sub-groups: metadata, provenance of other programs, point clouds, structures."""
     attrs: dict[Hashable, Any] = {}
     others: dict[str, Any] = {}
+    structures: dict[str, Any] = {}
     for name, obj in place.inside.items():
         if not isinstance(obj, h5py.Group) or (name.startswith("_") and name != "_metadata"):
             continue
@@ -239,8 +249,14 @@ def _with_groups(ds: xr.Dataset, place: Place) -> xr.Dataset:
                 attrs[names.METADATA if name == "metadata" else names.ORIGINAL_METADATA] = _packed(tree)
             elif name == "point_cloud":
                 ds = _with_points(ds, tree, obj)
+            elif is_structure(name) and (found := from_group(tree)) is not None:
+                structures |= found
             elif tree and name not in ("metadata", "original_metadata"):
                 others[name] = tree
+    if structures:
+        kept = _metadata.unpack(attrs.get(names.METADATA))
+        here = kept.get(ENTRY)
+        attrs[names.METADATA] = _packed({**kept, ENTRY: {**(here if isinstance(here, dict) else {}), **structures}})
     if others:
         attrs[names.OTHER_GROUPS] = _packed(others)
     for key in ds.data_vars:

@@ -19,6 +19,7 @@ from sid_xarray.io.nsid.encode import Encoded
 from sid_xarray.io.nsid.layout import GENERIC, MODEL_GROUP, NATURAL_MAIN, NATURAL_SCALE
 from sid_xarray.io.nsid.model import GROUP_ATTRS, VERSION, load
 from sid_xarray.io.nsid.plan import GroupPlan
+from sid_xarray.io.nsid.structures import write_structures
 from sid_xarray.io.nsid.tags import PlannedAttrs, encode_attrs, tagged
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import kinds, records
@@ -46,7 +47,7 @@ def write_group(file: h5py.File, place: str, plan: GroupPlan, *, stamp: Mapping[
     _decorate(group, plan, stamp)
     entries = encode_attrs(group, plan.own_attrs, GROUP_ATTRS | {f"{label}_indices" for label in plan.labels.values()})
     _write_model(group, {"array": plan.array, "name": tagged(plan.name), "attrs": entries, "variables": rows})
-    _write_metadata(group, plan)
+    _write_metadata(group, plan, stamp)
     store(jobs)
 
 
@@ -210,8 +211,8 @@ def _has_numbers(plan: GroupPlan, dim: Hashable) -> bool:
     return not plan.is_scale(dim) or plan.encoded[dim].dtype.kind in "iuf"
 
 
-def _write_metadata(group: h5py.Group, plan: GroupPlan) -> None:
-    """Write metadata as groups, too: what the older readers show. Ours is the record in the attribute."""
+def _write_metadata(group: h5py.Group, plan: GroupPlan, stamp: Mapping[str, str]) -> None:
+    """Write metadata and structures as groups, too, for the older readers. Ours is the record in the attribute."""
     holders = [plan.ds.variables[k].attrs for k in plan.mains] + [plan.ds.attrs]
     for attr, name in ((names.METADATA, "metadata"), (names.ORIGINAL_METADATA, "original_metadata")):
         text = next((h[attr] for h in holders if isinstance(h.get(attr), str) and h[attr]), None)
@@ -221,5 +222,7 @@ def _write_metadata(group: h5py.Group, plan: GroupPlan) -> None:
             tree = _metadata.unpack(text)
         except ValueError:
             continue  # not ours to judge: the text itself is stored as it is
+        if attr == names.METADATA and plan.mains:
+            tree = write_structures(group, tree, stamp)
         if tree:
             attributes.write_tree(group.create_group(name), tree)

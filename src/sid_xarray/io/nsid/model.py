@@ -13,6 +13,7 @@ from xarray.core import indexing
 from sid_xarray.core.provenance import HEAD
 from sid_xarray.errors import FormatError
 from sid_xarray.io import _h5
+from sid_xarray.io._filters import with_filters
 from sid_xarray.io._layout import read_blocks
 from sid_xarray.io._places import load_model
 from sid_xarray.io.nsid.encode import restored_dtype
@@ -114,7 +115,7 @@ def _variable(source: Any, place: Place, dataset: h5py.Dataset, row: dict[str, A
     array = _h5.H5Array(source, path, dataset, cast=cast, pinned=pinned)
     if row.get("coord") and len(dims) == 1 and (dims == (untagged(row["name"]),) or row.get("index")):
         kind = xr.Variable if row.get("index") is False else xr.IndexVariable
-        return kind(dims, array._values(dataset, ()), attrs)
+        return kind(dims, with_filters(dataset, lambda: array._values(dataset, ())), attrs)
     encoding: dict[Hashable, Any] = {"source": str(source._args[0]), "sid_h5path": path}
     blocks = read_blocks(dataset.shape, array.dtype.itemsize, dataset.chunks)
     if blocks:

@@ -13,6 +13,7 @@ from xarray.core import indexing
 
 from sid_xarray.errors import FormatError
 from sid_xarray.io import _h5
+from sid_xarray.io._filters import with_filters
 
 __all__ = ["FileArray", "GridArray", "grid_chunks"]
 
@@ -77,7 +78,7 @@ class FileArray(BackendArray):
             if not _h5.is_stored_here(dataset):
                 raise FormatError(path, self.place, "keeps its values in other files; they are not followed")
             try:
-                values = self.values_of(dataset, key)
+                values = with_filters(dataset, lambda: self.values_of(dataset, key))
             except MemoryError:
                 raise
             except Exception as error:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import xarray as xr
 
 from sid_xarray.errors import FormatError
+from sid_xarray.io import _h5
+from sid_xarray.io._rest import add_rest
 from sid_xarray.io.nsid import read as nsid
 from sid_xarray.io.usid import read as usid
 from sid_xarray.io.usid.find import holds_usid
 
-__all__ = ["open_groups"]
+__all__ = ["open_groups", "open_nodes"]
 
 
-def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> dict[str, xr.Dataset]:
+def open_groups(path: str, *, group: str | None = None, exact: bool = False, fill: Any = None) -> dict[str, xr.Dataset]:
     """Open every NSID and every USID group of a file, lazily.
 
     Parameters
@@ -22,6 +27,8 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> 
         Only what lies in this group or is this main.
     exact : bool
         Keep names with a slash, which a tree cannot hold.
+    fill : number, optional
+        What stands where a USID scan that is not complete has no point. Without, its points are listed.
 
     Returns
     -------
@@ -35,13 +42,23 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> 
     FormatError
         If nothing in it is NSID or USID, or nothing can be read.
     """
+    found = open_nodes(path, group=group, exact=exact, fill=fill)
+    if group is None:
+        source = _h5.manager(path)
+        with _h5.opened(source, str(source._args[0])) as file:
+            add_rest(source, file, found)
+    return dict(sorted(found.items()))
+
+
+def open_nodes(path: str, *, group: str | None = None, exact: bool = False, fill: Any = None) -> dict[str, xr.Dataset]:
+    """Open what `open_groups` opens, but for what is neither NSID nor USID."""
     if not holds_usid(path):
         return nsid.open_groups(path, group=group, exact=exact)
     found: dict[str, xr.Dataset] = {}
     problems: list[str] = []
     refused: list[FormatError] = []
     # NSID first: its places are those that were asked for, also of results.
-    for read in (nsid.open_groups, usid.open_groups):
+    for read in (nsid.open_groups, functools.partial(usid.open_groups, fill=fill)):
         try:
             part = read(path, group=group, exact=exact)
         except FormatError as error:

@@ -14,7 +14,7 @@ from sid_xarray.io import _h5, _places
 from sid_xarray.io.nsid.find import unreadable_dtype
 from sid_xarray.io.usid.layout import LINKS, MODEL, SIDES
 
-__all__ = ["Main", "Place", "holds_usid", "linked", "mains_below", "survey"]
+__all__ = ["Main", "Place", "holds_usid", "linked", "mains_below", "says_main", "survey"]
 
 
 @dataclass
@@ -53,7 +53,7 @@ def survey(file: h5py.File, start: str = "/") -> tuple[list[Place], list[str]]:
     problems : list of str
         What could not be read, in plain words; it never stops the rest.
     """
-    return _places.survey(file, start, model=MODEL, says_main=_says_main, main_of=functools.partial(_main, file))
+    return _places.survey(file, start, model=MODEL, says_main=says_main, main_of=functools.partial(_main, file))
 
 
 def mains_below(file: h5py.File, start: str = "/") -> Iterator[tuple[str, h5py.Dataset]]:
@@ -62,7 +62,7 @@ def mains_below(file: h5py.File, start: str = "/") -> Iterator[tuple[str, h5py.D
     if isinstance(root, h5py.Group):
         for path, _, inside in _h5.walk(root, start):
             for name, obj in inside.items():
-                if isinstance(obj, h5py.Dataset) and _says_main(obj):
+                if isinstance(obj, h5py.Dataset) and says_main(obj):
                     yield f"{path.rstrip('/')}/{name}", obj
 
 
@@ -88,12 +88,13 @@ def holds_usid(path: str) -> bool:
             inner = inside.get(_h5.PIN)
             if isinstance(inner, h5py.Group) and MODEL in inner:
                 return True
-            if any(isinstance(obj, h5py.Dataset) and _says_main(obj) for obj in inside.values()):
+            if any(isinstance(obj, h5py.Dataset) and says_main(obj) for obj in inside.values()):
                 return True
     return False
 
 
-def _says_main(dataset: h5py.Dataset) -> bool:
+def says_main(dataset: h5py.Dataset) -> bool:
+    """Tell whether a dataset says that it is a main: it links to tables of rows and of columns."""
     try:
         return all(any(name in dataset.attrs for name in LINKS[side]) for side in SIDES)
     except Exception:  # noqa: BLE001 - the attributes of a damaged dataset say nothing

@@ -16,7 +16,8 @@ from sid_xarray.io import _h5
 from sid_xarray.io._layout import read_blocks
 from sid_xarray.io.nsid.find import unreadable_dtype
 from sid_xarray.io.usid import context, extras
-from sid_xarray.io.usid.array import GridArray, grid_chunks
+from sid_xarray.io.usid.array import FileArray, GridArray, grid_chunks
+from sid_xarray.io.usid.filled import FilledArray
 from sid_xarray.io.usid.find import Main, Place
 from sid_xarray.io.usid.layout import ABSENT, BOOKKEEPING, NATURAL_MAIN, POSITION, SIDES, SPECTROSCOPIC, free_name
 from sid_xarray.io.usid.sides import Form, Side, form_of, read_side
@@ -43,12 +44,15 @@ class Reader:
         Addresses of all mains and of what describes their axes.
     attrs : dict
         Attributes of groups, by path.
+    fill : number, optional
+        What stands where a grid has no point; without, points that do not fill a grid are listed.
     """
 
     source: Any
     file: h5py.File
     known: set[int] = field(default_factory=set)
     attrs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    fill: Any = None
     _sides: dict[Any, tuple[Side, Form, list[str]]] = field(default_factory=dict)
     _forms: dict[str, Form] = field(default_factory=dict)
     _levels: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -116,7 +120,7 @@ class Reader:
         key = (kind, size, *(None if d is None else h5py.h5o.get_info(d.id).addr for d in pair))
         if key not in self._sides:
             side, problems = read_side(kind, size, *pair)
-            self._sides[key] = (side, form_of(side), problems)
+            self._sides[key] = (side, form_of(side, holes=self.fill is not None), problems)
         return self._sides[key]
 
     def _variables(
@@ -132,8 +136,10 @@ class Reader:
         }
         both = [*dims[0], *dims[1]]
         encoding = {"source": str(self.source._args[0]), "sid_h5path": main.path}
+        if any(p is not None and (p < 0).any() for p in options["points"]):
+            encoding["sid_fill"] = repr(self.fill)
 
-        def variable(array: GridArray, own: dict[Hashable, Any], **more: Any) -> xr.Variable:
+        def variable(array: FileArray, own: dict[Hashable, Any], **more: Any) -> xr.Variable:
             blocks = read_blocks(array.shape, max(array.dtype.itemsize, 1), grid_chunks(sizes, dataset.chunks))
             more |= {"preferred_chunks": dict(zip(both, blocks, strict=True)) if blocks else {}}
             return xr.Variable(both, indexing.LazilyIndexedArray(array), own, {**encoding, **more})
@@ -142,7 +148,7 @@ class Reader:
             name = free_name(main.name, taken)
             if name != main.name:
                 attrs[names.NAME_ORIGINAL] = main.name
-            return {name: variable(GridArray(self.source, main.path, dataset, **options), attrs)}, problems
+            return {name: variable(self._array(main.path, dataset, **options), attrs)}, problems
         out: dict[Hashable, xr.Variable] = {}
         for name in dataset.dtype.names:
             why = "is a compound in a compound" if dataset.dtype[name].names else unreadable_dtype(dataset.dtype[name])
@@ -154,10 +160,15 @@ class Reader:
             own.pop(names.UNITS_ORIGINAL, None)
             own = context.quiet_units(own)
             own[names.NAME_ORIGINAL] = name
-            array = GridArray(self.source, main.path, dataset, field=name, **options)
+            array = self._array(main.path, dataset, field=name, **options)
             key = free_name(short.strip() or name, taken | {str(k) for k in out})
             out[key] = variable(array, own, sid_field=name)
         return out, problems
+
+    def _array(self, path: str, dataset: h5py.Dataset, **options: Any) -> FileArray:
+        if any(p is not None and (p < 0).any() for p in options["points"]):
+            return FilledArray(self.source, path, dataset, fill=self.fill, **options)
+        return GridArray(self.source, path, dataset, **options)
 
     def _attrs(self, main: Main) -> tuple[dict[Hashable, Any], list[str]]:
         said = context.plain_attrs(self.file, main.dataset)

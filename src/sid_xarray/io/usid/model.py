@@ -129,6 +129,8 @@ class _Model:
             values = array.values_of(dataset, (slice(None),)).astype(array.dtype, copy=False)
             return _one(dims, values, attrs, row)
         encoding: dict[Hashable, Any] = {"source": self.path, "sid_h5path": path}
+        if "field" in row:
+            encoding["sid_field"] = str(row["field"])
         blocks = read_blocks(array.shape, max(array.dtype.itemsize, 1), chunks)
         if blocks:
             encoding["preferred_chunks"] = dict(zip(dims, blocks, strict=True))
@@ -151,6 +153,7 @@ class _Model:
             dataset,
             sizes=(sizes[0], sizes[1]),
             axes=axes,
+            field=row.get("field"),
             cast=cast,
             pinned=pinned,
         )

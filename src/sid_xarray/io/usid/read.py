@@ -20,7 +20,7 @@ from sid_xarray.schema import attrs as names
 __all__ = ["open_groups", "put"]
 
 
-def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> dict[str, xr.Dataset]:
+def open_groups(path: str, *, group: str | None = None, exact: bool = False, fill: Any = None) -> dict[str, xr.Dataset]:
     """Open every USID group of a file, lazily.
 
     Parameters
@@ -30,6 +30,8 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> 
         Only what lies in this group or is this main.
     exact : bool
         Keep names with a slash, which a tree cannot hold.
+    fill : number, optional
+        What stands where a scan that is not complete has no point. Without, its points are listed.
 
     Returns
     -------
@@ -56,7 +58,7 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> 
         places, problems = asked_for(file, group, survey=survey, only=_only)
         if not places:
             raise FormatError(full, group or "", _nothing(file, group, problems))
-        reader = Reader(source, file)
+        reader = Reader(source, file, fill=fill)
         out, more = _read_all(reader, places, exact)
         problems += more
         if not out:
@@ -141,10 +143,13 @@ def put(nodes: dict[str, xr.Dataset], node: str, ds: xr.Dataset, *, mark: bool =
         tails = ["-".join(parts[i:]) for i in range(len(parts) - 1, above - 2, -1)]
         place = next((p for t in tails if not _taken(p := f"{base}/{t}", nodes)), f"{base}/{tails[-1]}")
     free = place
-    while _taken(free, nodes) and _holds(ds):
+    while (_taken(free, nodes) and _holds(ds)) or (free != node and _holds(nodes.get(free))):
         free, taken = f"{place}_{taken}", taken + 1
     if free != node and mark:
         ds.attrs[H5PATH] = node
+    if _holds(nodes.get(free)):  # attributes alone do not replace arrays
+        nodes[free].attrs = {**ds.attrs, **nodes[free].attrs}
+        return
     if free in nodes:
         ds.attrs = {**nodes[free].attrs, **ds.attrs}
     nodes[free] = ds

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from sid_xarray.io import _h5
+from sid_xarray.io._filters import whole
 from sid_xarray.io.nsid.layout import MAIN_REQUIRED, MODEL_GROUP
 
 __all__ = ["ANCILLARY", "Axis", "NSIDMain", "Node", "Scan", "USIDMain", "scan"]
@@ -199,6 +200,6 @@ def _values(dataset: h5py.Dataset) -> np.ndarray[Any, Any] | None:
             return None
         if dataset.dtype.kind not in "biuf" or dataset.id.get_storage_size() * 5000 < dataset.size:
             return None
-        return np.asarray(dataset[()])
+        return np.asarray(whole(dataset))
     except Exception:  # noqa: BLE001 - see `_names`
         return None

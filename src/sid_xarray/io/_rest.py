@@ -1,0 +1,284 @@
+"""What a file holds beside the arrays of its formats, so that nothing is invisible: tables, arrays, groups."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import h5py
+import numpy as np
+import xarray as xr
+
+from sid_xarray.errors import FormatError
+from sid_xarray.io import _h5, _nodes, _tables
+from sid_xarray.io._filters import whole
+from sid_xarray.io._places import load_model
+from sid_xarray.io.nsid import attributes, foreign
+from sid_xarray.io.nsid.layout import MODEL
+from sid_xarray.io.nsid.model import VERSION
+from sid_xarray.io.usid import context
+from sid_xarray.io.usid.extras import with_scalar
+from sid_xarray.io.usid.find import linked
+from sid_xarray.io.usid.layout import LINKS, SIDES, free_name
+from sid_xarray.io.usid.layout import MODEL as USID_MODEL
+from sid_xarray.io.usid.read import put
+from sid_xarray.schema import attrs as names
+
+__all__ = ["NOT_SHOWN", "add_rest"]
+
+NOT_SHOWN = "sid_not_shown"
+"""Attribute of the root: what lies in the file and cannot be an array, one a line."""
+
+Members = dict[str, h5py.Group | h5py.Dataset]
+_TABLES = frozenset(name for side in SIDES for name in LINKS[side])
+# Of our own groups: what the older readers show, made of the record that we read.
+_MIRRORED = ("metadata", "original_metadata")
+_MOST_POINTS = 2**27
+_LARGEST_TEXT = 10**6
+
+
+def add_rest(
+    source: Any,
+    file: h5py.File,
+    nodes: dict[str, xr.Dataset],
+    walked: Iterable[tuple[str, h5py.Group, Members]] | None = None,
+) -> None:
+    """Add to the nodes of a file what no format claims; what cannot be shown is listed in `NOT_SHOWN` of the root.
+
+    Parameters
+    ----------
+    source : CachingFileManager
+    file : h5py.File
+    nodes : dict
+        From the path of a node to its Dataset; they are added to, and replaced.
+    walked : iterable, optional
+        Every group with its path and its members, parents first, as of `_h5.walk`.
+    """
+    rest = _Rest(source, file, nodes)
+    # The tables of a main may lie anywhere: all mains come first.
+    groups = [rest.looked_at(*one) for one in (_h5.walk(file["/"]) if walked is None else walked)]
+    for one in groups:
+        try:
+            rest.show(one)
+        except Exception as error:  # noqa: BLE001 - what lies beside must not hide the arrays; it is told
+            rest.left.append(f"{one.path}: {_h5.first_line(error)}")
+    if rest.left:
+        root = nodes.setdefault("/", xr.Dataset())
+        root.attrs[NOT_SHOWN] = "\n".join(rest.left)
+
+
+@dataclass
+class _Group:
+    """A group, and which of its datasets some format claims."""
+
+    path: str
+    group: h5py.Group
+    datasets: dict[str, h5py.Dataset]
+    groups: bool
+    ours: set[str]
+    mains: set[str]
+    usid: bool
+
+    @property
+    def is_place(self) -> bool:
+        """Whether there are arrays of a format."""
+        return bool(self.ours or self.mains)
+
+
+@dataclass
+class _Rest:
+    source: Any
+    file: h5py.File
+    nodes: dict[str, xr.Dataset]
+    left: list[str] = field(default_factory=list)
+    stamp: dict[str, Any] = field(default_factory=dict)
+    described: set[str] = field(default_factory=set)
+    """Datasets that a model of ours describes."""
+    tables: set[int] = field(default_factory=set)
+    """Addresses of what describes rows and columns."""
+
+    def __post_init__(self) -> None:
+        # The group that a node was made of, and where its results lie: their nodes may be elsewhere.
+        self.owners: dict[str, str] = {}
+        for key, ds in self.nodes.items():
+            for var in ds.data_vars.values():
+                place = var.encoding.get("sid_h5path")
+                if isinstance(place, str):
+                    self.owners.setdefault(place.rpartition("/")[0] or "/", key)
+
+    def looked_at(self, path: str, group: h5py.Group, inside: Members) -> _Group:
+        """Tell what of a group is known; what is shown elsewhere is not entered."""
+        inner = inside.get(_h5.PIN)
+        for name in [n for n in inside if n.startswith("_")]:
+            del inside[name]
+        self._describe(path, group, inner)
+        datasets = {n: o for n, o in inside.items() if isinstance(o, h5py.Dataset)}
+        ours = {n for n in datasets if _below(path, n) in self.described}
+        mains = {n for n, o in datasets.items() if n not in ours and _is_main(o)}
+        usid = any(LINKS[SIDES[0]][0] in datasets[n].attrs for n in mains)
+        if usid:
+            found = (linked(self.file, datasets[n], link) for n in mains for link in _TABLES)
+            self.tables |= {_address(table) for table in found if table is not None}
+        out = _Group(path, group, datasets, any(isinstance(o, h5py.Group) for o in inside.values()), ours, mains, usid)
+        for name in [n for n, o in inside.items() if isinstance(o, h5py.Group)]:
+            if out.is_place and self._is_shown(out, name, inside[name]):
+                del inside[name]
+        return out
+
+    def show(self, one: _Group) -> None:
+        """Add to the nodes what of a group nobody claims."""
+        self._show_group(one)
+        unknown: dict[str, h5py.Dataset] = {}
+        for name in one.datasets.keys() - one.ours - one.mains:
+            obj = one.datasets[name]
+            if _is_scale(obj) or _address(obj) in self.tables:
+                continue
+            why = _tables.unreadable(obj)
+            if why:
+                self.left.append(f"{_below(one.path, name)}: {why}")
+            elif not one.usid or obj.dtype.names or "labels" in obj.attrs or 0 in obj.shape:
+                # Others beside an array of USID are coordinates already.
+                unknown[name] = obj
+        if unknown:
+            self._show(one, dict(sorted(unknown.items())))
+
+    def _describe(self, path: str, group: h5py.Group, inner: Any) -> None:
+        """Take note of the datasets that a model of ours describes."""
+        for model in (MODEL, USID_MODEL) if isinstance(inner, h5py.Group) else ():
+            if model not in inner:
+                continue
+            try:
+                plan = load_model(group, self.file.filename, path, name=model, version=VERSION)
+            except FormatError:
+                continue
+            # A damaged one is told by the reader, and what it describes is read as that of another program.
+            rows = [r for part in ("variables", "sides") for r in plan.get(part) or () if isinstance(r, dict)]
+            known = [row.get(k) for row in rows for k in ("disk", "indices", "values")]
+            self.described |= {k if str(k).startswith("/") else _below(path, str(k)) for k in known if k}
+
+    def _is_shown(self, one: _Group, name: str, group: Any) -> bool:
+        """Tell whether a group beside arrays is in their metadata."""
+        if one.ours:
+            return name in _MIRRORED or name.startswith("Structure_")
+        return not attributes.holds_datasets(group) and not (one.usid and context.is_result(group, name))
+
+    def _show_group(self, one: _Group) -> None:
+        """Make a node of a group that has none, with its attributes."""
+        path, name = one.path, one.path.rpartition("/")[2]
+        if path in self.nodes or path in self.owners or one.is_place:
+            return
+        attrs = foreign.group_attrs(one.group)
+        if not attrs and (one.datasets or one.groups):
+            return
+        ds = xr.Dataset(attrs=attrs)
+        if context.is_result(one.group, name):
+            ds.attrs = context.result_attrs(self.file, one.group, name)
+            ds.encoding["sid_source"] = context.source_of(self.file, path) or ""
+        put(self.nodes, path, ds)
+
+    def _show(self, one: _Group, unknown: Mapping[str, h5py.Dataset]) -> None:
+        arrays: dict[str, h5py.Dataset] = {}
+        for name, dataset in unknown.items():
+            where = _below(one.path, name)
+            if _tables.is_table(dataset):
+                self._put(where, _tables.table(self.source, self.file, where, dataset))
+            elif dataset.shape == () and not one.is_place and (value := _value(dataset)) is not None:
+                put(self.nodes, one.path, xr.Dataset(attrs={name: value}))
+            else:
+                arrays[name] = dataset
+        owner = self.owners.get(one.path) if one.is_place else None
+        if owner is not None:
+            self._add_coordinates(owner, one.path, arrays)
+            return
+        parts = {n: _tables.array(self.source, self.file, _below(one.path, n), d) for n, d in arrays.items()}
+        # A node with variables has no children.
+        alone = one.path != "/" and not one.groups and not one.is_place and len(arrays) == len(unknown)
+        whole = _joined(parts) if alone else None
+        if whole is not None:
+            self._put(one.path, whole)
+        else:
+            for name, ds in parts.items():
+                self._put(_below(one.path, name), ds)
+
+    def _put(self, path: str, ds: xr.Dataset) -> None:
+        for name, var in ds.data_vars.items():
+            if all(n <= _MOST_POINTS for n in var.shape):
+                rooted = _nodes.rooted(var, str(self.source._args[0]), self.stamp)
+                ds.variables[name].attrs, ds.variables[name].encoding = rooted.attrs, rooted.encoding
+        ds.set_close(self.source.close)
+        put(self.nodes, path, ds)
+
+    def _add_coordinates(self, owner: str, path: str, arrays: Mapping[str, h5py.Dataset]) -> None:
+        ds = self.nodes[owner]
+        for name, dataset in arrays.items():
+            if dataset.shape == () and dataset.dtype.names is None:
+                ds = with_scalar(ds, name, dataset)
+                continue
+            one = _tables.array(self.source, self.file, _below(path, name), dataset)
+            var = one.variables[next(iter(one.data_vars))]
+            taken = {str(k) for k in (*ds.variables, *ds.dims)}
+            fits = all(ds.sizes.get(d, n) == n for d, n in zip(var.dims, var.shape, strict=True))
+            if not fits or (taken & set(map(str, var.dims))) - set(map(str, ds.dims)):
+                self._put(_below(path, name), one)
+                continue
+            called = free_name(name.replace("/", "_"), taken | set(map(str, var.dims)))
+            new = {called: var, **{k: v.variable for k, v in one.coords.items() if k not in ds.variables}}
+            ds = ds.assign_coords(xr.Coordinates(new, indexes={}))
+        ds.set_close(self.source.close)
+        self.nodes[owner] = ds
+
+
+def _joined(parts: Mapping[str, xr.Dataset]) -> xr.Dataset | None:
+    """Return the arrays of a group as one Dataset; None if their axes contradict each other."""
+    data: dict[Hashable, xr.Variable] = {}
+    coords: dict[Hashable, xr.Variable] = {}
+    sizes: dict[Hashable, int] = {}
+    for ds in parts.values():
+        for key, var in ds.variables.items():
+            if any(sizes.setdefault(d, n) != n for d, n in zip(var.dims, var.shape, strict=True)):
+                return None
+            here = coords if key in ds.coords else data
+            if here is coords and key in coords and not coords[key].identical(var):  # type: ignore[no-untyped-call]
+                return None
+            here[key] = var
+    if data.keys() & (coords.keys() | sizes.keys()):
+        return None
+    return xr.Dataset(data, coords=coords, attrs={names.CONTENT: "arrays"})
+
+
+def _is_main(dataset: h5py.Dataset) -> bool:
+    """Tell whether a dataset says that it is an array of one of the formats: it is shown, or told as a problem."""
+    try:
+        said = dataset.attrs
+        if "main_data_name" in said and ("pyNSID_version" in said or "nsid_version" in said):
+            return True
+        return all(any(name in said for name in LINKS[side]) for side in SIDES)
+    except Exception:  # noqa: BLE001 - the attributes of a damaged dataset say nothing
+        return False
+
+
+def _is_scale(dataset: h5py.Dataset) -> bool:
+    """Tell whether a dataset gives positions along an axis of others."""
+    try:
+        said = dataset.attrs
+        return "REFERENCE_LIST" in said or ("dimension_type" in said and ("name" in said or "nsid_version" in said))
+    except Exception:  # noqa: BLE001 - see `_is_main`
+        return False
+
+
+def _below(path: str, name: str) -> str:
+    return f"{path.rstrip('/')}/{name}"
+
+
+def _address(dataset: h5py.Dataset) -> int:
+    return int(h5py.h5o.get_info(dataset.id).addr)
+
+
+def _value(dataset: h5py.Dataset) -> Any:
+    """Return the value of a dataset of one, if an attribute can hold it."""
+    value = attributes.plain(_h5.decoded(whole(dataset)))
+    plain = isinstance(value, str | bool | int | float) or (
+        isinstance(value, np.generic) and value.dtype.kind in "biuf"
+    )
+    return value if plain and len(str(value)) < _LARGEST_TEXT else None
