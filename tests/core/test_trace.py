@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import pickle
+import subprocess
+import sys
 import warnings
 from typing import Any
 
@@ -12,6 +16,7 @@ import pytest
 import xarray as xr
 
 import sid_xarray as sid
+from sid_xarray.core.stamping import settle
 from sid_xarray.core.trace import table
 from sid_xarray.errors import ProvenanceError, TraceError
 from sid_xarray.schema.attrs import without_provenance
@@ -464,3 +469,35 @@ def test_damaged_arguments_are_named(plain):
         out = decode(plain, [1])
         if out == slice(1):
             raise ProvenanceError("a slice of one number is one")
+
+
+# ---------------------------------------------------------------- as a script
+
+
+def test_every_idiom_as_a_script_gives_identical_data_in_a_fresh_interpreter(tmp_path):
+    wanted: dict[str, xr.DataArray] = {}
+    for i, name in enumerate([*IDIOMS, *IN_TIME]):
+        function, arrays, _ = made(name)
+        paths = {}
+        for n, da in arrays.items():
+            paths[n] = str(tmp_path / f"{n}_{name in IN_TIME}.h5")
+            if not os.path.exists(paths[n]):
+                settle(da).sid.to_nsid(paths[n])
+        raw = {n: sid.open_dataarray(p) for n, p in paths.items()}
+        wanted[f"{i:02}"] = raw["sample"].sid.trace(function, raw["reference"])
+        (tmp_path / f"{i:02}.py").write_text(wanted[f"{i:02}"].sid.provenance.to_script(paths), encoding="utf-8")
+    runner = """
+import pathlib, pickle, runpy, sys, warnings
+warnings.simplefilter("ignore")
+for path in sorted(pathlib.Path(sys.argv[1]).glob("*.py")):
+    try:
+        found = runpy.run_path(str(path))["result"].load()
+    except Exception as error:
+        raise RuntimeError(path.read_text()) from error
+    path.with_suffix(".pickle").write_bytes(pickle.dumps(found))
+"""
+    subprocess.run([sys.executable, "-c", runner, str(tmp_path)], check=True, cwd=tmp_path)
+    for key, da in wanted.items():
+        found = pickle.loads((tmp_path / f"{key}.pickle").read_bytes())
+        same(found, da.load())
+        assert found.sid.provenance.id == da.sid.provenance.id, key
