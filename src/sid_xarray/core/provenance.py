@@ -169,19 +169,40 @@ class Provenance:
         lines = [f"<provenance: {self.status} ({self.reason})>"]
         for step in self.steps:
             source = ", ".join(str(number.get(key, "?")) for _, key in step.inputs)
-            lines.append(f"{number[step.id]:>3}. {_call(step)}{f'   from {source}' if source else ''}   {step.time}")
+            line = f"{number[step.id]:>3}. {_call(step, number)}{f'   from {source}' if source else ''}   {step.time}"
+            lines.append(line.rstrip())
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(repr(self))}</pre>"
 
 
-def _call(step: Step) -> str:
+def _call(step: Step, number: Mapping[str, int]) -> str:
+    if step.op.startswith(("xr:", "np:")):
+        return _plain_call(step, [f"<{number.get(key, '?')}>" for _, key in step.inputs])
     if step.op.startswith("sid:open"):
         place = step.params.get("h5path")
         return f"open({step.params.get('name')!r}{f', {place!r}' if place else ''})"
     shown = ", ".join(f"{k}={_short(_readable(v))}" for k, v in step.params.items() if v is not None)
     return f"{step.name}({shown}){f'.{step.part}' if step.part else ''}"
+
+
+def _plain_call(step: Step, inputs: list[str]) -> str:
+    """Return a traced step as ``rolling(x=3).mean()``; other inputs stand in it by their numbers."""
+
+    def text(value: Any) -> str:
+        if isinstance(value, dict) and value.get("~") == "in":
+            return inputs[value["v"]] if value.get("v") in range(len(inputs)) else "<?>"
+        return _short(_readable(value))
+
+    def inside(args: Any, kwargs: Any) -> str:
+        plain = [text(a) for a in args] if isinstance(args, list) else []
+        return ", ".join(plain + [f"{k}={text(v)}" for k, v in kwargs.items()] if isinstance(kwargs, dict) else plain)
+
+    via, _, last = step.name.rpartition(".")
+    of = step.params.get("of")
+    before = f"{via}({inside(*of)})." if isinstance(of, list) and len(of) == 2 else f"{via}." if via else ""
+    return f"{before}{last}({inside(step.params.get('args'), step.params.get('kwargs'))})"
 
 
 def _readable(value: Any) -> Any:

@@ -228,7 +228,7 @@ class _Script:
         if not rest:
             return f"abs({left})" if name == "abs" else f"{symbol}{left}"
         # A negative number or a complex one would bind to the operator: (-2) ** d.
-        right = rest[0] if re.fullmatch(r"[\w.]+", rest[0]) else f"({rest[0]})"
+        right = rest[0] if re.fullmatch(r"[\w.]+(e[+-]?\d+)?", rest[0]) else f"({rest[0]})"
         return f"{right} {symbol} {left}" if reflected else f"{left} {symbol} {right}"
 
     def _operand(self, operand: Operand) -> str:
