@@ -150,7 +150,8 @@ def test_an_analysis_of_one_instrument_is_done_again_on_a_file_of_another(instru
     assert "fft = calibrate.sid.fft(" in capsys.readouterr().out
     tree = sid.open(new)
     a, p = (
-        tree[f"Measurement_000/Channel_{i}/Raw_Data"].sid.trace(lambda d: d.rename(X="x", Y="y")) for i in ("001", "003")
+        tree[f"Measurement_000/Channel_{i}/Raw_Data"].sid.trace(lambda d: d.rename(X="x", Y="y"))
+        for i in ("001", "003")
     )
     found = only(tmp_path / "out.h5")
     # To the last digits: the other file has y before x, and the recipe transforms x before y.

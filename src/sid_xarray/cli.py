@@ -155,7 +155,9 @@ def replay(
     signal: Annotated[str | None, typer.Option("--signal", help="Which result, if FILE has several.")] = None,
     rename: Annotated[
         list[str] | None,
-        typer.Option("--rename", help="A dimension of the new data has another name: new=recorded.", show_default=False),
+        typer.Option(
+            "--rename", help="A dimension of the new data has another name: new=recorded.", show_default=False
+        ),
     ] = None,
     lazy: Annotated[bool, typer.Option("--lazy", help="Block by block, for data larger than memory.")] = False,
     any_version: Annotated[bool, typer.Option("--any-version", help="Take other versions of verbs.")] = False,

@@ -203,7 +203,9 @@ def recorded(path: str | os.PathLike[str], signal: str | None = None) -> xr.Data
         raise FormatError(path, "", "holds nothing that recorded steps made: only raw data, or of other programs")
     listed = "\n".join(f"  {k}" for k in fitting or found)
     asked = f"{len(fitting) or 'no'} results {signal!r}" if signal is not None else f"{len(found)} results"
-    raise FormatError(path, "", f"holds {asked}. Name one: signal={(fitting or list(found))[-1]!r}. There are\n{listed}")
+    raise FormatError(
+        path, "", f"holds {asked}. Name one: signal={(fitting or list(found))[-1]!r}. There are\n{listed}"
+    )
 
 
 def _is_made(da: xr.DataArray) -> bool:

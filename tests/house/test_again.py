@@ -165,7 +165,9 @@ def netcdf(engine: str) -> Any:
         pytest.importorskip(package)
         more = {"auto_complex": True} if engine == "netcdf4" else {"invalid_netcdf": True}
         out.to_netcdf(folder / f"{engine}.nc", engine=engine, **more)
-        return xr.open_dataset(folder / f"{engine}.nc", engine=engine, **({k: v for k, v in more.items() if k == "auto_complex"}))
+        return xr.open_dataset(
+            folder / f"{engine}.nc", engine=engine, **({k: v for k, v in more.items() if k == "auto_complex"})
+        )
 
     return way
 

@@ -124,7 +124,11 @@ def recall(inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[tuple[Any,
 def _recorded(x: xr.Variable) -> Any:
     """Return positions as they are written into the history: short, where they are evenly spaced."""
     values = np.asarray(x.values)
-    if values.dtype == np.float64 and values.size > 2 and np.array_equal(np.linspace(values[0], values[-1], values.size), values):
+    if (
+        values.dtype == np.float64
+        and values.size > 2
+        and np.array_equal(np.linspace(values[0], values[-1], values.size), values)
+    ):
         return {"linspace": [float(values[0]), float(values[-1]), values.size]}
     return values
 

@@ -44,9 +44,7 @@ class Verb:
 TABLE: dict[str, Verb] = {
     "calibrate": Verb("sid_xarray.ops.calibrate:calibrate", params={"energy": {"scale": 2.0, "offset": 1.0}}),
     "fft": Verb("sid_xarray.ops.fft:fft", sample="lattice_image"),
-    "fit": Verb(
-        "sid_xarray.ops.fit:fit", params={"model": "gaussian + constant"}, recall="sid_xarray.ops.fit:recall"
-    ),
+    "fit": Verb("sid_xarray.ops.fit:fit", params={"model": "gaussian + constant"}, recall="sid_xarray.ops.fit:recall"),
     "ifft": Verb("sid_xarray.ops.fft:ifft", sample="lattice_spectrum"),
     "rebin": Verb("sid_xarray.ops.rebin:rebin", params={"energy": 2}),
     "remove_background": Verb(
@@ -60,9 +58,7 @@ TABLE: dict[str, Verb] = {
 ALSO: dict[str, Verb] = {
     "apply": Verb("sid_xarray.ops.apply:apply", on=("DataArray", "Dataset"), recall="sid_xarray.ops.apply:recall"),
     "concat": Verb("sid_xarray.ops.join:concat", on=(), recall="sid_xarray.ops.join:recall"),
-    "evaluate": Verb(
-        "sid_xarray.core.evaluate:evaluate", on=("Dataset",), recall="sid_xarray.core.evaluate:recall"
-    ),
+    "evaluate": Verb("sid_xarray.core.evaluate:evaluate", on=("Dataset",), recall="sid_xarray.core.evaluate:recall"),
     "merge": Verb("sid_xarray.ops.join:merge", on=(), recall="sid_xarray.ops.join:recall"),
     "adopt": Verb("sid_xarray.core.adopt:adopt", on=("DataArray", "Dataset"), stamps=False),
     "set_dims": Verb("sid_xarray.core.adopt:set_dims", on=("DataArray", "Dataset"), stamps=False),

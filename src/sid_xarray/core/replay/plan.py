@@ -160,8 +160,8 @@ def _wanted(view: Provenance) -> dict[str | None, str]:
     gap = view.status == "unknown" and "no record" in view.reason
     if view.status == "modified" or gap or len(view.heads) != 1:
         raise ProvenanceError(
-            f"the history is not that of these values: {view.reason}. Do the last part with da.sid.trace(lambda d: ...), "
-            "or take the array as the last verb returned it"
+            f"the history is not that of these values: {view.reason}. Do the last part with "
+            "da.sid.trace(lambda d: ...), or take the array as the last verb returned it"
         )
     return {None: view.heads[0]}
 

@@ -124,7 +124,9 @@ class _Script:
     def _root(self, key: str, step: Step) -> list[str]:
         name = self.roots[key]
         path = self._path(key, step)
-        shape = ", ".join(f"{d}: {n}" for d, n in zip(step.out.get("dims", ()), step.out.get("shape", ()), strict=False))
+        shape = ", ".join(
+            f"{d}: {n}" for d, n in zip(step.out.get("dims", ()), step.out.get("shape", ()), strict=False)
+        )
         p = step.params
         if path is None:
             said = f"{self.plan.names[key]!r} was an array in memory: {step.out.get('dtype')}, {shape}"
@@ -244,7 +246,9 @@ class _Script:
                 raise ProvenanceError("variables were renamed between verbs; such a history replays, and is no script")
             return f"{one}[{parts!r}]" + (f".rename({renames!r})" if renames else "")
         if self.traced:
-            raise ProvenanceError("a Dataset was put together of several results; such a history replays, and is no script")
+            raise ProvenanceError(
+                "a Dataset was put together of several results; such a history replays, and is no script"
+            )
         inside = ", ".join(f"{n!r}: {self.of[k]}" for n, k in zip(operand.names, operand.ids, strict=True))
         return f"xr.Dataset({{{inside}}})"
 

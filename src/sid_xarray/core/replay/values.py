@@ -183,4 +183,6 @@ def resolve(value: Any, give: Callable[[Ref], Any]) -> Any:
         return tuple(resolve(v, give) for v in value)
     if isinstance(value, dict):
         return {k: resolve(v, give) for k, v in value.items()}
-    return slice(*(resolve(v, give) for v in (value.start, value.stop, value.step))) if isinstance(value, slice) else value
+    return (
+        slice(*(resolve(v, give) for v in (value.start, value.stop, value.step))) if isinstance(value, slice) else value
+    )
