@@ -15,6 +15,9 @@ from .io.interop import from_ase as from_ase
 from .io.interop import from_hyperspy as from_hyperspy
 from .io.interop import from_sidpy as from_sidpy
 from .io.interop import to_ase as to_ase
+from .ops.apply import register_function as register_function
+from .ops.join import concat as concat
+from .ops.join import merge as merge
 from .options import set_options as set_options
 from .results import results as results
 from .version import __version__ as __version__
