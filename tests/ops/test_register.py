@@ -124,3 +124,11 @@ def test_a_limit_keeps_lattices_from_jumping():
 def test_what_cannot_be_registered(asked, said):
     with pytest.raises(DimensionError, match=said):
         sid.datasets.drifting_stack().sid.register(**asked)
+
+
+def test_images_given_are_inputs_of_the_step():
+    stack = sid.datasets.drifting_stack()
+    image = stack[1].drop_attrs().rename("image")
+    found = stack.sid.register(image, on=stack)
+    again = found.signal.sid.provenance.replay({"intensity": stack, "image": image})
+    np.testing.assert_array_equal(again, found.signal)

@@ -54,7 +54,12 @@ TABLE: dict[str, Verb] = {
     "fit": Verb("sid_xarray.ops.fit:fit", params={"model": "gaussian + constant"}, recall="sid_xarray.ops.fit:recall"),
     "ifft": Verb("sid_xarray.ops.fft:ifft", sample="lattice_spectrum"),
     "rebin": Verb("sid_xarray.ops.rebin:rebin", params={"energy": 2}),
-    "register": Verb("sid_xarray.ops.register:register", sample="drifting_stack", params={"max_shift": 2.0}),
+    "register": Verb(
+        "sid_xarray.ops.register:register",
+        sample="drifting_stack",
+        params={"max_shift": 2.0},
+        recall="sid_xarray.ops.register:recall",
+    ),
     "remove_background": Verb(
         "sid_xarray.ops.background:remove_background",
         sample="edge_map",

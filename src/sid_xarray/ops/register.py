@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from sid_xarray.kernels import registration as kernels
 from sid_xarray.ops._results import flags, refuse_taken
 from sid_xarray.schema import attrs as names
 
-__all__ = ["register"]
+__all__ = ["recall", "register"]
 
 _REFERENCES = ("first", "mean")
 
@@ -106,6 +106,15 @@ def register(
     params["on"] = None if on is None else "input"
     params["reference"] = "input" if isinstance(reference, xr.DataArray) else reference
     return provenance.stamp(ds, "register", *inputs, **params)
+
+
+def recall(inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of a call of `register` that recorded these parameters: images may be inputs."""
+    rest, images = dict(params), list(inputs[1:])
+    for name in ("on", "reference"):  # in the order in which they were recorded
+        if rest.get(name) == "input":
+            rest[name] = images.pop(0)
+    return (inputs[0], rest.pop("reference")), rest
 
 
 def _plane(da: xr.DataArray, plane: Sequence[Hashable] | None) -> tuple[Hashable, Hashable]:

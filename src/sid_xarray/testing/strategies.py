@@ -32,7 +32,22 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 _POINTS = 512
 _UNITS = ("nm", "eV", "1/nm", "s", "V", "µm", "count", "1", "arcsec^2", "no such unit", "")
-_UNLUCKY = ("T", "name", "a", "b", "x", "y", "units", "dim_0", "size", "title", "metadata", "energy", "point", "position")
+_UNLUCKY = (
+    "T",
+    "name",
+    "a",
+    "b",
+    "x",
+    "y",
+    "units",
+    "dim_0",
+    "size",
+    "title",
+    "metadata",
+    "energy",
+    "point",
+    "position",
+)
 # xarray takes these for its own when it reads a store, or forbids them.
 _DECODED = frozenset(
     "_FillValue missing_value scale_factor add_offset dtype coordinates grid_mapping units calendar _Unsigned "
@@ -81,7 +96,9 @@ def dtypes(store: Store = "nsid") -> st.SearchStrategy[np.dtype[Any]]:
 
 @functools.cache
 def _numbers(order: Any) -> st.SearchStrategy[np.dtype[Any]]:
-    found = npst.boolean_dtypes() | npst.integer_dtypes(endianness=order) | npst.unsigned_integer_dtypes(endianness=order)
+    found = (
+        npst.boolean_dtypes() | npst.integer_dtypes(endianness=order) | npst.unsigned_integer_dtypes(endianness=order)
+    )
     found |= npst.floating_dtypes(endianness=order, sizes=(16, 32, 64))
     return found | npst.complex_number_dtypes(endianness=order, sizes=(64, 128))
 
@@ -212,7 +229,9 @@ def datasets(
     ds = xr.Dataset(attrs=_attrs(draw, store, own=True))
     for dim in sizes:
         ds = _with_coordinate(draw, ds, dim, sizes, store)
-    free = [n for n in draw(st.lists(names(store), min_size=min_vars, max_size=min_vars + 3, unique=True)) if n not in sizes]
+    free = [
+        n for n in draw(st.lists(names(store), min_size=min_vars, max_size=min_vars + 3, unique=True)) if n not in sizes
+    ]
     free = [n for n in free if n not in ds.variables]
     while len(free) < min_vars:
         free.append(f"v{len(free)}")
