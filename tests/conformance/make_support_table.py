@@ -87,7 +87,11 @@ def dtype_table(table: support.Table) -> list[str]:
     done = set()
     for dtype in support.DTYPES:
         name = grouped.get(dtype, f"`{dtype}`" if dtype.isalnum() else dtype)
-        cells = [_uniform({support_row[s] for s in support.PLAIN}, r, dtype) for r in table for support_row in (table[r][dtype],)]
+        cells = [
+            _uniform({support_row[s] for s in support.PLAIN}, r, dtype)
+            for r in table
+            for support_row in (table[r][dtype],)
+        ]
         row = f"| {name} | {' | '.join(map(_shown, cells))} |"
         if name in done and row not in rows:
             raise ValueError(f"{name} are not alike: {row}")

@@ -127,7 +127,11 @@ def example(dtype: str, shape: str) -> xr.DataArray:
     """Return an array of a row and a column of the table."""
     sizes = SHAPES[shape]
     coords = {
-        d: (d, np.linspace(1, 2, n), {"units": UNITS.get(d, "1")} | ({"sid_dimension_type": "spatial"} if d in SPATIAL else {}))
+        d: (
+            d,
+            np.linspace(1, 2, n),
+            {"units": UNITS.get(d, "1")} | ({"sid_dimension_type": "spatial"} if d in SPATIAL else {}),
+        )
         for d, n in sizes.items()
     }
     attrs = {"long_name": "current", "units": "nA"} if np.dtype(DTYPES[dtype]).kind not in "OMmSUV" else {}
@@ -139,7 +143,9 @@ def known(da: xr.DataArray, form: str) -> list[truth.Known]:
     axes = [truth.Axis(str(d), n, da[d].attrs.get("units"), values=da[d].values.tolist()) for d, n in da.sizes.items()]
     if form == "usid":
         there = {d in SPATIAL for d in da.dims}
-        axes += [truth.Axis(f"arb_{s}", 1, placeholder=True) for s, b in (("pos", True), ("spec", False)) if b not in there]
+        axes += [
+            truth.Axis(f"arb_{s}", 1, placeholder=True) for s, b in (("pos", True), ("spec", False)) if b not in there
+        ]
     raw = np.ascontiguousarray(da.values)
     casts = ["native", *(["<f8"] if raw.dtype.kind in "biuf" else []), *(["<c8"] if raw.dtype.kind == "c" else [])]
     sums = {}
@@ -148,9 +154,7 @@ def known(da: xr.DataArray, form: str) -> list[truth.Known]:
             for cast in casts:
                 dtype = np.dtype(raw.dtype if cast == "native" else cast).newbyteorder("<")
                 sums[cast] = hashlib.sha256(raw.astype(dtype).tobytes()).hexdigest()
-    return [
-        truth.Known("", None, axes, [], raw.dtype.str, sums, "sha256", da.attrs.get("units"), None, raw=raw)
-    ]
+    return [truth.Known("", None, axes, [], raw.dtype.str, sums, "sha256", da.attrs.get("units"), None, raw=raw)]
 
 
 def written(folder: Path, form: str, cells: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Path | None]:
@@ -228,8 +232,10 @@ def _text(da: xr.DataArray, found: Mapping[str, Any]) -> list[str]:
     wanted, got = np.asarray(da.values).ravel(), np.asarray(found["array"]).ravel()
     kind = np.dtype(found["dtype"]).kind
     times = wanted.dtype.kind in "Mm"
-    same = np.array_equal(wanted, got, equal_nan=True) if times and kind == wanted.dtype.kind else (
-        not times and got.dtype.kind in "SU" and np.array_equal(wanted.astype(got.dtype), got)
+    same = (
+        np.array_equal(wanted, got, equal_nan=True)
+        if times and kind == wanted.dtype.kind
+        else (not times and got.dtype.kind in "SU" and np.array_equal(wanted.astype(got.dtype), got))
     )
     if not same:
         return [verdict.VALUES]
@@ -277,7 +283,11 @@ def table(form: str, readers: Iterable[str], python: str) -> Table:
         files = written(Path(folder), form, cells)
         there = {cell: path for cell, path in files.items() if path is not None}
         for reader in readers:
-            found = dict(zip(there, seen(reader, list(there.values()), sys.executable if reader in OURS else python), strict=True))
+            found = dict(
+                zip(
+                    there, seen(reader, list(there.values()), sys.executable if reader in OURS else python), strict=True
+                )
+            )
             rows: dict[str, dict[str, str]] = {}
             for dtype, shape in cells:
                 cell = (dtype, shape)
@@ -303,7 +313,8 @@ def pack(table: Table) -> dict[str, dict[str, dict[str, str]]]:
 def unpack(packed: Mapping[str, Mapping[str, Mapping[str, str]]]) -> Table:
     """Undo `pack`."""
     return {
-        reader: {d: {s: row.get(s, row["*"]) for s in SHAPES} for d, row in rows.items()} for reader, rows in packed.items()
+        reader: {d: {s: row.get(s, row["*"]) for s in SHAPES} for d, row in rows.items()}
+        for reader, rows in packed.items()
     }
 
 

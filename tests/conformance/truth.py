@@ -146,8 +146,13 @@ def _of_real(d: dict[str, Any], file: h5py.File) -> Known:
         said_of = d["attrs"]
         sums = {"native": d["sha1_native_le"]}
         return Known(path, axes=axes, sums=sums, units=said_of["units"], quantity=said_of["quantity"], **common)
-    sides = [[(n, "pos", i) for i, n in enumerate(d["pos_labels"])], [(n, "spec", i) for i, n in enumerate(d["spec_labels"])]]
-    units = {n: ast.literal_eval(d[f"{s}_units"][i]).decode().replace("\\n", "\n") for side in sides for n, s, i in side}
+    sides = [
+        [(n, "pos", i) for i, n in enumerate(d["pos_labels"])],
+        [(n, "spec", i) for i, n in enumerate(d["spec_labels"])],
+    ]
+    units = {
+        n: ast.literal_eval(d[f"{s}_units"][i]).decode().replace("\\n", "\n") for side in sides for n, s, i in side
+    }
     common |= {"units": d["units"], "quantity": d["quantity"]}
     if "nd" in d:
         axes = [

@@ -32,7 +32,22 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 _POINTS = 512
 _UNITS = ("nm", "eV", "1/nm", "s", "V", "µm", "count", "1", "arcsec^2", "no such unit", "")
-_UNLUCKY = ("T", "name", "a", "b", "x", "y", "units", "dim_0", "size", "title", "metadata", "energy", "point", "position")
+_UNLUCKY = (
+    "T",
+    "name",
+    "a",
+    "b",
+    "x",
+    "y",
+    "units",
+    "dim_0",
+    "size",
+    "title",
+    "metadata",
+    "energy",
+    "point",
+    "position",
+)
 # xarray takes these for its own when it reads a store, or forbids them.
 _DECODED = frozenset(
     "_FillValue missing_value scale_factor add_offset dtype coordinates grid_mapping units calendar _Unsigned "
@@ -75,13 +90,16 @@ def dtypes(store: Store = "nsid") -> st.SearchStrategy[np.dtype[Any]]:
     """
     order: Any = "=" if store == "zarr" else "?"
     found = _numbers(order) | _times(store) | npst.unicode_string_dtypes(endianness="=", min_len=1, max_len=4)
-    found |= npst.byte_string_dtypes(min_len=1, max_len=4)
+    # xarray takes bytes of length one for letters of a text.
+    found |= npst.byte_string_dtypes(min_len=2 if store == "zarr" else 1, max_len=4)
     return found if store == "zarr" else found | st.just(np.dtype(object))
 
 
 @functools.cache
 def _numbers(order: Any) -> st.SearchStrategy[np.dtype[Any]]:
-    found = npst.boolean_dtypes() | npst.integer_dtypes(endianness=order) | npst.unsigned_integer_dtypes(endianness=order)
+    found = (
+        npst.boolean_dtypes() | npst.integer_dtypes(endianness=order) | npst.unsigned_integer_dtypes(endianness=order)
+    )
     found |= npst.floating_dtypes(endianness=order, sizes=(16, 32, 64))
     return found | npst.complex_number_dtypes(endianness=order, sizes=(64, 128))
 
@@ -212,7 +230,9 @@ def datasets(
     ds = xr.Dataset(attrs=_attrs(draw, store, own=True))
     for dim in sizes:
         ds = _with_coordinate(draw, ds, dim, sizes, store)
-    free = [n for n in draw(st.lists(names(store), min_size=min_vars, max_size=min_vars + 3, unique=True)) if n not in sizes]
+    free = [
+        n for n in draw(st.lists(names(store), min_size=min_vars, max_size=min_vars + 3, unique=True)) if n not in sizes
+    ]
     free = [n for n in free if n not in ds.variables]
     while len(free) < min_vars:
         free.append(f"v{len(free)}")
@@ -296,7 +316,7 @@ def _values(draw: Draw, dtype: np.dtype[Any], shape: tuple[int, ...], store: Sto
             one = st.binary(max_size=width)
         few = draw(st.lists(one, min_size=1, max_size=6))
         if store == "zarr" and not shape:
-            return np.array(few[0])  # as wide as needed: so it comes back
+            return np.array(few[0] + (b"ab" if dtype.kind == "S" else "ab"))  # as wide as needed: so it comes back
         return _filled([few[i % len(few)] for i in range(count)], dtype, shape)
     size = count * dtype.itemsize
     raw = draw(st.binary(min_size=size, max_size=size)) if size <= 64 else _noise(draw, size)
@@ -308,6 +328,10 @@ def _values(draw: Draw, dtype: np.dtype[Any], shape: tuple[int, ...], store: Sto
         values[i * 7 % count] = extremes[i]
     if dtype.kind == "f" and dtype.itemsize == 2:
         values[np.isnan(values)] = np.nan  # it is stored as float32, and a NaN with a message loses it on the way
+    if store == "zarr" and dtype.kind in "fc":  # a chunk of zeros is not written, whatever their sign; nor one of NaN
+        parts = values.view(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else values
+        parts[np.isnan(parts)] = np.nan
+        parts[parts == 0] = 0
     return values.reshape(shape)
 
 
