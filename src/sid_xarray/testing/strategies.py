@@ -90,7 +90,8 @@ def dtypes(store: Store = "nsid") -> st.SearchStrategy[np.dtype[Any]]:
     """
     order: Any = "=" if store == "zarr" else "?"
     found = _numbers(order) | _times(store) | npst.unicode_string_dtypes(endianness="=", min_len=1, max_len=4)
-    found |= npst.byte_string_dtypes(min_len=1, max_len=4)
+    # xarray takes bytes of length one for letters of a text.
+    found |= npst.byte_string_dtypes(min_len=2 if store == "zarr" else 1, max_len=4)
     return found if store == "zarr" else found | st.just(np.dtype(object))
 
 
@@ -315,7 +316,7 @@ def _values(draw: Draw, dtype: np.dtype[Any], shape: tuple[int, ...], store: Sto
             one = st.binary(max_size=width)
         few = draw(st.lists(one, min_size=1, max_size=6))
         if store == "zarr" and not shape:
-            return np.array(few[0])  # as wide as needed: so it comes back
+            return np.array(few[0] + (b"ab" if dtype.kind == "S" else "ab"))  # as wide as needed: so it comes back
         return _filled([few[i % len(few)] for i in range(count)], dtype, shape)
     size = count * dtype.itemsize
     raw = draw(st.binary(min_size=size, max_size=size)) if size <= 64 else _noise(draw, size)
@@ -327,6 +328,10 @@ def _values(draw: Draw, dtype: np.dtype[Any], shape: tuple[int, ...], store: Sto
         values[i * 7 % count] = extremes[i]
     if dtype.kind == "f" and dtype.itemsize == 2:
         values[np.isnan(values)] = np.nan  # it is stored as float32, and a NaN with a message loses it on the way
+    if store == "zarr" and dtype.kind in "fc":  # a chunk of zeros is not written, whatever their sign; nor one of NaN
+        parts = values.view(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else values
+        parts[np.isnan(parts)] = np.nan
+        parts[parts == 0] = 0
     return values.reshape(shape)
 
 
