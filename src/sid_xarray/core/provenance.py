@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import html
 import secrets
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -13,10 +12,13 @@ import numpy as np
 import xarray as xr
 
 from sid_xarray.core import history as _history
+from sid_xarray.core.calls import Call, calls, line
 from sid_xarray.core.chunked import graph_name, is_lazy, same_values
+from sid_xarray.core.entry import Entry
 from sid_xarray.core.fingerprint import axes_token, token
 from sid_xarray.core.history import History, Step
 from sid_xarray.core.metadata import from_plain, to_plain
+from sid_xarray.core.step_units import noted
 from sid_xarray.errors import MetadataError
 from sid_xarray.options import OPTIONS
 from sid_xarray.schema import attrs as names
@@ -83,6 +85,11 @@ class Provenance:
         """Steps that the history starts from: files opened and arrays given."""
         return tuple(step for step in self.steps if step.is_root)
 
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """Steps as one would tell them: a verb with several results once, and not once for each of them."""
+        return calls(self.steps)
+
     def parameters(self, step: int | str = -1) -> dict[str, Any]:
         """Parameters of one step, by position or by id."""
         chosen = self._history.steps[step] if isinstance(step, str) else self.steps[step]
@@ -100,35 +107,24 @@ class Provenance:
     def __repr__(self) -> str:
         if not self:
             return "<no provenance>"
-        number = {step.id: i for i, step in enumerate(self.steps, 1)}
+        number = {step.id: call.number for call in self.calls for step in call.steps}
         lines = [f"<provenance: {self.status} ({self.reason})>"]
-        for step in self.steps:
-            source = ", ".join(str(number.get(key, "?")) for _, key in step.inputs)
-            lines.append(f"{number[step.id]:>3}. {_call(step)}{f'   from {source}' if source else ''}   {step.time}")
+        for call in self.calls:
+            source = ", ".join(dict.fromkeys(number.get(key, "?") for _, key in call.step.inputs))
+            said = f"{line(call)}{f'   from {source}' if source else ''}   {call.step.time}"
+            lines.append(f"{call.number:>3}. {said}".rstrip())
         return "\n".join(lines)
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(repr(self))}</pre>"
-
-
-def _call(step: Step) -> str:
-    if step.op.startswith("sid:open"):
-        place = step.params.get("h5path")
-        return f"open({step.params.get('name')!r}{f', {place!r}' if place else ''})"
-    shown = ", ".join(f"{k}={_short(_readable(v))}" for k, v in step.params.items() if v is not None)
-    return f"{step.name}({shown}){f'.{step.part}' if step.part else ''}"
-
-
-def _readable(value: Any) -> Any:
-    try:
-        return from_plain(value)
-    except MetadataError:  # a damaged parameter is shown as it is
-        return value
-
-
-def _short(value: Any) -> str:
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else text[:57] + "..."
+    # Elsewhere, since pictures and texts need storeys that lie above this one.
+    _repr_html_ = Entry("sid_xarray.viz.history_card:html")
+    graph = Entry("sid_xarray.viz.history_graph:graph")
+    diff = Entry("sid_xarray.core.history_diff:diff")
+    environment = Entry("sid_xarray.core.environment:environment")
+    methods_text = Entry("sid_xarray.publish.methods:methods_text")
+    references = Entry("sid_xarray.publish.methods:references")
+    to_prov_json = Entry("sid_xarray.publish.prov_json:to_prov_json")
+    to_rocrate = Entry("sid_xarray.publish.rocrate:to_rocrate")
+    to_notebook = Entry("sid_xarray.publish.notebook:to_notebook")
 
 
 def provenance(obj: xr.DataArray | xr.Dataset) -> Provenance:
@@ -229,7 +225,7 @@ def root(da: xr.DataArray, op: str, *, lazy: bool = False, identity: Mapping[str
     """
     if not OPTIONS["record_provenance"] or _history.read(da.attrs):
         return da
-    step = _history.make_step(op, {**shown, **identity}, (), _state(da, lazy=lazy))
+    step = _history.make_step(op, {**shown, **identity}, (), {**_state(da, lazy=lazy), **noted(da)})
     # A file that was renamed is the same root: the address is made of the identity alone. And a file that is
     # opened twice gives identical arrays: the time of opening says nothing about them.
     step = dataclasses.replace(step, id=_history.recipe_id(op, identity, ()), time="")
@@ -248,6 +244,7 @@ def descend(obj: T, parent: xr.DataArray | xr.Dataset) -> T:
         here = _state(da)
         params = {"what": "made by something that left no record", "status": "none"}
         salt = f"{here['tok']}{here['axes']}" if here["tok"] else secrets.token_hex(8)
+        here |= noted(da, found.steps, inputs)
         step = _history.make_step(_UNRECORDED, params, inputs, here, part=str(name) or None, salt=salt)
         _write(da.variable, found.add(step))
     return out
@@ -309,8 +306,10 @@ def stamp(result: T, op: str, *inputs: xr.DataArray | xr.Dataset, version: int =
     plain = {k: _param(v) for k, v in params.items()}
     name = f"sid:{op}@{version}"
     parts = {None: result} if isinstance(result, xr.DataArray) else {str(k): v for k, v in result.data_vars.items()}
+    arrays = [da for obj in inputs for da in (obj.data_vars.values() if isinstance(obj, xr.Dataset) else (obj,))]
     for part, da in parts.items():
-        step = _history.make_step(name, plain, ids, _state(da), part=part)
+        out = {**_state(da), **noted(da, found.steps, ids, arrays)}
+        step = _history.make_step(name, plain, ids, out, part=part)
         _write(da.variable, found.add(step))
     return result
 
@@ -366,7 +365,7 @@ def _settled(da: xr.DataArray) -> History:
         said: dict[str, Any] = {"name": name, "verifiable": here["tok"] is not None}
         if found.damaged:
             said["damaged"] = list(found.damaged)
-        return History().add(_history.make_step("sid:input@1", said, (), here, salt=salt))
+        return History().add(_history.make_step("sid:input@1", said, (), {**here, **noted(da)}, salt=salt))
     lazy = is_lazy(da)
     status, reason = _check(found, here, lazy=lazy)
     if status == "verified" or (status == "unknown" and not _departed(da, found.heads[0], lazy=lazy)):
@@ -375,7 +374,8 @@ def _settled(da: xr.DataArray) -> History:
         reason = "lazy values went through an operation that left no record"
     params = {"what": "plain arithmetic" if status == "merged" else reason, "status": status}
     inputs = [(f"in{i}" if len(found.heads) > 1 else "in", head) for i, head in enumerate(found.heads)]
-    return found.add(_history.make_step(_UNRECORDED, params, inputs, here, salt=salt))
+    out = {**here, **noted(da, found.steps, inputs)}
+    return found.add(_history.make_step(_UNRECORDED, params, inputs, out, salt=salt))
 
 
 def _departed(da: xr.DataArray, head: str, *, lazy: bool) -> bool:
