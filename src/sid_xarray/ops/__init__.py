@@ -23,24 +23,30 @@ class Verb:
         Keywords of that trial.
     on : tuple of str
         Accessors that have it: DataArray, Dataset.
+    references : tuple of str
+        Keys of ``schema.references``: what its method is cited as. Models of a fit have their own.
     """
 
     place: str
     sample: str = "peak_map"
     params: Mapping[str, Any] = field(default_factory=dict)
     on: tuple[str, ...] = ("DataArray",)
+    references: tuple[str, ...] = ()
 
 
 TABLE: dict[str, Verb] = {
     "calibrate": Verb("sid_xarray.ops.calibrate:calibrate", params={"energy": {"scale": 2.0, "offset": 1.0}}),
-    "fft": Verb("sid_xarray.ops.fft:fft", sample="lattice_image"),
-    "fit": Verb("sid_xarray.ops.fit:fit", params={"model": "gaussian + constant"}),
+    "fft": Verb("sid_xarray.ops.fft:fft", sample="lattice_image", references=("harris1978",)),
+    "fit": Verb(
+        "sid_xarray.ops.fit:fit", params={"model": "gaussian + constant"}, references=("marquardt1963", "more1978")
+    ),
     "ifft": Verb("sid_xarray.ops.fft:ifft", sample="lattice_spectrum"),
     "rebin": Verb("sid_xarray.ops.rebin:rebin", params={"energy": 2}),
     "remove_background": Verb(
         "sid_xarray.ops.background:remove_background",
         sample="edge_map",
         params={"model": "power_law", "fit_range": (200, 280)},
+        references=("egerton2011",),
     ),
     "sel": Verb("sid_xarray.ops.select:sel", params={"energy": 5.0, "width": {"energy": 2.0}}),
 }
