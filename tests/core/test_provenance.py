@@ -15,7 +15,7 @@ import pytest
 import xarray as xr
 
 import sid_xarray as sid
-from sid_xarray.core import history, provenance
+from sid_xarray.core import history, provenance, stamping
 from sid_xarray.core.fingerprint import axes_token, token
 from sid_xarray.core.history import History, Step
 from sid_xarray.schema.attrs import is_provenance
@@ -238,9 +238,9 @@ def test_an_array_in_a_file_that_is_mirrored_while_lazy_gets_a_gap(step, tmp_pat
     da = xr.open_dataarray(tmp_path / "a.nc", engine="h5netcdf")
     step.sid.to_nsid(tmp_path / "a.h5")
     ours = sid.open_dataarray(tmp_path / "a.h5")
-    assert provenance._settled(ours).heads == step.sid.provenance.heads
+    assert stamping.settled(ours).heads == step.sid.provenance.heads
     for one in (da, ours):
-        gap = provenance._settled(one.isel(x=slice(None, None, -1)))
+        gap = stamping.settled(one.isel(x=slice(None, None, -1)))
         assert [s.name for s in gap.steps.values()][-1] == "unrecorded"
 
 
