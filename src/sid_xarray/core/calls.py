@@ -13,6 +13,7 @@ from sid_xarray.errors import MetadataError
 __all__ = ["Call", "arguments", "calls", "joined", "line", "readable", "short"]
 
 _LISTED = 3
+_FINGERPRINTS = ("axes", "tok", "verifiable")
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ def line(call: Call) -> str:
     if call.step.op.startswith("sid:open"):
         place = call.step.params.get("h5path")
         return f"open({call.step.params.get('name')!r}{f', {place!r}' if place else ''})"
-    shown = ", ".join(f"{k}={short(v)}" for k, v in arguments(call.step).items())
+    hidden = _FINGERPRINTS if call.step.is_root else ()
+    shown = ", ".join(f"{k}={short(v)}" for k, v in arguments(call.step).items() if k not in hidden or v is False)
     parts = call.parts
     if len(parts) > 1:
         return f"{call.name}({shown}) → {joined(parts)}"
