@@ -13,6 +13,9 @@ from .errors import SidError as SidError
 from .errors import SidWarning as SidWarning
 from .io.interop import from_hyperspy as from_hyperspy
 from .io.interop import from_sidpy as from_sidpy
+from .ops.apply import register_function as register_function
+from .ops.join import concat as concat
+from .ops.join import merge as merge
 from .options import set_options as set_options
 from .results import results as results
 from .version import __version__ as __version__

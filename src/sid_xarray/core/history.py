@@ -185,8 +185,8 @@ class History:
         if other.steps.keys() <= self.steps.keys():
             return History(self.steps, heads, damaged)
         try:
-            # Steps of both as they are here, and in the order of here.
-            return History(_ordered({**self.steps, **other.steps, **self.steps}), heads, damaged)
+            more = {k: step for k, step in other.steps.items() if k not in self.steps}
+            return History(_ordered({**self.steps, **more}), heads, damaged)
         except ProvenanceError:
             return History(self.steps, self.heads, (*damaged, *(names.PROV_PREFIX + h[:12] for h in other.heads)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -84,6 +85,78 @@ class Provenance:
         """Parameters of one step, by position or by id."""
         chosen = self._history.steps[step] if isinstance(step, str) else self.steps[step]
         return {k: from_plain(v) for k, v in chosen.params.items()}
+
+    def replay(
+        self,
+        new: Any = None,
+        /,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        any_version: bool = False,
+        **arrays: Any,
+    ) -> xr.DataArray | xr.Dataset:
+        """Do the same again, on another array or on the same: every step by its verb, with its parameters.
+
+        Parameters
+        ----------
+        new : DataArray, str or mapping, optional
+            What to start from: an array, or the path of a file (``"new.h5::signal"`` names one of several signals).
+            For a history that starts from several arrays, a mapping from their names, or ids.
+        path : str, optional
+            Where to find the raw files of arrays that are not given: the file, or the folder; the working directory by
+            default. Only the very same array is taken, going by the hash of the file.
+        any_version : bool, default: False
+            Take verbs of other versions than recorded, which may give other numbers.
+        **arrays
+            By name: ``replay(sample=..., reference=...)``.
+
+        Returns
+        -------
+        DataArray or Dataset
+            With a history of its own. On the same arrays it is identical: the same recipe has the same id.
+
+        Raises
+        ------
+        ProvenanceError
+            If a step left no record that would do (``unrecorded``, or a function that nobody registered), naming it;
+            if the values were changed after the last step; if an array is missing.
+
+        Examples
+        --------
+        >>> import sid_xarray as sid
+        >>> one, other = sid.datasets.peak_map(), sid.datasets.peak_map(seed=1)
+        >>> center = one.sid.rebin(x=2).sid.fit("gaussian + constant").center
+        >>> again = center.sid.provenance.replay(other)
+        >>> again.equals(other.sid.rebin(x=2).sid.fit("gaussian + constant").center)
+        True
+        """
+        from sid_xarray.core.replay.run import replay
+
+        return replay(self, new, path=path, any_version=any_version, named=arrays)
+
+    def to_script(self, paths: Any = None) -> str:
+        """Write the history down as a Python file that makes the array again, from the raw file.
+
+        Parameters
+        ----------
+        paths : str or mapping, optional
+            Where the raw files are: the file, or the folder; a mapping from the names of the arrays that the history
+            starts from. By default their names alone.
+
+        Returns
+        -------
+        str
+            A program: it leaves the array in ``result``, and writes it to the file that is named when it is run. Where
+            a step cannot be done again, it says what to write there.
+
+        Raises
+        ------
+        ProvenanceError
+            If there is no history, or the values were changed after its last step.
+        """
+        from sid_xarray.core.replay.script import to_script
+
+        return to_script(self, paths)
 
     def __len__(self) -> int:
         return len(self._history.steps)

@@ -21,7 +21,22 @@ from sid_xarray.errors import MetadataError
 from sid_xarray.options import OPTIONS
 from sid_xarray.schema import attrs as names
 
-__all__ = ["GAP", "GRAPH", "HEAD", "check_state", "departed", "descend", "record", "root", "settled", "stamp", "state_of", "strip"]
+__all__ = [
+    "GAP",
+    "GRAPH",
+    "HEAD",
+    "check_state",
+    "departed",
+    "descend",
+    "plain_param",
+    "record",
+    "root",
+    "settle",
+    "settled",
+    "stamp",
+    "state_of",
+    "strip",
+]
 
 T = TypeVar("T", xr.DataArray, xr.Dataset)
 # In `encoding`, which arithmetic drops: they tell whether lazy values are still the result of a step.
@@ -162,7 +177,7 @@ def stamp(result: T, op: str, *inputs: xr.DataArray | xr.Dataset, version: int =
     **params
         Everything that is needed to do it again.
     """
-    return record(result, f"sid:{op}@{version}", inputs, {k: _param(v) for k, v in params.items()})
+    return record(result, f"sid:{op}@{version}", inputs, {k: plain_param(v) for k, v in params.items()})
 
 
 def record(result: T, op: str, inputs: Sequence[xr.DataArray | xr.Dataset], params: Mapping[str, Any]) -> T:
@@ -200,19 +215,20 @@ def _write(variable: xr.Variable, found: History) -> None:
         variable.encoding[GRAPH] = graph
 
 
-def _param(value: Any) -> Any:
+def plain_param(value: Any) -> Any:
+    """Return a parameter as plain JSON; of arrays a fingerprint, of functions and other objects their name."""
     if isinstance(value, xr.DataArray | xr.Dataset):
         if isinstance(value, xr.DataArray) and value.size == 1 and not is_lazy(value):
-            return _param(value.values.reshape(())[()])
+            return plain_param(value.values.reshape(())[()])
         variables = value.data_vars.values() if isinstance(value, xr.Dataset) else (value,)
         return {"~": "xarray", "tok": [token(v) for v in variables]}
     try:
         return to_plain(value)
     except MetadataError:
         if isinstance(value, Mapping):
-            return {str(k): _param(v) for k, v in value.items()}
+            return {str(k): plain_param(v) for k, v in value.items()}
         if isinstance(value, list | tuple):
-            return [_param(v) for v in value]
+            return [plain_param(v) for v in value]
         place = f"{getattr(value, '__module__', '?')}:{getattr(value, '__qualname__', type(value).__name__)}"
         return {"~": "opaque", "v": place}
 
@@ -252,6 +268,20 @@ def settled(da: xr.DataArray) -> History:
     inputs = [(f"in{i}" if len(found.heads) > 1 else "in", head) for i, head in enumerate(found.heads)]
     out = {**here, **noted(da, found.steps, inputs)}
     return found.add(_history.make_step(_UNRECORDED, params, inputs, out, salt=salt))
+
+
+def settle(obj: T) -> T:
+    """Return an array whose history has one head that is true of it, as the next step would find it."""
+    if not OPTIONS["record_provenance"]:
+        return obj
+    arrays = obj.data_vars.values() if isinstance(obj, xr.Dataset) else (obj,)
+    found = [settled(da) for da in arrays]
+    if all(f.heads == _history.read(da.attrs).heads for f, da in zip(found, arrays, strict=True)):
+        return obj
+    out = obj.copy(deep=False)
+    for f, da in zip(found, out.data_vars.values() if isinstance(out, xr.Dataset) else (out,), strict=True):
+        _write(da.variable, f)
+    return out
 
 
 def departed(da: xr.DataArray, head: str, *, lazy: bool) -> bool:
