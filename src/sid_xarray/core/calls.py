@@ -10,7 +10,7 @@ from sid_xarray.core.history import Step, recipe_id
 from sid_xarray.core.metadata import from_plain
 from sid_xarray.errors import MetadataError
 
-__all__ = ["Call", "arguments", "calls", "joined", "line", "readable", "short"]
+__all__ = ["Call", "Input", "arguments", "calls", "joined", "line", "plain_call", "readable", "short"]
 
 _LISTED = 3
 _FINGERPRINTS = ("axes", "tok", "verifiable")
@@ -69,6 +69,12 @@ class Call:
         return self.name != "unrecorded"
 
     @property
+    def is_repeatable(self) -> bool:
+        """Whether the history alone is enough to do it again: no gap, no function that only a name is known of."""
+        ours = self.step.op.startswith("sid:apply@") and "function" not in self.step.params
+        return self.is_recorded and not self.opaque and not ours
+
+    @property
     def opaque(self) -> tuple[str, ...]:
         """Parameters that cannot be given again from the history alone, such as functions."""
         return tuple(k for k, v in self.step.params.items() if _is_opaque(v))
@@ -105,12 +111,37 @@ def line(call: Call) -> str:
     if call.step.op.startswith("sid:open"):
         place = call.step.params.get("h5path")
         return f"open({call.step.params.get('name')!r}{f', {place!r}' if place else ''})"
-    hidden = _FINGERPRINTS if call.step.is_root else ()
-    shown = ", ".join(f"{k}={short(v)}" for k, v in arguments(call.step).items() if k not in hidden or v is False)
-    parts = call.parts
+    text, parts = _typed(call.step), call.parts
     if len(parts) > 1:
-        return f"{call.name}({shown}) → {joined(parts)}"
-    return f"{call.name}({shown}){f'.{parts[0]}' if parts else ''}"
+        return f"{text} → {joined(parts)}"
+    return f"{text}{f'.{parts[0]}' if parts else ''}"
+
+
+def _typed(step: Step) -> str:
+    params = arguments(step)
+    if {"args", "kwargs", "of"} & params.keys() and not step.op.startswith("sid:apply"):
+        return plain_call(step)
+    hidden = _FINGERPRINTS if step.is_root else ()
+    return f"{step.name}({_keywords({k: v for k, v in params.items() if k not in hidden or v is False})})"
+
+
+def plain_call(step: Step) -> str:
+    """Return an operation of plain xarray or numpy as it was typed: ``"rolling(x=3).mean()"``."""
+    params = arguments(step)
+    via, _, last = step.name.rpartition(".")
+    of = params.get("of")
+    first = f"{via}({_listed(of)})." if via and isinstance(of, list) else f"{via}." if via else ""
+    return f"{first}{last}({_listed([params.get('args', []), params.get('kwargs', {})])})"
+
+
+def _listed(pair: list[Any]) -> str:
+    args, kwargs = (*pair, [], {})[:2]
+    words = [short(v) for v in args] if isinstance(args, list | tuple) else []
+    return ", ".join([*words, _keywords(kwargs)] if kwargs and isinstance(kwargs, dict) else words)
+
+
+def _keywords(params: Mapping[str, Any]) -> str:
+    return ", ".join(f"{k}={short(v)}" for k, v in params.items())
 
 
 def joined(words: Iterable[str], most: int = _LISTED) -> str:
@@ -127,9 +158,28 @@ def arguments(step: Step) -> dict[str, Any]:
 def readable(value: Any) -> Any:
     """Return a parameter as a Python value; a damaged one is given as it is."""
     try:
-        return from_plain(value)
+        return _named(from_plain(value))
     except (MetadataError, RecursionError):
         return value
+
+
+class Input(str):
+    """Stands in parameters for one of the inputs of a step, by position: ``in1`` is the second."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _named(value: Any) -> Any:
+    if isinstance(value, dict):
+        if value.get("~") == "in" and isinstance(value.get("v"), int):
+            return Input(f"in{value['v']}")
+        return {k: _named(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_named(v) for v in value)
+    return value
 
 
 def short(value: Any, limit: int = 60) -> str:

@@ -1,7 +1,7 @@
 """What verbs did, in the words of a paper: one sentence each, with parameters in units and citations.
 
-A citation is ``[@key]`` or ``[@key; @key]``, a key of ``schema.references``. A verb without a sentence here is told by its
-name and its parameters.
+A citation is ``[@key]`` or ``[@key; @key]``, a key of ``schema.references``. A verb without a sentence here is told by
+its name and its parameters.
 """
 
 from __future__ import annotations
@@ -59,6 +59,16 @@ def _window(say: Say, dim: Any, where: Any) -> str:
     if isinstance(low, str) or isinstance(high, str):
         return f"{_at(say, dim, low)} to {_at(say, dim, high)}"
     return f"{say.number(low)} to {_at(say, dim, high)}"
+
+
+def _apply(p: Params, say: Say) -> str:
+    version = f" {p['version']}" if p.get("version") else ""
+    named = p.get("function") or p.get("name")
+    place = "" if p.get("module") in (None, "?", "__main__") else f" of {p['module']}{version}"
+    given = [*map(repr, p.get("args") or ()), *(f"{k} = {v!r}" for k, v in (p.get("kwargs") or {}).items())]
+    held = "its source text" if p.get("source") else "no more than its name"
+    about = "" if p.get("function") else f", of which the history holds {held},"
+    return f"the function {named}{place}{about} was applied{f' with {and_(given)}' if given else ''}"
 
 
 def _calibrate(p: Params, say: Say) -> str:
@@ -185,8 +195,8 @@ def _register(p: Params, say: Say) -> str:
         dim = (p.get("plane") or [""])[0]
         limit = f", with shifts of {_at(say, dim, p['max_shift'])} at most"
     return (
-        f"the drift along {say.dim(p.get('dim'))} in the plane of {plane} was found by cross-correlation with sub-pixel "
-        f"resolution [@guizar2008] and corrected{limit}"
+        f"the drift along {say.dim(p.get('dim'))} in the plane of {plane} was found by cross-correlation with "
+        f"sub-pixel resolution [@guizar2008] and corrected{limit}"
     )
 
 
@@ -226,6 +236,7 @@ def _to_units(p: Params, say: Say) -> str:
 
 
 TABLE: dict[str, Callable[[Params, Say], str]] = {
+    "apply": _apply,
     "calibrate": _calibrate,
     "decompose": _decompose,
     "fft": _fft,

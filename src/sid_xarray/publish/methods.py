@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sid_xarray.core.calls import Call, arguments
@@ -13,12 +13,13 @@ from sid_xarray.core.step_units import units_before
 from sid_xarray.errors import SidError
 from sid_xarray.ops import TABLE as VERBS
 from sid_xarray.ops import prose
+from sid_xarray.publish import _plain
 from sid_xarray.schema import units as _units
 from sid_xarray.schema.references import SOFTWARE, Reference, reference
 from sid_xarray.schema.references import TABLE as KNOWN
 from sid_xarray.viz._labels import number, plain, unit_text
 
-__all__ = ["methods_text", "references", "sentence"]
+__all__ = ["explained", "methods_text", "references", "sentence"]
 
 _CITATION = re.compile(r" ?\[(@[^\[\]]+)\]")
 _SAID = ("sid-xarray", "xarray", "numpy", "scipy")
@@ -80,7 +81,7 @@ def _numbers(keys: str, cited: dict[str, int]) -> str:
     return ", ".join(str(cited.setdefault(key.strip(" @"), len(cited) + 1)) for key in keys.split(";"))
 
 
-def sentence(call: Call, history: Provenance, *, subject: str = "", using: str = "") -> str:
+def sentence(call: Call, history: Provenance, *, subject: str = "", nouns: Sequence[str] = ()) -> str:
     """Return what one call did, as a sentence with citations ``[@key]``.
 
     Parameters
@@ -90,28 +91,45 @@ def sentence(call: Call, history: Provenance, *, subject: str = "", using: str =
         That it belongs to.
     subject : str
         What it worked on, where that is not what the sentence before left.
-    using : str
-        What else it worked with.
+    nouns : sequence of str
+        What its inputs are called.
     """
     known = {step.id: step for step in history}
-    text = _untouchable(call) or _told(call, known)
-    whole = f"{f'in {subject}, ' if subject else ''}{text}{f', using {using}' if using else ''}"
-    return f"{whole[:1].upper()}{whole[1:]}."
+    if not call.is_recorded:
+        text, whole = _unrecorded(call, nouns), True
+    elif call.step.op.startswith(("sid:concat@", "sid:merge@")):
+        dim = arguments(call.step).get("dim")
+        along = f" along {plain(dim, limit=60)}" if isinstance(dim, str) else ""
+        return _sentence(f"{prose.and_(dict.fromkeys(nouns)) or 'several arrays'} were joined{along}")
+    else:
+        text, whole = _told(call, known, nouns)
+    using = "" if whole else prose.and_(dict.fromkeys(nouns[1:]))
+    return _sentence(f"{f'in {subject}, ' if subject else ''}{text}{f', using {using}' if using else ''}")
 
 
-def _told(call: Call, known: Mapping[str, Step]) -> str:
-    verb = VERBS.get(call.name) if call.step.op.startswith("sid:") else None
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _told(call: Call, known: Mapping[str, Step], nouns: Sequence[str]) -> tuple[str, bool]:
+    """Return what a call did, and whether the words name all of its inputs."""
+    ours = call.step.op.startswith("sid:")
     say = _Spelling(units_before(known, call.step))
     params = arguments(call.step)
-    own = prose.TABLE.get(call.name) if call.step.op.startswith("sid:") else None
-    if own is not None:
-        try:
-            return _safe(own(params, say))
-        except (SidError, AttributeError, KeyError, TypeError, ValueError, IndexError):
-            pass  # parameters of a damaged history, or of another version of the verb: told as they are
+    own = prose.TABLE.get(call.name) if ours else None
+    try:
+        if own is not None:
+            return _safe(own(params, say)), False
+        if {"args", "kwargs", "of"} & params.keys() or call.step.op.startswith(("xr:", "np:")):
+            text, whole = _plain.told(call.step, nouns, say)
+            return _safe(text), whole
+    except (SidError, AttributeError, KeyError, TypeError, ValueError, IndexError):
+        pass  # parameters of a damaged history, or of another version of the verb: told as they are
+    verb = VERBS.get(call.name) if ours else None
     shown = ", ".join(f"{plain(k, limit=40)} = {_value(v)}" for k, v in params.items())
     cited = f" [{'; '.join(f'@{key}' for key in verb.references)}]" if verb and verb.references else ""
-    return f"{plain(call.name, limit=40)}{cited} was applied{f' with {shown}' if shown else ''}{_opaque(call)}"
+    name = plain(call.name if ours else call.step.op, limit=40)
+    return f"{name}{cited} was applied{f' with {shown}' if shown else ''}{_opaque(call)}", False
 
 
 def _safe(text: str) -> str:
@@ -125,9 +143,9 @@ def _citable() -> set[str]:
     return {*KNOWN, *(MODELS[name].reference for name in MODELS)}
 
 
-def _untouchable(call: Call) -> str:
-    if call.is_recorded:
-        return ""
+def _unrecorded(call: Call, nouns: Sequence[str]) -> str:
+    if len(nouns) > 1:
+        return f"plain arithmetic joined {prose.and_(nouns)}; no details of it were recorded"
     what = plain(arguments(call.step).get("what", ""), limit=200)
     return f"a step followed that was not recorded{f' ({what})' if what else ''}"
 
@@ -169,27 +187,36 @@ class _Spelling:
 
 
 def _sentences(history: Provenance) -> Iterable[str]:
-    everything = history.calls
-    names = _labels(everything)
-    roots = [call for call in everything if call.step.is_root]
+    names = _labels(history.calls)
+    roots = [call for call in history.calls if call.step.is_root]
     if len(roots) == 1:
         yield f"Data were taken from {_root(roots[0])}."
     elif roots:
         told = [f"{names[c.step.id].removeprefix('data ')}, {_root(c)}" for c in roots]
         yield f"The data were {'; '.join(told[:-1])}; and {told[-1]}."
+    yield from (text for _, text in _explained(history))
+
+
+def explained(history: Provenance) -> list[tuple[Call, str]]:
+    """Return every call but the roots, with its sentence; citations are left out."""
+    return [(call, _CITATION.sub("", text)) for call, text in _explained(history)]
+
+
+def _explained(history: Provenance) -> Iterable[tuple[Call, str]]:
+    everything = history.calls
+    names = _labels(everything)
+    roots = [call for call in everything if call.step.is_root]
     maker = {step.id: call for call in everything for step in call.steps}
     before: Call | None = roots[0] if len(roots) == 1 else None
     for call in everything:
         if call.step.is_root:
             continue
-        made_by = list({maker[key].step.id: maker[key] for _, key in call.step.inputs if key in maker}.values())
+        made_by = [maker[key] for _, key in call.step.inputs if key in maker]
         nouns = [_noun(c, call, names) for c in made_by]
-        if not call.is_recorded and len(nouns) > 1:
-            yield f"Plain arithmetic joined {prose.and_(nouns)}; no details of it were recorded."
-        else:
-            follows = before is not None and made_by[:1] == [before]
-            subject = "" if follows or not nouns else nouns[0]
-            yield sentence(call, history, subject=subject, using=prose.and_(nouns[1:]))
+        follows = before is not None and made_by[:1] == [before]
+        alone = call.is_recorded or len(nouns) < 2
+        subject = nouns[0] if nouns and alone and not follows else ""
+        yield call, sentence(call, history, subject=subject, nouns=nouns)
         before = call
 
 
@@ -202,7 +229,8 @@ def _labels(everything: Iterable[Call]) -> dict[str, str]:
     for name, alike in groups.items():
         for i, call in enumerate(alike):
             which = f"the {_ordinal(i)} " if len(alike) > 1 else ""
-            out[call.step.id] = f"data {_letters(i)}" if not name else f"{which}{_deed(call)}"
+            data = f"data {_letters(i)}" if len(alike) > 1 else "the original data"
+            out[call.step.id] = f"{which}{_deed(call)}" if name else data
     return out
 
 

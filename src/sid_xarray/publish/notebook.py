@@ -6,20 +6,21 @@ import ast
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from sid_xarray.core.calls import Call
 from sid_xarray.core.provenance import Provenance
-from sid_xarray.publish.methods import methods_text
+from sid_xarray.publish.methods import explained, methods_text
 
 __all__ = ["cells", "to_notebook"]
 
-MARK = "# %%"
+Cell = tuple[str, str]
 
 
 def to_notebook(history: Provenance, path: str | os.PathLike[str] | None = None) -> str:
-    """Notebook that reproduces the array from the raw file: the script of ``to_script``, a cell for every step.
+    """Notebook that makes the array again, from the raw file: the script of ``to_script``, a cell for every step.
 
     Parameters
     ----------
@@ -30,82 +31,114 @@ def to_notebook(history: Provenance, path: str | os.PathLike[str] | None = None)
     Returns
     -------
     str
-        JSON of nbformat 4.5. The first cell tells the methods; outputs are empty: run it.
+        JSON of nbformat 4.5. The first cell tells the methods, each step has its sentence above it. Outputs are
+        empty: run it.
 
     Raises
     ------
     ProvenanceError
-        As ``to_script``: if a step cannot be done again, such as an unrecorded one.
+        As ``to_script``: if there is no history, or the values were changed after its last step.
     """
-    script: str = history.to_script()  # type: ignore[attr-defined,unused-ignore]
-    text = json.dumps(_notebook([("markdown", _head(history)), *cells(script)]), indent=1, ensure_ascii=False)
+    parts = [("markdown", f"# Analysis\n\n{methods_text(history)}"), *cells(history.to_script(), history)]
+    text = json.dumps(_notebook(parts), indent=1, ensure_ascii=False)
     if path is not None:
         Path(path).write_text(text + "\n", encoding="utf-8")
     return text
 
 
-def _head(history: Provenance) -> str:
-    return f"# Analysis\n\n{methods_text(history)}"
-
-
-def cells(script: str) -> list[tuple[str, str]]:
-    """Cut a script at its ``# %%`` lines.
+def cells(script: str, history: Provenance | None = None) -> list[Cell]:
+    """Cut a script of ``to_script`` into cells.
 
     Parameters
     ----------
     script : str
-        In the percent format: ``# %% title`` starts a cell of code, ``# %% [markdown]`` one of text in comments.
+    history : Provenance, optional
+        That it was made of: then a sentence stands above every step.
 
     Returns
     -------
     list of (kind, source)
-        ``"markdown"`` or ``"code"``. Titles, and the text at the top of the script, are cells of text.
+        ``"markdown"`` or ``"code"``: what the script says of itself, imports, raw files, steps, and the result. Where
+        the steps have to stay in a function, since a trace runs them, that is one cell.
     """
-    out: list[tuple[str, str]] = []
-    for title, lines in _chunks(script):
-        body = "\n".join(lines).strip("\n")
-        if title.startswith("[markdown]"):
-            words = "\n".join(line.removeprefix("#").removeprefix(" ") for line in body.splitlines())
-            out.append(("markdown", words.strip()))
+    tree, lines = ast.parse(script), script.splitlines()
+    function = next((n for n in tree.body if isinstance(n, ast.FunctionDef)), None)
+    imports = [n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom) and not _is_import(n, "sys")]
+    # What runs it as a program has no place in a notebook.
+    rest = [n for n in tree.body if not isinstance(n, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.If)]
+    call = rest[-1] if rest else None
+    out: list[Cell] = [("markdown", _header(lines)), ("code", "\n".join(ast.unparse(n) for n in imports))]
+    start = imports if function is None else [function]
+    out.append(("code", "\n".join(_source(lines, n, after) for n, after in _after(rest[:-1], start))))
+    if function is None or not isinstance(call, ast.Assign) or not _is_called(call, function):
+        out += [("code", _source(lines, n)) for n in (function, call) if n is not None]
+        out.append(("code", "result"))
+    else:
+        out += _steps(function, lines, history)
+    return [(kind, source) for kind, source in out if source.strip()]
+
+
+def _is_import(node: ast.Import | ast.ImportFrom, name: str) -> bool:
+    return isinstance(node, ast.Import) and [alias.name for alias in node.names] == [name]
+
+
+def _is_called(call: ast.Assign, function: ast.FunctionDef) -> bool:
+    """Tell whether a statement calls the function on the variables that its parameters are named after."""
+    value = call.value
+    if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Name) or value.func.id != function.name:
+        return False
+    return [ast.unparse(a) for a in value.args] == [a.arg for a in function.args.args]
+
+
+def _after(nodes: Sequence[ast.stmt], before: Sequence[ast.stmt]) -> Iterator[tuple[ast.stmt, int]]:
+    """Yield every statement, and the line where what stands before it ends: comments in between are its own."""
+    end = max((n.end_lineno or 0 for n in before), default=0)
+    for node in nodes:
+        yield node, end
+        end = node.end_lineno or end
+
+
+def _source(lines: Sequence[str], node: ast.stmt, after: int | None = None) -> str:
+    start = node.lineno - 1 if after is None else after
+    text = [line[node.col_offset :] if line[: node.col_offset].isspace() else line for line in lines[start : node.end_lineno]]
+    return "\n".join(text).strip("\n")
+
+
+def _header(lines: Sequence[str]) -> str:
+    head = []
+    for line in lines:
+        if not line.startswith("#"):
+            break
+        if not line.startswith("# Run it"):  # as a program
+            head.append(line.lstrip("# "))
+    return "\n".join(head)
+
+
+def _steps(function: ast.FunctionDef, lines: Sequence[str], history: Provenance | None) -> Iterator[Cell]:
+    waiting = list(explained(history)) if history is not None else []
+    for node, after in _after(function.body, [ast.Pass(lineno=function.lineno, end_lineno=function.body[0].lineno - 1)]):
+        first = after if node is not function.body[0] else function.lineno
+        source = _source(lines, node, first)
+        if isinstance(node, ast.Return):
+            yield "code", f"result = {ast.unparse(node.value)}\nresult" if node.value is not None else ""
             continue
-        if title:
-            out.append(("markdown", f"### {title}"))
-        said = _docstring(body)
-        if said is not None:
-            out.append(("markdown", said))
-        elif body.strip():
-            out.append(("code", body))
-    return [cell for cell in out if cell[1]]
+        said = _sentence(source, waiting)
+        if said:
+            yield "markdown", said
+        yield "code", source
 
 
-def _chunks(script: str) -> Iterator[tuple[str, list[str]]]:
-    title, lines = "", []
-    quoted = _quoted(script)
-    for number, line in enumerate(script.splitlines(), 1):
-        if line.startswith(MARK) and number not in quoted:
-            yield title, lines
-            title, lines = line.removeprefix(MARK).strip(), []
-        else:
-            lines.append(line)
-    yield title, lines
+def _sentence(source: str, waiting: list[tuple[Call, str]]) -> str:
+    """Return what is said of the next call that a piece of the script is about, and all calls before it."""
+    for i, (call, _) in enumerate(waiting):
+        if f".{call.name}(" in source or f"({call.name!r})" in source:
+            said = [text for _, text in waiting[: i + 1]]
+            del waiting[: i + 1]
+            return said[-1]
+    return ""
 
 
-def _quoted(script: str) -> set[int]:
-    """Return the lines that lie inside of text: a mark there is none."""
-    inside: set[int] = set()
-    for node in ast.walk(ast.parse(script)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.end_lineno is not None:
-            inside |= set(range(node.lineno + 1, node.end_lineno + 1))
-    return inside
-
-
-def _docstring(body: str) -> str | None:
-    """Return the text of a cell that is nothing but a docstring."""
-    statements = ast.parse(body).body
-    return ast.get_docstring(ast.parse(body)) if len(statements) == 1 else None
-
-
-def _notebook(parts: list[tuple[str, str]]) -> dict[str, Any]:
+def _notebook(parts: Sequence[Cell]) -> dict[str, Any]:
     def cell(i: int, kind: str, source: str) -> dict[str, Any]:
         name = hashlib.sha256(f"{i}{source}".encode()).hexdigest()[:8]
         empty = {"execution_count": None, "outputs": []} if kind == "code" else {}

@@ -37,7 +37,7 @@ def in_rows(calls: Sequence[Call]) -> tuple[list[Node], list[Edge]]:
 
 
 def in_columns(calls: Sequence[Call]) -> tuple[list[Node], list[Edge]]:
-    """Return nodes from left to right: each right of all that it needs, what a history starts from as late as it can be."""
+    """Return nodes from left to right: each right of all that it needs, roots just before what needs them."""
     edges = _edges(calls)
     layers = [0] * len(calls)
     for edge in edges:  # inputs come first in a history, so one pass will do

@@ -87,7 +87,7 @@ def _lines(nodes: list[Node], edges: list[Edge]) -> str:
         shapes.append(f'<path d="M{x0} {y0}V{turn}C{x0} {turn + 11} {x1} {turn + 11} {x1} {y1}"/>')
     dots = []
     for node in nodes:
-        fill = "#D55E00" if not node.call.is_recorded or node.call.opaque else "#0072B2"
+        fill = "#D55E00" if not node.call.is_repeatable else "#0072B2"
         hollow = node.call.step.is_root
         dots.append(
             f'<circle cx="{_x(node.lane)}" cy="{_y(node.layer)}" r="4" stroke="{fill}" '

@@ -158,7 +158,7 @@ def _boxes(hv: Any, sheet: _Sheet, history: Provenance) -> Any:
         x, y = sheet.place(node)
         call = node.call
         last = any(step.id in heads for step in call.steps)
-        kind = "root" if call.step.is_root else "verb" if call.is_recorded and not call.opaque else "gap"
+        kind = "root" if call.step.is_root else "verb" if call.is_repeatable else "gap"
         box = (x - _WIDE / 2, y - _HIGH / 2, x + _WIDE / 2, y + _HIGH / 2)
         rows.append((*box, *_facts(call), _FILL[kind], "#222222" if last else "#999999", 2.0 if last else 1.0))
     boxes = hv.Rectangles(rows, vdims=[*_FIELDS, "fill", "edge", "border"])
