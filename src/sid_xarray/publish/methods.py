@@ -278,6 +278,6 @@ def _software(history: Provenance) -> Iterable[str]:
     for package in history.environment():
         if package.recorded and package.name in _SAID:
             cited = f" [@{package.name}]" if package.name in KNOWN else ""
-            used.append(f"{SOFTWARE[package.name]} {prose.and_(package.recorded)}{cited}")
+            used.append(f"{SOFTWARE[package.name][0]} {prose.and_(package.recorded)}{cited}")
     if used:
         yield f"The analysis was made with {prose.and_(used)}."

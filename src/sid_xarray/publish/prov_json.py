@@ -85,7 +85,7 @@ class _Document:
         for package, version in step.agents.items():
             about = {
                 "prov:type": {"$": "prov:SoftwareAgent", "type": "prov:QUALIFIED_NAME"},
-                "prov:label": f"{SOFTWARE.get(package, package)} {version}",
+                "prov:label": f"{SOFTWARE[package][0] if package in SOFTWARE else package} {version}",
                 "sid:version": version,
             }
             agent = self._put("agent", f"sid:{_local(f'{package}_{version}')}", about)

@@ -118,15 +118,15 @@ TABLE: dict[str, Reference] = {
     ),
 }
 
-SOFTWARE: dict[str, str] = {
-    "sid-xarray": "sid-xarray",
-    "xarray": "xarray",
-    "numpy": "NumPy",
-    "scipy": "SciPy",
-    "dask": "Dask",
-    "python": "Python",
+SOFTWARE: dict[str, tuple[str, str]] = {
+    "sid-xarray": ("sid-xarray", ""),
+    "xarray": ("xarray", "https://xarray.dev"),
+    "numpy": ("NumPy", "https://numpy.org"),
+    "scipy": ("SciPy", "https://scipy.org"),
+    "dask": ("Dask", "https://dask.org"),
+    "python": ("Python", "https://www.python.org"),
 }
-"""How packages spell their names; those in `TABLE` have a publication."""
+"""How packages spell their names, and their address; those in `TABLE` have a publication."""
 
 _BY_DOI = {entry.doi.lower(): key for key, entry in TABLE.items() if entry.doi}
 
