@@ -104,9 +104,20 @@ def diff(history: Provenance, other: Provenance | xr.DataArray | xr.Dataset) -> 
       2 rebin: bins {'energy': 2} | {'energy': 4}
     """
     there = other if isinstance(other, Provenance) else provenance(other)
-    pairs = _pairs(history.calls, there.calls)
-    rows = [*_steps(pairs, history, there), *_packages(history, there)]
-    return Diff(rows)
+    sides = _Side(history.calls), _Side(there.calls)
+    return Diff([*_steps(*sides), *_packages(history, there)])
+
+
+class _Side:
+    """The calls of one history, and which call made what."""
+
+    def __init__(self, calls: Sequence[Call]) -> None:
+        self.calls = calls
+        self.maker = {step.id: call for call in calls for step in call.steps}
+
+    def source(self, call: Call, role: str) -> Call | None:
+        """Return the call that made an input."""
+        return self.maker.get(dict(call.step.inputs).get(role, ""))
 
 
 def _pairs(here: Sequence[Call], there: Sequence[Call]) -> list[tuple[Call | None, Call | None]]:
@@ -149,10 +160,10 @@ def _verb(call: Call) -> Any:
     return call.name
 
 
-def _steps(
-    pairs: list[tuple[Call | None, Call | None]], here: Provenance, there: Provenance
-) -> Iterator[Difference]:
-    stands_for = {a.id: b.id for a, b in pairs if a is not None and b is not None}
+def _steps(here: _Side, there: _Side) -> Iterator[Difference]:
+    pairs = _pairs(here.calls, there.calls)
+    stands_for = {a.step.id: b.step.id for a, b in pairs if a is not None and b is not None}
+    partners = set(stands_for.values())
     for a, b in pairs:
         if a is None or b is None:
             yield _alone(a, b)
@@ -160,7 +171,13 @@ def _steps(
             if a.step.id != b.step.id:
                 yield Difference("root", _place(a), "", line(a), line(b))
         else:
-            yield from _one(a, b, stands_for, here, there)
+            yield from _recipes(a, b)
+            for role in dict.fromkeys(role for role, _ in (*a.step.inputs, *b.step.inputs)):
+                left, right = here.source(a, role), there.source(b, role)
+                known = (left is not None and left.step.id in stands_for) or (right and right.step.id in partners)
+                meant = stands_for.get(left.step.id) if left is not None else None
+                if known and meant != (right.step.id if right is not None else None):
+                    yield Difference("input", _place(a), role, _named(left), _named(right))
 
 
 def _alone(a: Call | None, b: Call | None) -> Difference:
@@ -170,9 +187,7 @@ def _alone(a: Call | None, b: Call | None) -> Difference:
     return Difference("there", b.number, "", None, line(b))
 
 
-def _one(
-    a: Call, b: Call, stands_for: Mapping[str, str], here: Provenance, there: Provenance
-) -> Iterator[Difference]:
+def _recipes(a: Call, b: Call) -> Iterator[Difference]:
     if a.step.op != b.step.op:
         yield Difference("version", _place(a), "", a.step.op, b.step.op)
     mine, others = a.step.params, b.step.params
@@ -181,30 +196,14 @@ def _one(
             yield Difference("parameter", _place(a), key, *(_value(p, key) for p in (mine, others)))
     if a.parts != b.parts:
         yield Difference("parameter", _place(a), "results", ", ".join(a.parts), ", ".join(b.parts))
-    for role, left, right in _inputs(a, b, here, there):
-        known = left in stands_for or right in stands_for.values()
-        if known and stands_for.get(left) != right:
-            yield Difference("input", _place(a), role, _named(here, left), _named(there, right))
     for one, two in zip(a.steps, b.steps, strict=False):
         values = one.out.get("tok"), two.out.get("tok")
         if one.id == two.id and None not in values and values[0] != values[1]:
             yield Difference("result", _place(a), one.part or "", *values)
 
 
-def _inputs(a: Call, b: Call, here: Provenance, there: Provenance) -> Iterator[tuple[str, str, str]]:
-    """Yield the role of every input and the calls that made it here and there."""
-    source, target = (_makers(p) for p in (here, there))
-    mine, others = dict(a.step.inputs), dict(b.step.inputs)
-    for role in dict.fromkeys((*mine, *others)):
-        yield role, source.get(mine.get(role, ""), ""), target.get(others.get(role, ""), "")
-
-
-def _makers(history: Provenance) -> dict[str, str]:
-    return {step.id: call.id for call in history.calls for step in call.steps}
-
-
-def _named(history: Provenance, key: str) -> str | None:
-    return next((f"{call.number} {call.name}" for call in history.calls if call.id == key), None)
+def _named(call: Call | None) -> str | None:
+    return None if call is None else _place(call)
 
 
 def _place(call: Call) -> str:

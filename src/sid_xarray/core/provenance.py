@@ -170,9 +170,10 @@ class Provenance:
     def __repr__(self) -> str:
         if not self:
             return "<no provenance>"
-        number = {step.id: call.number for call in self.calls for step in call.steps}
+        told = self.calls
+        number = {step.id: call.number for call in told for step in call.steps}
         lines = [f"<provenance: {self.status} ({self.reason})>"]
-        for call in self.calls:
+        for call in told:
             source = ", ".join(dict.fromkeys(number.get(key, "?") for _, key in call.step.inputs))
             said = f"{line(call)}{f'   from {source}' if source else ''}   {call.step.time}"
             lines.append(f"{call.number:>3}. {said}".rstrip())

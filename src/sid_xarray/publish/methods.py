@@ -94,7 +94,6 @@ def sentence(call: Call, history: Provenance, *, subject: str = "", nouns: Seque
     nouns : sequence of str
         What its inputs are called.
     """
-    known = {step.id: step for step in history}
     if not call.is_recorded:
         text, whole = _unrecorded(call, nouns), True
     elif call.step.op.startswith(("sid:concat@", "sid:merge@")):
@@ -102,7 +101,7 @@ def sentence(call: Call, history: Provenance, *, subject: str = "", nouns: Seque
         along = f" along {plain(dim, limit=60)}" if isinstance(dim, str) else ""
         return _sentence(f"{prose.and_(dict.fromkeys(nouns)) or 'several arrays'} were joined{along}")
     else:
-        text, whole = _told(call, known, nouns)
+        text, whole = _told(call, history._history.steps, nouns)
     using = "" if whole else prose.and_(dict.fromkeys(nouns[1:]))
     return _sentence(f"{f'in {subject}, ' if subject else ''}{text}{f', using {using}' if using else ''}")
 
@@ -187,8 +186,9 @@ class _Spelling:
 
 
 def _sentences(history: Provenance) -> Iterable[str]:
-    names = _labels(history.calls)
-    roots = [call for call in history.calls if call.step.is_root]
+    everything = history.calls
+    names = _labels(everything)
+    roots = [call for call in everything if call.step.is_root]
     if len(roots) == 1:
         yield f"Data were taken from {_root(roots[0])}."
     elif roots:
