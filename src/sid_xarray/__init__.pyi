@@ -20,4 +20,5 @@ from .ops.join import concat as concat
 from .ops.join import merge as merge
 from .options import set_options as set_options
 from .results import results as results
+from .verify import verify as verify
 from .version import __version__ as __version__

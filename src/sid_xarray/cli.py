@@ -199,6 +199,44 @@ def _renamed(da: Any, dims: dict[str, str]) -> Any:
 
 
 @app.command()
+def history(
+    file: Annotated[Path, typer.Argument(help="A file that sid can open.", show_default=False)],
+    signal: Annotated[str | None, typer.Option("--signal", help="Only this array, or this group.")] = None,
+    plain: Annotated[bool, typer.Option("--json", help="All that is recorded, as JSON.")] = False,
+    prov: Annotated[bool, typer.Option("--prov", help="As W3C PROV-JSON.")] = False,
+) -> None:
+    """Print how the arrays in a file were made, step by step. No values are read."""
+    from sid_xarray import cli_history as show
+
+    arrays = show.chosen(file, signal)
+    if plain or prov:
+        sys.stdout.write((show.as_prov(arrays) if prov else show.as_json(arrays)) + "\n")
+        return
+    console = Console(soft_wrap=True) if sys.stdout.isatty() else Console(width=400)
+    console.print(show.as_tree(file, arrays))
+    console.print("[dim]Are the values what the last step produced? sid verify FILE reads them.[/]")
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="An NSID or USID file.", show_default=False)],
+    raw: Annotated[
+        list[Path] | None, typer.Option("--raw", help="The raw file, or the folder where it lies; may be repeated.")
+    ] = None,
+) -> None:
+    """Say whether a file holds what was saved, and the raw data are the same. Exit: 0 yes, 1 no, 2 unreadable."""
+    from sid_xarray.cli_history import report
+    from sid_xarray.verify import verify as look
+
+    try:
+        checks = look(file, raw=raw or ())
+    except (SidError, OSError) as error:
+        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(str(error))}")
+        raise typer.Exit(2) from None
+    raise typer.Exit(report(Console(soft_wrap=True), checks))
+
+
+@app.command()
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where to write the results.")] = Path("sid-demo"),
 ) -> None:

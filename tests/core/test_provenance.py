@@ -499,7 +499,7 @@ def test_the_text_is_canonical_and_names_versions_once(step):
     assert text.isascii()
     plain = json.loads(text)
     assert list(plain) == ["ag", "head", "steps", "v"]
-    assert set(plain["ag"]) == {"sid-xarray", "xarray", "numpy"}
+    assert set(plain["ag"]) == {"python", "sid-xarray", "xarray", "numpy", "scipy", "dask"}
     assert all("ag" not in s for s in plain["steps"])
     assert text == history.records.dumps(plain)
 

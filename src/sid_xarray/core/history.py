@@ -6,6 +6,7 @@ import datetime as dt
 import functools
 import hashlib
 import json
+import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata as _installed
@@ -15,9 +16,10 @@ from sid_xarray.errors import ProvenanceError
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import records
 
-__all__ = ["History", "Step", "agents", "encode", "make_step", "read"]
+__all__ = ["History", "Step", "agents", "encode", "make_step", "read", "recipe_id", "version_here"]
 
 _V = 1
+_AT_WORK = ("python", "sid-xarray", "xarray", "numpy", "scipy", "dask")
 _CACHED = 2**20  # longer texts would keep too much memory in the cache
 _CANONICAL: dict[str, Any] = {"sort_keys": True, "ensure_ascii": True, "allow_nan": False, "separators": (",", ":")}
 
@@ -135,12 +137,15 @@ def make_step(
 
 
 def agents() -> dict[str, str]:
-    """Return the versions that are written into steps."""
-    return {package: _version(package) for package in ("sid-xarray", "xarray", "numpy")}
+    """Return the versions that are written into steps: of all that has a say in numbers."""
+    return {package: version_here(package) for package in _AT_WORK}
 
 
 @functools.cache
-def _version(package: str) -> str:
+def version_here(package: str) -> str:
+    """Return the version of a package, or of ``"python"``; ``"unknown"`` if it is not installed."""
+    if package == "python":
+        return platform.python_version()
     try:
         return _installed.version(package)
     except _installed.PackageNotFoundError:

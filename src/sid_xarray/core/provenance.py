@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,11 +9,12 @@ from typing import Any
 import xarray as xr
 
 from sid_xarray.core import history as _history
+from sid_xarray.core.calls import Call, calls, line
 from sid_xarray.core.chunked import is_lazy
+from sid_xarray.core.entry import Entry
 from sid_xarray.core.history import History, Step
 from sid_xarray.core.metadata import from_plain
 from sid_xarray.core.stamping import GAP, GRAPH, HEAD, check_state, departed, descend, root, stamp, state_of, strip
-from sid_xarray.errors import MetadataError
 
 __all__ = ["GRAPH", "HEAD", "Provenance", "descend", "provenance", "root", "stamp", "strip"]
 
@@ -75,6 +75,11 @@ class Provenance:
     def roots(self) -> tuple[Step, ...]:
         """Steps that the history starts from: files opened and arrays given."""
         return tuple(step for step in self.steps if step.is_root)
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """Steps as one would tell them: a verb with several results once, and not once for each of them."""
+        return calls(self.steps)
 
     def parameters(self, step: int | str = -1) -> dict[str, Any]:
         """Parameters of one step, by position or by id."""
@@ -165,56 +170,25 @@ class Provenance:
     def __repr__(self) -> str:
         if not self:
             return "<no provenance>"
-        number = {step.id: i for i, step in enumerate(self.steps, 1)}
+        told = self.calls
+        number = {step.id: call.number for call in told for step in call.steps}
         lines = [f"<provenance: {self.status} ({self.reason})>"]
-        for step in self.steps:
-            source = ", ".join(str(number.get(key, "?")) for _, key in step.inputs)
-            line = f"{number[step.id]:>3}. {_call(step, number)}{f'   from {source}' if source else ''}   {step.time}"
-            lines.append(line.rstrip())
+        for call in told:
+            source = ", ".join(dict.fromkeys(number.get(key, "?") for _, key in call.step.inputs))
+            said = f"{line(call)}{f'   from {source}' if source else ''}   {call.step.time}"
+            lines.append(f"{call.number:>3}. {said}".rstrip())
         return "\n".join(lines)
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(repr(self))}</pre>"
-
-
-def _call(step: Step, number: Mapping[str, int]) -> str:
-    if step.op.startswith(("xr:", "np:")):
-        return _plain_call(step, [f"<{number.get(key, '?')}>" for _, key in step.inputs])
-    if step.op.startswith("sid:open"):
-        place = step.params.get("h5path")
-        return f"open({step.params.get('name')!r}{f', {place!r}' if place else ''})"
-    shown = ", ".join(f"{k}={_short(_readable(v))}" for k, v in step.params.items() if v is not None)
-    return f"{step.name}({shown}){f'.{step.part}' if step.part else ''}"
-
-
-def _plain_call(step: Step, inputs: list[str]) -> str:
-    """Return a traced step as ``rolling(x=3).mean()``; other inputs stand in it by their numbers."""
-
-    def text(value: Any) -> str:
-        if isinstance(value, dict) and value.get("~") == "in":
-            return inputs[value["v"]] if value.get("v") in range(len(inputs)) else "<?>"
-        return _short(_readable(value))
-
-    def inside(args: Any, kwargs: Any) -> str:
-        plain = [text(a) for a in args] if isinstance(args, list) else []
-        return ", ".join(plain + [f"{k}={text(v)}" for k, v in kwargs.items()] if isinstance(kwargs, dict) else plain)
-
-    via, _, last = step.name.rpartition(".")
-    of = step.params.get("of")
-    before = f"{via}({inside(*of)})." if isinstance(of, list) and len(of) == 2 else f"{via}." if via else ""
-    return f"{before}{last}({inside(step.params.get('args'), step.params.get('kwargs'))})"
-
-
-def _readable(value: Any) -> Any:
-    try:
-        return from_plain(value)
-    except MetadataError:  # a damaged parameter is shown as it is
-        return value
-
-
-def _short(value: Any) -> str:
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else text[:57] + "..."
+    # Elsewhere, since pictures and texts need storeys that lie above this one.
+    _repr_html_ = Entry("sid_xarray.viz.history_card:html")
+    graph = Entry("sid_xarray.viz.history_graph:graph")
+    diff = Entry("sid_xarray.core.history_diff:diff")
+    environment = Entry("sid_xarray.core.environment:environment")
+    methods_text = Entry("sid_xarray.publish.methods:methods_text")
+    references = Entry("sid_xarray.publish.methods:references")
+    to_prov_json = Entry("sid_xarray.publish.prov_json:to_prov_json")
+    to_rocrate = Entry("sid_xarray.publish.rocrate:to_rocrate")
+    to_notebook = Entry("sid_xarray.publish.notebook:to_notebook")
 
 
 def provenance(obj: xr.DataArray | xr.Dataset) -> Provenance:

@@ -16,6 +16,7 @@ from sid_xarray.core.chunked import graph_name, is_lazy, same_values
 from sid_xarray.core.fingerprint import axes_token, token
 from sid_xarray.core.history import History
 from sid_xarray.core.metadata import to_plain
+from sid_xarray.core.step_units import noted
 from sid_xarray.errors import MetadataError
 from sid_xarray.options import OPTIONS
 from sid_xarray.schema import attrs as names
@@ -102,7 +103,7 @@ def root(da: xr.DataArray, op: str, *, lazy: bool = False, identity: Mapping[str
     """
     if not OPTIONS["record_provenance"] or _history.read(da.attrs):
         return da
-    step = _history.make_step(op, {**shown, **identity}, (), state_of(da, lazy=lazy))
+    step = _history.make_step(op, {**shown, **identity}, (), {**state_of(da, lazy=lazy), **noted(da)})
     # A file that was renamed is the same root: the address is made of the identity alone. And a file that is
     # opened twice gives identical arrays: the time of opening says nothing about them.
     step = dataclasses.replace(step, id=_history.recipe_id(op, identity, ()), time="")
@@ -121,6 +122,7 @@ def descend(obj: T, parent: xr.DataArray | xr.Dataset) -> T:
         here = state_of(da)
         params = {"what": "made by something that left no record", "status": "none"}
         salt = f"{here['tok']}{here['axes']}" if here["tok"] else secrets.token_hex(8)
+        here |= noted(da, found.steps, inputs)
         step = _history.make_step(_UNRECORDED, params, inputs, here, part=str(name) or None, salt=salt)
         _write(da.variable, found.add(step))
     return out
@@ -198,8 +200,10 @@ def record(result: T, op: str, inputs: Sequence[xr.DataArray | xr.Dataset], para
         return result
     found, ids = _of_inputs(inputs)
     parts = {None: result} if isinstance(result, xr.DataArray) else {str(k): v for k, v in result.data_vars.items()}
+    arrays = [da for obj in inputs for da in (obj.data_vars.values() if isinstance(obj, xr.Dataset) else (obj,))]
     for part, da in parts.items():
-        step = _history.make_step(op, params, ids, state_of(da), part=part)
+        out = {**state_of(da), **noted(da, found.steps, ids, arrays)}
+        step = _history.make_step(op, params, ids, out, part=part)
         _write(da.variable, found.add(step))
     return result
 
@@ -256,7 +260,7 @@ def settled(da: xr.DataArray) -> History:
         said: dict[str, Any] = {"name": name, "verifiable": here["tok"] is not None}
         if found.damaged:
             said["damaged"] = list(found.damaged)
-        return History().add(_history.make_step("sid:input@1", said, (), here, salt=salt))
+        return History().add(_history.make_step("sid:input@1", said, (), {**here, **noted(da)}, salt=salt))
     lazy = is_lazy(da)
     status, reason = check_state(found, here, lazy=lazy)
     if status == "verified" or (status == "unknown" and not departed(da, found.heads[0], lazy=lazy)):
@@ -265,7 +269,8 @@ def settled(da: xr.DataArray) -> History:
         reason = GAP
     params = {"what": "plain arithmetic" if status == "merged" else reason, "status": status}
     inputs = [(f"in{i}" if len(found.heads) > 1 else "in", head) for i, head in enumerate(found.heads)]
-    return found.add(_history.make_step(_UNRECORDED, params, inputs, here, salt=salt))
+    out = {**here, **noted(da, found.steps, inputs)}
+    return found.add(_history.make_step(_UNRECORDED, params, inputs, out, salt=salt))
 
 
 def settle(obj: T) -> T:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import xarray as xr
 
+from sid_xarray.io._digest import Sum, of_dataset
 from sid_xarray.io._layout import read_blocks
 from sid_xarray.options import OPTIONS
 
@@ -30,15 +31,18 @@ class Job:
     target : h5py.Dataset
     cast : dtype or None
         To convert every block to before it is written.
+    name : hashable
+        Of the variable.
     """
 
     values: xr.Variable
     target: h5py.Dataset
     cast: np.dtype[Any] | None = None
+    name: Hashable = None
 
 
-def store(jobs: Sequence[Job]) -> None:
-    """Write every array into its dataset.
+def store(jobs: Sequence[Job]) -> dict[Hashable, Sum]:
+    """Write every array into its dataset, and return the checksums of what was written, by name.
 
     Lazy arrays are computed together, so that what they share is computed once; a block is written and
     forgotten. Any dask client or scheduler may do the computing, the writing is done here.
@@ -49,6 +53,7 @@ def store(jobs: Sequence[Job]) -> None:
             _store_numpy(job)
     if dask_jobs:
         _store_dask(dask_jobs)
+    return {job.name: of_dataset(getattr(job.target, "dataset", job.target)) for job in jobs}
 
 
 def _store_numpy(job: Job) -> None:

@@ -27,6 +27,8 @@ class Verb:
         Whether it needs known units, and changes them.
     pooled : bool
         Whether every result depends on all points: there are no independent pixels.
+    references : tuple of str
+        Keys of ``schema.references``: what its method is cited as. Models of a fit have their own.
     version : int
         What it stamps: a higher one, when the same parameters give other numbers.
     recall : str
@@ -42,6 +44,7 @@ class Verb:
     on: tuple[str, ...] = ("DataArray",)
     about_units: bool = False
     pooled: bool = False
+    references: tuple[str, ...] = ()
     version: int = 1
     recall: str = ""
     stamps: bool = True
@@ -49,9 +52,19 @@ class Verb:
 
 TABLE: dict[str, Verb] = {
     "calibrate": Verb("sid_xarray.ops.calibrate:calibrate", params={"energy": {"scale": 2.0, "offset": 1.0}}),
-    "decompose": Verb("sid_xarray.ops.decompose:decompose", params={"n_components": 2}, pooled=True),
-    "fft": Verb("sid_xarray.ops.fft:fft", sample="lattice_image"),
-    "fit": Verb("sid_xarray.ops.fit:fit", params={"model": "gaussian + constant"}, recall="sid_xarray.ops.fit:recall"),
+    "decompose": Verb(
+        "sid_xarray.ops.decompose:decompose",
+        params={"n_components": 2},
+        pooled=True,
+        references=("jolliffe2002", "lee1999", "cichocki2009"),
+    ),
+    "fft": Verb("sid_xarray.ops.fft:fft", sample="lattice_image", references=("harris1978",)),
+    "fit": Verb(
+        "sid_xarray.ops.fit:fit",
+        params={"model": "gaussian + constant"},
+        recall="sid_xarray.ops.fit:recall",
+        references=("marquardt1963", "more1978"),
+    ),
     "ifft": Verb("sid_xarray.ops.fft:ifft", sample="lattice_spectrum"),
     "rebin": Verb("sid_xarray.ops.rebin:rebin", params={"energy": 2}),
     "register": Verb(
@@ -59,11 +72,13 @@ TABLE: dict[str, Verb] = {
         sample="drifting_stack",
         params={"max_shift": 2.0},
         recall="sid_xarray.ops.register:recall",
+        references=("guizar2008",),
     ),
     "remove_background": Verb(
         "sid_xarray.ops.background:remove_background",
         sample="edge_map",
         params={"model": "power_law", "fit_range": (200, 280)},
+        references=("egerton2011",),
     ),
     "sel": Verb("sid_xarray.ops.select:sel", params={"energy": 5.0, "width": {"energy": 2.0}}),
     "to_units": Verb("sid_xarray.ops.convert:to_units", params={"energy": "meV"}, about_units=True),

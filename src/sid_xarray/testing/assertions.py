@@ -44,6 +44,9 @@ def assert_roundtrip(
     DataArray, Dataset or DataTree
         What was read, in memory.
     """
+    from sid_xarray import api
+    from sid_xarray.io.checksum import verify_file
+
     if to == "zarr":
         return _through_zarr(obj, path, options)
     with contextlib.ExitStack() as stack:
@@ -51,6 +54,8 @@ def assert_roundtrip(
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             path = os.path.join(folder, "roundtrip.h5")
         place = getattr(obj.sid, f"to_{to}")(path, **options)
+        changed = [str(finding) for finding in verify_file(path) if finding.bad]
+        assert not changed, f"checksums do not fit what was written: {changed}"
         if isinstance(obj, xr.DataTree):
             return _assert_tree(obj, path, options.get("group"))
         found = _read(obj, path, place, to).load()

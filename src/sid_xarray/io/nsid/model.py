@@ -29,7 +29,7 @@ __all__ = ["GROUP_ATTRS", "VERSION", "load", "read", "slash_free"]
 VERSION = 1
 GROUP_ATTRS = frozenset(
     "NX_class default signal axes auxiliary_signals machine_id platform sidpy_version pyNSID_version timestamp "
-    "tool num_source_dsets source_000 source_000_path source_000_file source_000_sha256 algorithm".split()
+    "history tool num_source_dsets source_000 source_000_path source_000_file source_000_sha256 algorithm".split()
 )
 
 # Attributes of the format that mirror ours: an edit by another program is an edit of ours.

@@ -14,7 +14,7 @@ import numpy as np
 from sid_xarray.core import metadata as _metadata
 from sid_xarray.core.history import read as read_history
 from sid_xarray.errors import MetadataError
-from sid_xarray.io import _h5
+from sid_xarray.io import _checksums, _digest, _h5
 from sid_xarray.io._filters import filters, whole
 from sid_xarray.io._layout import chunk_shape
 from sid_xarray.io._store import Job, store
@@ -78,7 +78,8 @@ def write_group(
     sides = [_side_row(side, pair, place) for side, pair in zip(plan.sides, pairs, strict=True)]
     content = {"array": plan.base.array, "name": tagged(plan.base.name), "attrs": entries, "natural": natural}
     _write_model(inner, {**content, "sides": sides, "variables": rows})
-    store(jobs)
+    tags = {key: attrs.tags.values() for key, attrs in plan.base.attrs.items()}
+    _checksums.record(inner, tags, store(jobs), lambda key: _digest.of_values(plan.ds.variables[key].values))
 
 
 _GROUP = BOOKKEEPING | RESULT_ATTRS
@@ -231,7 +232,7 @@ def _write_main(
         row["head"] = heads[0]
     there = [d for side in sides for d in side.dims]
     axes = [there.index(d) if d in there else None for d in var.dims]
-    return row, Job(enc.values, GridTarget(dataset, (sides[0].sizes, sides[1].sizes), axes), enc.cast)
+    return row, Job(enc.values, GridTarget(dataset, (sides[0].sizes, sides[1].sizes), axes), enc.cast, key)
 
 
 def _write_compound(
@@ -290,7 +291,7 @@ def _write_beside(inner: h5py.Group, plan: GroupPlan, key: Hashable) -> tuple[di
     else:
         heads = read_history(var.attrs).heads
         row |= {"head": heads[0]} if heads else {}
-    return row, Job(enc.values, dataset, enc.cast)
+    return row, Job(enc.values, dataset, enc.cast, key)
 
 
 def _column_row(plan: GroupPlan, key: Hashable) -> dict[str, Any]:
