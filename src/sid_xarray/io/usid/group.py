@@ -16,13 +16,14 @@ from sid_xarray.core.history import read as read_history
 from sid_xarray.errors import MetadataError
 from sid_xarray.io import _checksums, _digest, _h5
 from sid_xarray.io._layout import chunk_shape, filters
-from sid_xarray.io._store import Job, store
+from sid_xarray.io._sink import Job
+from sid_xarray.io._store import store
 from sid_xarray.io.nsid import attributes
 from sid_xarray.io.nsid.tags import PlannedAttrs, encode_attrs, tagged
 from sid_xarray.io.usid.layout import BOOKKEEPING, LINKS, MODEL, NATURAL_MAIN, POSITION, RESULT_ATTRS, SIDES
 from sid_xarray.io.usid.model import VERSION, load
 from sid_xarray.io.usid.plan import Column, GroupPlan, SidePlan
-from sid_xarray.io.usid.target import GridTarget
+from sid_xarray.io.usid.target import Raster
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import records
 from sid_xarray.version import __version__
@@ -227,7 +228,8 @@ def _write_main(
         row["head"] = heads[0]
     there = [d for side in sides for d in side.dims]
     axes = [there.index(d) if d in there else None for d in var.dims]
-    return row, Job(enc.values, GridTarget(dataset, (sides[0].sizes, sides[1].sizes), axes), enc.cast, key)
+    raster = Raster((sides[0].sizes, sides[1].sizes), tuple(axes))
+    return row, Job(enc.values, dataset, enc.cast, key, raster)
 
 
 def _plain(value: Any) -> str:
