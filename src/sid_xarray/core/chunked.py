@@ -97,7 +97,7 @@ def whole(da: xr.DataArray, dims: Iterable[Hashable]) -> xr.DataArray:
 
 
 def is_source(obj: xr.DataArray | xr.Variable) -> bool:
-    """Tell whether a dask array is an array of a file or of memory and nothing else, so that a part can be read alone."""
+    """Tell whether a dask array is an array of a file or of memory and nothing else: a part can be read alone."""
     layers = getattr(getattr(obj.data, "dask", None), "layers", None) if is_chunked(obj) else None
     if not layers:
         return False

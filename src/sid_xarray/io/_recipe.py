@@ -105,7 +105,9 @@ class Recipe:
             for i in range(part.start // tile, -(-part.stop // tile)):
                 whole = slice(i * tile, min((i + 1) * tile, size))
                 low, high = max(part.start, whole.start), min(part.stop, whole.stop)
-                row.append((i, whole, slice(low - part.start, high - part.start), high - low == whole.stop - whole.start))
+                row.append(
+                    (i, whole, slice(low - part.start, high - part.start), high - low == whole.stop - whole.start)
+                )
             along.append(row)
         for axes in itertools.product(*along):
             yield Cut(

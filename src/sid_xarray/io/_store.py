@@ -22,7 +22,7 @@ from sid_xarray.io._sink import Job, Sink
 
 __all__ = ["store"]
 
-_MEMORY = 192 * 2**20
+_MEMORY = 256 * 2**20
 """Bytes that the blocks of a dask array may take while they are computed and written."""
 _UNFINISHED = 64 * 2**20
 _THREADS = 4
@@ -58,7 +58,9 @@ def _store_array(sink: Sink, run: Callable[..., None]) -> None:
         return
     # Lazy from a file: read in blocks, and not into the cache of the variable.
     shape = values.shape
-    block = read_blocks(shape, max(values.dtype.itemsize, 1), sink.dataset.chunks if sink.ndim == sink.dataset.ndim else None)
+    block = read_blocks(
+        shape, max(values.dtype.itemsize, 1), sink.dataset.chunks if sink.ndim == sink.dataset.ndim else None
+    )
     for where in _blocks(shape, block or shape):
         part = values[where]
         # A dask array here is one in too large blocks, of which parts can be read.
