@@ -17,6 +17,7 @@ from xarray.core import indexing
 
 from sid_xarray.errors import FormatError
 from sid_xarray.io._filters import with_filters
+from sid_xarray.io._redo import recover
 
 __all__ = [
     "H5Array",
@@ -77,6 +78,7 @@ def manager(path: str | os.PathLike[str]) -> CachingFileManager[h5py.File]:
         raise FormatError(path, "", "is a folder, expected an HDF5 file")
     if not os.access(path, os.R_OK):
         raise PermissionError(f"no permission to read {path}")
+    recover(path)
     try:
         is_hdf5 = h5py.is_hdf5(path)
     except Exception as error:

@@ -245,7 +245,7 @@ def _values_changed(entry: Mapping[str, Any], var: xr.Variable, stored: Any) -> 
         if entry.get(what) != is_now:
             return f"the {what} was {entry.get(what)}, it is {is_now}"
     tile = entry.get("tile")
-    if not _is_tile(tile, shape, dtype):
+    if not isinstance(tile, list) or not _is_tile(tile, shape, dtype):
         return "the checksum is damaged"
     if isinstance(stored, h5py.Dataset):
         now = _digest.of_dataset(stored, tile).values
@@ -260,8 +260,8 @@ def _is_hollow(dataset: h5py.Dataset) -> bool:
     return bool(declared > _MAX_EXPANSION * max(dataset.id.get_storage_size(), _MAX_EXPANSION))
 
 
-def _is_tile(tile: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
-    if not isinstance(tile, list) or len(tile) != len(shape):
+def _is_tile(tile: list[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
+    if len(tile) != len(shape):
         return False
     if not all((type(t) is int and 0 < t <= max(n, 1)) or t == n == 0 for t, n in zip(tile, shape, strict=True)):
         return False

@@ -44,7 +44,6 @@ def assert_roundtrip(
     DataArray, Dataset or DataTree
         What was read, in memory.
     """
-    from sid_xarray import api
     from sid_xarray.io.checksum import verify_file
 
     if to == "zarr":

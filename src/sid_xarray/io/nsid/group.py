@@ -14,7 +14,8 @@ from sid_xarray.core.dims import data_kind
 from sid_xarray.core.history import read as read_history
 from sid_xarray.io import _checksums, _digest
 from sid_xarray.io._names import safe_name
-from sid_xarray.io._store import Job, store
+from sid_xarray.io._sink import Job
+from sid_xarray.io._store import store
 from sid_xarray.io.nsid import attributes
 from sid_xarray.io.nsid.encode import Encoded
 from sid_xarray.io.nsid.history import HISTORY, write_history

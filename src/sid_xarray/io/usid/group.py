@@ -17,13 +17,14 @@ from sid_xarray.errors import MetadataError
 from sid_xarray.io import _checksums, _digest, _h5
 from sid_xarray.io._filters import filters, whole
 from sid_xarray.io._layout import chunk_shape
-from sid_xarray.io._store import Job, store
+from sid_xarray.io._sink import Job
+from sid_xarray.io._store import store
 from sid_xarray.io.nsid import attributes
 from sid_xarray.io.nsid.tags import PlannedAttrs, encode_attrs, tagged
 from sid_xarray.io.usid.layout import BOOKKEEPING, LINKS, MODEL, NATURAL_MAIN, POSITION, RESULT_ATTRS, SIDES
 from sid_xarray.io.usid.model import VERSION, load
 from sid_xarray.io.usid.plan import Column, GroupPlan, SidePlan
-from sid_xarray.io.usid.target import GridTarget
+from sid_xarray.io.usid.target import Raster
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import records
 from sid_xarray.version import __version__
@@ -79,9 +80,17 @@ def write_group(
     content = {"array": plan.base.array, "name": tagged(plan.base.name), "attrs": entries, "natural": natural}
     _write_model(inner, {**content, "sides": sides, "variables": rows})
     tags = {key: attrs.tags.values() for key, attrs in plan.base.attrs.items()}
-    _checksums.record(inner, tags, store(jobs), lambda key: _digest.of_values(plan.ds.variables[key].values))
+    sums = store(jobs)
+
+    def other(key: Hashable) -> _digest.Sum:
+        # Fields share the checksum of the main that holds them all.
+        return sums[_COMPOUND] if key in plan.mains else _digest.of_values(plan.ds.variables[key].values)
+
+    _checksums.record(inner, tags, sums, other)
 
 
+_COMPOUND: Hashable = object()
+"""Name of the job that writes all variables in one main; no variable is called that."""
 _GROUP = BOOKKEEPING | RESULT_ATTRS
 
 
@@ -232,7 +241,8 @@ def _write_main(
         row["head"] = heads[0]
     there = [d for side in sides for d in side.dims]
     axes = [there.index(d) if d in there else None for d in var.dims]
-    return row, Job(enc.values, GridTarget(dataset, (sides[0].sizes, sides[1].sizes), axes), enc.cast, key)
+    raster = Raster((sides[0].sizes, sides[1].sizes), tuple(axes))
+    return row, Job(enc.values, dataset, enc.cast, key, raster)
 
 
 def _write_compound(
@@ -255,7 +265,7 @@ def _write_compound(
     values = compound.values(base)
     there = [d for side in sides for d in side.dims]
     axes = [there.index(d) if d in there else None for d in values.dims]
-    return disk, Job(values, GridTarget(dataset, (sides[0].sizes, sides[1].sizes), axes))
+    return disk, Job(values, dataset, name=_COMPOUND, weaver=Raster((sides[0].sizes, sides[1].sizes), tuple(axes)))
 
 
 def _field_row(plan: GroupPlan, key: Hashable, disk: str) -> dict[str, Any]:
