@@ -13,6 +13,7 @@ import xarray as xr
 from sid_xarray.errors import FormatError
 from sid_xarray.io import _h5, _nodes, _tables
 from sid_xarray.io._filters import whole
+from sid_xarray.io._links import DAMAGED, broken
 from sid_xarray.io._places import load_model
 from sid_xarray.io.nsid import attributes, foreign
 from sid_xarray.io.nsid.layout import MODEL
@@ -43,7 +44,7 @@ def add_rest(
     file: h5py.File,
     nodes: dict[str, xr.Dataset],
     walked: Iterable[tuple[str, h5py.Group, Members]] | None = None,
-) -> None:
+) -> list[str]:
     """Add to the nodes of a file what no format claims; what cannot be shown is listed in `NOT_SHOWN` of the root.
 
     Parameters
@@ -54,6 +55,11 @@ def add_rest(
         From the path of a node to its Dataset; they are added to, and replaced.
     walked : iterable, optional
         Every group with its path and its members, parents first, as of `_h5.walk`.
+
+    Returns
+    -------
+    list of str
+        What is damaged so that it cannot be opened at all.
     """
     rest = _Rest(source, file, nodes)
     # The tables of a main may lie anywhere: all mains come first.
@@ -66,6 +72,7 @@ def add_rest(
     if rest.left:
         root = nodes.setdefault("/", xr.Dataset())
         root.attrs[NOT_SHOWN] = "\n".join(rest.left)
+    return rest.damaged
 
 
 @dataclass
@@ -92,6 +99,7 @@ class _Rest:
     file: h5py.File
     nodes: dict[str, xr.Dataset]
     left: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
     stamp: dict[str, Any] = field(default_factory=dict)
     described: set[str] = field(default_factory=set)
     """Datasets that a model of ours describes."""
@@ -109,7 +117,10 @@ class _Rest:
 
     def looked_at(self, path: str, group: h5py.Group, inside: Members) -> _Group:
         """Tell what of a group is known; what is shown elsewhere is not entered."""
+        self._look_for_damage(path, group, inside)
         inner = inside.get(_h5.PIN)
+        if isinstance(inner, h5py.Group) and USID_MODEL in inner:
+            self._walk_for_damage(inner, _below(path, _h5.PIN))
         for name in [n for n in inside if n.startswith("_")]:
             del inside[name]
         self._describe(path, group, inner)
@@ -123,8 +134,19 @@ class _Rest:
         out = _Group(path, group, datasets, any(isinstance(o, h5py.Group) for o in inside.values()), ours, mains, usid)
         for name in [n for n, o in inside.items() if isinstance(o, h5py.Group)]:
             if out.is_place and self._is_shown(out, name, inside[name]):
-                del inside[name]
+                shown = inside.pop(name)
+                if not ours and isinstance(shown, h5py.Group):
+                    self._walk_for_damage(shown, _below(path, name))
         return out
+
+    def _walk_for_damage(self, group: h5py.Group, path: str) -> None:
+        for here, inner, members in _h5.walk(group, path):
+            self._look_for_damage(here, inner, members)
+
+    def _look_for_damage(self, path: str, group: h5py.Group, inside: Members) -> None:
+        for name, why in broken(group, inside).items():
+            damaged = why.startswith(DAMAGED)
+            (self.damaged if damaged else self.left).append(f"{_below(path, name)}: {why}")
 
     def show(self, one: _Group) -> None:
         """Add to the nodes what of a group nobody claims."""

@@ -142,7 +142,8 @@ def variables_of(source: Any, place: Place, main: Main) -> tuple[dict[Hashable, 
         said = sorted(flags, key=lambda name: flags[name])
         values = np.array([flags[name] for name in said], dataset.dtype.str)
         attrs |= {"flag_values": values, "flag_meanings": " ".join("_".join(name.split()) for name in said)}
-    pinned = _h5.attribute(place.group[_h5.PIN], "id") if _h5.PIN in place.group else None
+    inner = _h5.find(place.group, _h5.PIN)
+    pinned = _h5.attribute(inner, "id") if isinstance(inner, h5py.Group) else None
     fields = dataset.dtype.names
     if fields is None:
         array = _h5.H5Array(source, path, dataset, pinned=pinned)

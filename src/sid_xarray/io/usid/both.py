@@ -7,8 +7,8 @@ from typing import Any
 
 import xarray as xr
 
-from sid_xarray.errors import FormatError
-from sid_xarray.io import _h5
+from sid_xarray.errors import FormatError, warn
+from sid_xarray.io import _h5, _nodes
 from sid_xarray.io._rest import add_rest
 from sid_xarray.io.nsid import read as nsid
 from sid_xarray.io.usid import read as usid
@@ -41,13 +41,37 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False, fil
         If there is no such file.
     FormatError
         If nothing in it is NSID or USID, or nothing can be read.
+
+    Warns
+    -----
+    SidWarning
+        If a part could not be read.
     """
-    found = open_nodes(path, group=group, exact=exact, fill=fill)
-    if group is None:
-        source = _h5.manager(path)
-        with _h5.opened(source, str(source._args[0])) as file:
-            add_rest(source, file, found)
+    if group is not None:
+        return open_nodes(path, group=group, exact=exact, fill=fill)
+    source = _h5.manager(path)
+    full = str(source._args[0])
+    try:
+        found = open_nodes(path, exact=exact, fill=fill)
+    except FormatError as error:
+        with _h5.opened(source, full) as file:
+            damaged = add_rest(source, file, {})
+        if not damaged:
+            raise
+        raise FormatError(full, "", f"{error.why}. Damaged: {'; '.join(damaged)}") from error
+    with _h5.opened(source, full) as file:
+        damaged = add_rest(source, file, found)
+    if damaged:
+        _tell(found["/"], damaged, full)
     return dict(sorted(found.items()))
+
+
+def _tell(root: xr.Dataset, damaged: list[str], path: str) -> None:
+    known = str(root.attrs.get("sid_problems", "")).splitlines()
+    places = {line.partition(": ")[0] for line in known}
+    new = [line for line in damaged if line.partition(": ")[0] not in places]
+    if new:
+        warn(_nodes.note_problems(root, [*new, *known], path))
 
 
 def open_nodes(path: str, *, group: str | None = None, exact: bool = False, fill: Any = None) -> dict[str, xr.Dataset]:
