@@ -131,8 +131,8 @@ def counts(form: str, columns: Mapping[str, list[list[str]]]) -> list[str]:
     for name, column in columns.items():
         mild = {verdict.DTYPE, verdict.TITLE}
         said = [sum(not d for d in column), sum(bool(d) and set(d) <= mild for d in column)]
-        for word in (verdict.VALUES, verdict.ORDER, verdict.FORM, verdict.AXES, verdict.UNITS, verdict.METADATA):
-            said.append(sum(word in d for d in column))
+        words = (verdict.VALUES, verdict.ORDER, verdict.FORM, verdict.AXES, verdict.UNITS, verdict.METADATA)
+        said += [sum(word in d for d in column) for word in words]
         said.append(sum(bool(d) and (d[0] == verdict.NOTHING or " found" in d[0]) for d in column))
         said.append(sum(bool(d) and d[0].startswith(("raises", "hangs", "crashes")) for d in column))
         cells = " | ".join(map(str, said))
@@ -147,8 +147,8 @@ def page(columns: Mapping[str, Mapping[str, list[list[str]]]], shared: Path) -> 
     real = sum(map(len, there.values())) - corpus
     text = INTRO.format(corpus=corpus, real=real, seconds=SECONDS, versions=versions())
     lines = [
-        "| format | reader | files | right | right but dtype, title | values wrong | wrong order | no N-D form | axes lost "
-        "| units lost | metadata lost | not all or nothing found | raises, hangs, crashes |",
+        "| format | reader | files | right | right but dtype, title | values wrong | wrong order | no N-D form "
+        "| axes lost | units lost | metadata lost | not all or nothing found | raises, hangs, crashes |",
         "|---" * 13 + "|",
     ]
     for form, found in columns.items():

@@ -65,15 +65,19 @@ LIMITS = """
 What zarr (format 3, by xarray) cannot hold, while NSID and USID can:
 
 - byte order: numbers come back in that of the machine;
-- the unit of times: xarray saves them as integers, and what comes back is in nanoseconds (an empty `timedelta64` in seconds);
-- text as Python objects comes back as numpy's `StringDType`, as `float64` if there is none of it;
-- attributes that JSON does not have: complex numbers, bytes, sets, datetimes, text with half of a surrogate pair; tuples
-  and arrays come back as lists, numpy's numbers as Python's, `NaN` as text; names of attributes are text;
-- attributes that xarray uses itself (`_FillValue`, `scale_factor`, `coordinates`, `dtype` …), and `units` such as
-  `days since 2000-01-01` on numbers, which make times of them;
-- names that are not text, and names with `/`;
-- dimensions without an index whose coordinate has their name: the index is made again;
-- the name of a DataArray that its Dataset lacks: write `da.to_dataset(name=...)`.
+- the unit of times: what comes back is in nanoseconds, an empty `timedelta64` in seconds; times that are more than 292
+  years apart;
+- text as Python objects: it comes back as numpy's `StringDType`, as `float64` if there is none of it; bytes of length
+  one, which lose their last dimension; the width of a single text that is longer than needed;
+- the sign of complex zeros in a chunk of nothing but zeros, and which bits a `NaN` is made of in a chunk
+  of nothing but `NaN`;
+- attributes that JSON does not have: complex numbers, bytes, sets and datetimes are refused; tuples and arrays come
+  back as lists, numpy's numbers as Python's, and names of attributes as text;
+- attributes that xarray takes for its own: `_FillValue`, `missing_value`, `scale_factor`, `add_offset`, `_Unsigned`,
+  `coordinates`, and `units` such as `days since 2000-01-01`, which make times of numbers;
+- names of variables that are no text, are empty, or have a `/`; a coordinate with a blank in its name becomes a
+  variable;
+- coordinates without an index that have the name of their dimension: the index is made.
 
 What we say of data is plain text, with nested metadata as JSON in one attribute; so units, metadata and history come
 back whole.
@@ -87,11 +91,7 @@ def dtype_table(table: support.Table) -> list[str]:
     done = set()
     for dtype in support.DTYPES:
         name = grouped.get(dtype, f"`{dtype}`" if dtype.isalnum() else dtype)
-        cells = [
-            _uniform({support_row[s] for s in support.PLAIN}, r, dtype)
-            for r in table
-            for support_row in (table[r][dtype],)
-        ]
+        cells = [_uniform({found[dtype][s] for s in support.PLAIN}, r, dtype) for r, found in table.items()]
         row = f"| {name} | {' | '.join(map(_shown, cells))} |"
         if name in done and row not in rows:
             raise ValueError(f"{name} are not alike: {row}")

@@ -367,7 +367,7 @@ def main() -> None:
     read, modules = READERS[name]
     with contextlib.redirect_stdout(sys.stderr):
         if not hasattr(np, "product"):
-            np.product = np.prod  # pyUSID 0.0.12 needs it, and numpy 2 dropped it
+            setattr(np, "product", np.prod)  # noqa: B010 - pyUSID 0.0.12 needs it, and numpy 2 dropped it
         for module in modules:
             importlib.import_module(module)
     outs = [(path, Path(folder) / str(i)) for i, path in enumerate(sys.stdin.read().splitlines())]
