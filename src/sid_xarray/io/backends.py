@@ -65,7 +65,9 @@ class HDF5BackendEntrypoint(BackendEntrypoint):
     ) -> xr.DataTree:
         """Open the whole file as a tree."""
         found = self.open_groups_as_dict(filename_or_obj, drop_variables=drop_variables, group=group)
-        tree = xr.DataTree.from_dict(found)
+        from sid_xarray.io._assemble import tree as tree_of
+
+        tree = tree_of(found)
         # The Datasets were copied on their way into the tree, and a copy does not close the file.
         tree.set_close(found["/"]._close)
         return tree
