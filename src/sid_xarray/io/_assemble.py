@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 from xarray.core import indexing
@@ -77,13 +78,12 @@ def _is_plain(var: xr.Variable) -> bool:
 
 
 def _index(name: Hashable, var: xr.Variable) -> tuple[PandasIndex, xr.Variable]:
-    values = var.values
+    values = var._data if isinstance(var._data, np.ndarray) else var.values
     if values.dtype.kind in "iuf" and values.dtype.itemsize in (4, 8):
         # What PandasIndex does with any array; these are as pandas wants them.
-        index = PandasIndex(pd.Index(values), var.dims[0], coord_dtype=values.dtype)
+        index = PandasIndex(pd.Index(values, name=name), var.dims[0], coord_dtype=values.dtype)
     else:
         index = PandasIndex.from_variables({name: var}, options={})
-    index.index.name = name
     return index, index.create_variables({name: var})[name]
 
 

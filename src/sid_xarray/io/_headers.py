@@ -12,9 +12,11 @@ References
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import h5py
@@ -47,7 +49,7 @@ _FLOATS = {
 }
 _TEXT = {0: h5py.string_dtype("ascii"), 1: h5py.string_dtype()}
 Attribute = tuple[bytes, int, int, int]
-"""A message; and where in it the type, the shape and the value of the attribute begin."""
+"""Bytes; and where in them the type, the shape and the value of the attribute begin."""
 
 
 class _Odd(Exception):
@@ -130,7 +132,7 @@ class Headers:
                 if kind == _ATTRIBUTE:
                     if flags & 2:
                         raise _Odd
-                    name, found = _attribute(chunk[at : at + size])
+                    name, found = _attribute(chunk, at, size)
                     attributes.append((order[0] if order else 0, name, found))
                 elif kind == _MORE:
                     chunks.append(_TWO.unpack_from(chunk, at))
@@ -200,45 +202,41 @@ class Headers:
 
 
 class Header:
-    """What a header says about its object. Whatever is not understood is `UNKNOWN`."""
+    """What a header says about its object. Whatever is not understood is `UNKNOWN`.
 
-    __slots__ = ("_headers", "_messages", "attributes")
+    Attributes
+    ----------
+    attributes : dict
+        By name; `attribute` reads them.
+    shape : tuple of int, None or UNKNOWN
+        Of a dataset; None if it holds nothing.
+    dtype : dtype or UNKNOWN
+    layout : (bool, tuple of int or None) or UNKNOWN
+        Whether the values lie in this file, and the shape of their chunks.
+    """
+
+    __slots__ = ("_headers", "_messages", "attributes", "dtype", "layout", "shape")
 
     def __init__(self, headers: Headers, messages: dict[int, bytes], attributes: dict[str, Attribute]) -> None:
         self._headers, self._messages, self.attributes = headers, messages, attributes
+        space, kind = messages.get(_SPACE, b""), messages.get(_KIND, b"")
+        self.shape: Any = _understood(_shape, space)
+        self.dtype: Any = _understood(_dtype, kind)
+        self.layout: Any = self._layout(messages.get(_LAYOUT, b""))
 
     @property
     def is_plain_dataset(self) -> bool:
         """Whether the object is a dataset of which shape, type and layout are understood."""
         return self.shape is not UNKNOWN and self.dtype is not UNKNOWN and self.layout is not UNKNOWN
 
-    @property
-    def shape(self) -> Any:
-        """Shape of a dataset; None if it holds nothing."""
-        try:
-            return _shape(self._messages[_SPACE])
-        except (_Odd, KeyError, IndexError, struct.error):
-            return UNKNOWN
-
-    @property
-    def dtype(self) -> Any:
-        """Type of the values of a dataset."""
-        try:
-            kind = self._messages[_KIND]
-            return _TEXT[kind[2] & 0x0F] if _is_text(kind) else _number(kind)
-        except (_Odd, KeyError, IndexError, struct.error):
-            return UNKNOWN
-
-    @property
-    def layout(self) -> Any:
-        """Whether the values of a dataset lie in this file, and the shape of their chunks."""
-        said = self._messages.get(_LAYOUT, b"")
-        if said[:2] == b"\x03\x02":
+    def _layout(self, said: bytes) -> Any:
+        start = said[:2]
+        if start == b"\x03\x02":
             rank = said[2]
             if len(said) < 11 + 4 * rank or not rank:
                 return UNKNOWN
             return _EXTERNAL not in self._messages, struct.unpack_from(f"<{rank - 1}I", said, 11)
-        if said[:2] in (b"\x03\x00", b"\x03\x01"):
+        if start in (b"\x03\x00", b"\x03\x01"):
             return _EXTERNAL not in self._messages, None
         return UNKNOWN
 
@@ -289,12 +287,14 @@ class Header:
     def _attribute(self, message: bytes, kind_at: int, space_at: int, at: int) -> Any:
         kind = message[kind_at:space_at]
         shape = _shape(message[space_at:at])
+        if not shape and shape is not None and _is_text(kind):
+            return self._headers.text(message[at : at + 16])
         count = math.prod(shape) if shape is not None and len(shape) < 2 else -1
         if count < 0 or count > len(message):
             raise _Odd
         if _is_text(kind):
             found = [self._headers.text(message[i : i + 16]) for i in range(at, at + 16 * count, 16)]
-            return np.array(found, dtype=object) if shape else found[0]
+            return np.array(found, dtype=object)
         if kind[0] & 0x0F == _STRING and kind[1] & 0x0F in (0, 1):
             fixed = np.frombuffer(message, f"S{int.from_bytes(kind[4:8], 'little')}", count, at)
             if any(b"\0" in text for text in fixed.tolist()):
@@ -304,26 +304,35 @@ class Header:
         return numbers.copy() if shape else numbers[0]
 
 
-def _attribute(message: bytes) -> tuple[bytes, Attribute]:
-    """Take an attribute message apart."""
-    version, shared, name, kind, space = _ATTRIBUTE_START.unpack_from(message)
+def _attribute(chunk: bytes, start: int, size: int) -> tuple[bytes, Attribute]:
+    """Find the parts of an attribute message."""
+    version, shared, name, kind, space = _ATTRIBUTE_START.unpack_from(chunk, start)
     if version == 3 and not shared:
-        start = 9
-        kind_at = start + name
+        name_at = start + 9
+        kind_at = name_at + name
         space_at = kind_at + kind
         at = space_at + space
     elif version == 1:
-        start = 8
-        kind_at = start + (name + 7) // 8 * 8
+        name_at = start + 8
+        kind_at = name_at + (name + 7) // 8 * 8
         space_at = kind_at + (kind + 7) // 8 * 8
         at = space_at + (space + 7) // 8 * 8
     else:
         raise _Odd
-    if at > len(message) or not name or message[start + name - 1]:
+    if at > start + size or not name or chunk[name_at + name - 1]:
         raise _Odd
-    return message[start : start + name].partition(b"\0")[0], (message, kind_at, space_at, at)
+    return chunk[name_at : name_at + name].partition(b"\0")[0], (chunk, kind_at, space_at, at)
 
 
+def _understood(read: Callable[[bytes], Any], message: bytes) -> Any:
+    try:
+        return read(message)
+    except (_Odd, IndexError, struct.error):
+        return UNKNOWN
+
+
+# The same few types and shapes occur over and over.
+@functools.lru_cache(maxsize=1024)
 def _shape(space: bytes) -> tuple[int, ...] | None:
     version, rank = space[0], space[1]
     if version == 1:
@@ -333,6 +342,12 @@ def _shape(space: bytes) -> tuple[int, ...] | None:
     return None if space[3] == 2 else struct.unpack_from(f"<{rank}Q", space, 4)
 
 
+@functools.lru_cache(maxsize=256)
+def _dtype(kind: bytes) -> np.dtype[Any]:
+    return _TEXT[kind[2] & 0x0F] if _is_text(kind) else _number(kind)
+
+
+@functools.lru_cache(maxsize=256)
 def _is_text(kind: bytes) -> bool:
     """Tell whether a type is text of variable length."""
     return (
@@ -344,6 +359,7 @@ def _is_text(kind: bytes) -> bool:
     )
 
 
+@functools.lru_cache(maxsize=256)
 def _number(kind: bytes) -> np.dtype[Any]:
     """Return the dtype of a type of plain numbers."""
     size = int.from_bytes(kind[4:8], "little")

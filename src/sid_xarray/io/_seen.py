@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import math
+from collections.abc import Callable, Collection
 from typing import Any
 
 import h5py
@@ -30,15 +30,18 @@ class Seen:
         None where only HDF5 can tell.
     remembered : dict
         Values of attributes that were read.
+    names : list of str or None
+        Of all attributes, once HDF5 was asked for them.
     """
 
     headers: Headers | None
     address: int
     header: Header | None
     remembered: dict[str, Any]
+    names: list[str] | None = None
 
-    @functools.cached_property
-    def listed(self) -> list[str]:
+    @property
+    def listed(self) -> Collection[str]:
         """Names of all attributes, in the order of their making where that was kept.
 
         Raises
@@ -46,7 +49,11 @@ class Seen:
         Exception
             Whatever HDF5 raises for a damaged header.
         """
-        return names_of(self) if self.header is None else list(self.header.attributes)
+        if self.header is not None:
+            return self.header.attributes
+        if self.names is None:
+            self.names = names_of(self)
+        return self.names
 
 
 class SeenGroup(h5py.Group, Seen):  # type: ignore[misc]
@@ -77,6 +84,7 @@ class SeenDataset(h5py.Dataset, Seen):  # type: ignore[misc]
     ) -> None:
         self._above, self._link = group, name
         self.headers, self.address, self.header, self.remembered = headers, address, header, {}
+        self.asked: dict[str, Any] = {}
         if bind is not None:
             self._id = bind
 
@@ -91,17 +99,28 @@ class SeenDataset(h5py.Dataset, Seen):  # type: ignore[misc]
         super().__init__(self._id, readonly=True)
         return getattr(self, name)
 
-    @functools.cached_property
+    @property
     def shape(self) -> tuple[int, ...] | None:
         """Shape; None if it holds nothing."""
-        said: Any = UNKNOWN if self.header is None else self.header.shape
-        return self._id.shape if said is UNKNOWN else said  # type: ignore[no-any-return]
+        return self._said("shape", lambda identifier: identifier.shape)  # type: ignore[no-any-return]
 
-    @functools.cached_property
+    @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the values."""
-        said: Any = UNKNOWN if self.header is None else self.header.dtype
-        return self._id.dtype if said is UNKNOWN else said  # type: ignore[no-any-return]
+        return self._said("dtype", lambda identifier: identifier.dtype)  # type: ignore[no-any-return]
+
+    @property
+    def layout(self) -> tuple[bool, tuple[int, ...] | None]:
+        """Whether the values are in this file, and in which chunks."""
+        return self._said("layout", layout)  # type: ignore[no-any-return]
+
+    def _said(self, what: str, ask: Callable[[Any], Any]) -> Any:
+        found = UNKNOWN if self.header is None else getattr(self.header, what)
+        if found is UNKNOWN:
+            if what not in self.asked:
+                self.asked[what] = ask(self._id)
+            found = self.asked[what]
+        return found
 
     def __getitem__(self, args: Any, new_dtype: Any = None) -> Any:
         """Values; all of a small dataset at once without HDF5."""
@@ -120,12 +139,6 @@ class SeenDataset(h5py.Dataset, Seen):  # type: ignore[misc]
     def size(self) -> int | None:
         """Number of values; None if it holds nothing."""
         return None if self.shape is None else math.prod(self.shape)
-
-    @functools.cached_property
-    def layout(self) -> tuple[bool, tuple[int, ...] | None]:
-        """Whether the values are in this file, and in which chunks."""
-        said: Any = UNKNOWN if self.header is None else self.header.layout
-        return layout(self._id) if said is UNKNOWN else said
 
     @property
     def chunks(self) -> tuple[int, ...] | None:

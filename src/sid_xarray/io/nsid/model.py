@@ -88,6 +88,8 @@ def _read(source: Any, place: Place, plan: dict[str, Any]) -> tuple[xr.Dataset, 
     origin = _h5.attribute(place.group, "source_000_path")
     if origin is not None:
         ds.encoding["sid_source"] = str(origin)
+    if plan.get("array"):
+        ds.encoding["sid_array"] = (untagged(plan.get("name")),)
     return ds, problems
 
 
@@ -100,16 +102,15 @@ def _variable(source: Any, place: Place, dataset: h5py.Dataset, row: dict[str, A
     cast = restored_dtype(row.get("restore"))
     array = H5Array(source, path, dataset, cast=cast, pinned=place.pinned)
     if row.get("coord") and len(dims) == 1 and (dims == (untagged(row["name"]),) or row.get("index")):
-        kind = xr.Variable if row.get("index") is False else xr.IndexVariable
         values = array.fetch(dataset, ()) if array.text else np.asarray(dataset[()])
-        return kind(dims, values.astype(array.dtype, copy=False), attrs)
+        return xr.Variable(dims, values.astype(array.dtype, copy=False), attrs)
     encoding: dict[Hashable, Any] = {"source": str(source._args[0]), "sid_h5path": path}
     blocks = read_blocks(dataset.shape, array.dtype.itemsize, dataset.chunks)
     if blocks:
         encoding["preferred_chunks"] = dict(zip(dims, blocks, strict=True))
     if "head" in row:
         encoding[HEAD] = str(row["head"])
-    return xr.Variable(dims, indexing.LazilyIndexedArray(array), attrs, encoding)
+    return xr.Variable(dims, indexing.LazilyIndexedArray(array), attrs, encoding, fastpath=True)
 
 
 def _attrs(dataset: h5py.Dataset, row: dict[str, Any]) -> dict[Hashable, Any]:

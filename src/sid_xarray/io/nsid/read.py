@@ -66,7 +66,7 @@ def read_groups(source: Any, file: h5py.File, found: Found, *, group: str | None
     if not nodes:
         raise FormatError(full, group or "", "; ".join(problems) or "nothing could be read")
     for parent in _nodes.parents(nodes) - set(nodes):
-        above = found.groups.get(parent) or _h5.find(file, parent)
+        above = found.groups[parent] if parent in found.groups else _h5.find(file, parent)
         nodes[parent] = bare(foreign.group_attrs(above) if isinstance(above, h5py.Group) else {})
     problems += _settle(nodes)
     for ds in nodes.values():

@@ -19,7 +19,6 @@ from sid_xarray.io._assemble import dataset as dataset_of
 from sid_xarray.io._layout import read_blocks
 from sid_xarray.io._lazy import FileArray
 from sid_xarray.io._places import load_model
-from sid_xarray.io.nsid import names as names_before
 from sid_xarray.io.nsid.encode import restored_dtype
 from sid_xarray.io.nsid.tags import decode_attrs, untagged
 from sid_xarray.io.usid.array import GridArray, grid_chunks
@@ -28,7 +27,7 @@ from sid_xarray.io.usid.layout import ABSENT, BOOKKEEPING, MODEL, NATURAL_MAIN, 
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import kinds
 
-__all__ = ["VERSION", "load", "original_name", "read"]
+__all__ = ["VERSION", "load", "read"]
 
 VERSION = 1
 _AT_ONCE = 2**20
@@ -38,11 +37,6 @@ _GROUP_ATTRS = BOOKKEEPING | RESULT_ATTRS
 
 load = functools.partial(load_model, name=MODEL, version=VERSION)
 """Return the model of a group, given the group, the file and its path there."""
-
-
-def original_name(path: str, group: str) -> tuple[bool, Hashable]:
-    """Return whether a group of a file was written from a DataArray, and the name that this had."""
-    return names_before.original_name(path, group, load=load)
 
 
 def read(source: Any, file: h5py.File, place: Place) -> tuple[xr.Dataset, set[str]]:
@@ -100,11 +94,14 @@ class _Model:
         origin = _h5.attribute(group, "source_000_path")
         if origin is not None:
             ds.encoding["sid_source"] = str(origin)
+        if self.plan.get("array"):
+            ds.encoding["sid_array"] = (untagged(self.plan.get("name")),)
         return ds, members
 
     def _find(self, name: str) -> tuple[str, h5py.Dataset | None]:
         path = name if name.startswith("/") else self.place.path_of(name)
-        found = self.place.inside.get(name) or _h5.find(self.file, path)
+        # Not `or`: to ask whether a dataset is true opens it.
+        found = self.place.inside[name] if name in self.place.inside else _h5.find(self.file, path)
         return path, found if isinstance(found, h5py.Dataset) else None
 
     def _stored(self, row: dict[str, Any], members: set[str]) -> xr.Variable | None:
@@ -131,7 +128,7 @@ class _Model:
             raise FormatError(self.path, path, "is not the array that the model describes")
         if row.get("coord") and dims == (untagged(row["name"]),):
             values = array.values_of(dataset, (slice(None),)).astype(array.dtype, copy=False)
-            return _one(dims, values, attrs, row)
+            return xr.Variable(dims, values, attrs)
         encoding: dict[Hashable, Any] = {"source": self.path, "sid_h5path": path}
         blocks = read_blocks(array.shape, max(array.dtype.itemsize, 1), chunks)
         if blocks:
@@ -202,7 +199,7 @@ class _Model:
         said = {name: _h5.attribute(dataset, name) for name in written}
         found = {name: v[k] for name, v in said.items() if isinstance(v, list) and len(v) > k}
         _mirror(attrs, written, found)
-        return _one(dims, values.astype(dtype), attrs, row)
+        return xr.Variable(dims, values.astype(dtype), attrs)
 
 
 def _kept(row: dict[str, Any]) -> set[Any]:
@@ -211,12 +208,6 @@ def _kept(row: dict[str, Any]) -> set[Any]:
 
 def _untagged_attrs(row: dict[str, Any]) -> dict[Any, Any]:
     return {untagged(key): untagged(value) for key, value in row["attrs"]}
-
-
-def _one(dims: tuple[Any, ...], values: Any, attrs: dict[Any, Any], row: dict[str, Any]) -> xr.Variable:
-    if dims == (untagged(row["name"]),) and row.get("index") is not False:
-        return xr.IndexVariable(dims, values, attrs)  # type: ignore[no-untyped-call]
-    return xr.Variable(dims, values, attrs)
 
 
 def _mirror(attrs: dict[Any, Any], written: dict[str, Any], found: dict[str, Any]) -> None:
