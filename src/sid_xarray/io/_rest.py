@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,14 +10,12 @@ import h5py
 import numpy as np
 import xarray as xr
 
-from sid_xarray.errors import FormatError
 from sid_xarray.io import _h5, _nodes, _tables
 from sid_xarray.io._filters import whole
 from sid_xarray.io._links import DAMAGED, broken
-from sid_xarray.io._places import load_model
+from sid_xarray.io._places import Found
 from sid_xarray.io.nsid import attributes, foreign
 from sid_xarray.io.nsid.layout import MODEL
-from sid_xarray.io.nsid.model import VERSION
 from sid_xarray.io.usid import context
 from sid_xarray.io.usid.extras import with_scalar
 from sid_xarray.io.usid.find import linked
@@ -39,12 +37,7 @@ _MOST_POINTS = 2**27
 _LARGEST_TEXT = 10**6
 
 
-def add_rest(
-    source: Any,
-    file: h5py.File,
-    nodes: dict[str, xr.Dataset],
-    walked: Iterable[tuple[str, h5py.Group, Members]] | None = None,
-) -> list[str]:
+def add_rest(source: Any, file: h5py.File, nodes: dict[str, xr.Dataset], surveyed: Sequence[Found]) -> list[str]:
     """Add to the nodes of a file what no format claims; what cannot be shown is listed in `NOT_SHOWN` of the root.
 
     Parameters
@@ -53,17 +46,18 @@ def add_rest(
     file : h5py.File
     nodes : dict
         From the path of a node to its Dataset; they are added to, and replaced.
-    walked : iterable, optional
-        Every group with its path and its members, parents first, as of `_h5.walk`.
+    surveyed : sequence of Found
+        What the readers went by: the file is not walked again.
 
     Returns
     -------
     list of str
         What is damaged so that it cannot be opened at all.
     """
-    rest = _Rest(source, file, nodes)
+    plans = {(place.path, place.kind.model): place.plan for found in surveyed for place in found.places}
+    rest = _Rest(source, file, nodes, {key: plan for key, plan in plans.items() if plan is not None})
     # The tables of a main may lie anywhere: all mains come first.
-    groups = [rest.looked_at(*one) for one in (_h5.walk(file["/"]) if walked is None else walked)]
+    groups = [rest.looked_at(*one) for one in _again(surveyed[0].walked)]
     for one in groups:
         try:
             rest.show(one)
@@ -73,6 +67,24 @@ def add_rest(
         root = nodes.setdefault("/", xr.Dataset())
         root.attrs[NOT_SHOWN] = "\n".join(rest.left)
     return rest.damaged
+
+
+def _again(walked: Mapping[str, tuple[h5py.Group, Members]]) -> Iterator[tuple[str, h5py.Group, Members]]:
+    """Walk where a survey has been, as `_h5.walk` does: what is taken out of the members is not entered."""
+    seen = {_h5.address(group) for group, _ in walked.values()}
+    todo = ["/"] if "/" in walked else []
+    while todo:
+        path = todo.pop()
+        group, members = walked[path]
+        inside = dict(members)
+        yield path, group, inside
+        for name, obj in reversed(inside.items()):
+            below = _below(path, name)
+            if below in walked:
+                todo.append(below)
+            elif isinstance(obj, h5py.Group) and _h5.address(obj) not in seen:
+                # Groups of metadata, which the survey did not enter.
+                yield from _h5.walk(obj, below)
 
 
 @dataclass
@@ -98,6 +110,8 @@ class _Rest:
     source: Any
     file: h5py.File
     nodes: dict[str, xr.Dataset]
+    plans: Mapping[tuple[str, str], Mapping[str, Any]]
+    """Models that were read, by the path of their group and their name."""
     left: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     stamp: dict[str, Any] = field(default_factory=dict)
@@ -107,6 +121,7 @@ class _Rest:
     """Addresses of what describes rows and columns."""
 
     def __post_init__(self) -> None:
+        self.around = context.Around(self.file)
         # The group that a node was made of, and where its results lie: their nodes may be elsewhere.
         self.owners: dict[str, str] = {}
         for key, ds in self.nodes.items():
@@ -123,14 +138,14 @@ class _Rest:
             self._walk_for_damage(inner, _below(path, _h5.PIN))
         for name in [n for n in inside if n.startswith("_")]:
             del inside[name]
-        self._describe(path, group, inner)
+        self._describe(path, inner)
         datasets = {n: o for n, o in inside.items() if isinstance(o, h5py.Dataset)}
         ours = {n for n in datasets if _below(path, n) in self.described}
         mains = {n for n, o in datasets.items() if n not in ours and _is_main(o)}
-        usid = any(LINKS[SIDES[0]][0] in datasets[n].attrs for n in mains)
+        usid = any(_h5.has_attribute(datasets[n], LINKS[SIDES[0]][0]) for n in mains)
         if usid:
             found = (linked(self.file, datasets[n], link) for n in mains for link in _TABLES)
-            self.tables |= {_address(table) for table in found if table is not None}
+            self.tables |= {_h5.address(table) for table in found if table is not None}
         out = _Group(path, group, datasets, any(isinstance(o, h5py.Group) for o in inside.values()), ours, mains, usid)
         for name in [n for n, o in inside.items() if isinstance(o, h5py.Group)]:
             if out.is_place and self._is_shown(out, name, inside[name]):
@@ -154,7 +169,7 @@ class _Rest:
         unknown: dict[str, h5py.Dataset] = {}
         for name in one.datasets.keys() - one.ours - one.mains:
             obj = one.datasets[name]
-            if _is_scale(obj) or _address(obj) in self.tables:
+            if _is_scale(obj) or _h5.address(obj) in self.tables:
                 continue
             why = _tables.unreadable(obj)
             if why:
@@ -165,16 +180,13 @@ class _Rest:
         if unknown:
             self._show(one, dict(sorted(unknown.items())))
 
-    def _describe(self, path: str, group: h5py.Group, inner: Any) -> None:
+    def _describe(self, path: str, inner: Any) -> None:
         """Take note of the datasets that a model of ours describes."""
         for model in (MODEL, USID_MODEL) if isinstance(inner, h5py.Group) else ():
             if model not in inner:
                 continue
-            try:
-                plan = load_model(group, self.file.filename, path, name=model, version=VERSION)
-            except FormatError:
-                continue
             # A damaged one is told by the reader, and what it describes is read as that of another program.
+            plan = self.plans.get((path, model), {})
             rows = [r for part in ("variables", "sides") for r in plan.get(part) or () if isinstance(r, dict)]
             known = [row.get(k) for row in rows for k in ("disk", "indices", "values")]
             self.described |= {k if str(k).startswith("/") else _below(path, str(k)) for k in known if k}
@@ -195,8 +207,8 @@ class _Rest:
             return
         ds = xr.Dataset(attrs=attrs)
         if context.is_result(one.group, name):
-            ds.attrs = context.result_attrs(self.file, one.group, name)
-            ds.encoding["sid_source"] = context.source_of(self.file, path) or ""
+            ds.attrs = context.result_attrs(self.around, path)
+            ds.encoding["sid_source"] = context.source_of(self.around, path) or ""
         put(self.nodes, path, ds)
 
     def _show(self, one: _Group, unknown: Mapping[str, h5py.Dataset]) -> None:
@@ -272,10 +284,10 @@ def _joined(parts: Mapping[str, xr.Dataset]) -> xr.Dataset | None:
 def _is_main(dataset: h5py.Dataset) -> bool:
     """Tell whether a dataset says that it is an array of one of the formats: it is shown, or told as a problem."""
     try:
-        said = dataset.attrs
-        if "main_data_name" in said and ("pyNSID_version" in said or "nsid_version" in said):
+        said = set(_h5.attribute_names(dataset))
+        if "main_data_name" in said and said & {"pyNSID_version", "nsid_version"}:
             return True
-        return all(any(name in said for name in LINKS[side]) for side in SIDES)
+        return all(said & set(LINKS[side]) for side in SIDES)
     except Exception:  # noqa: BLE001 - the attributes of a damaged dataset say nothing
         return False
 
@@ -283,18 +295,14 @@ def _is_main(dataset: h5py.Dataset) -> bool:
 def _is_scale(dataset: h5py.Dataset) -> bool:
     """Tell whether a dataset gives positions along an axis of others."""
     try:
-        said = dataset.attrs
-        return "REFERENCE_LIST" in said or ("dimension_type" in said and ("name" in said or "nsid_version" in said))
+        said = set(_h5.attribute_names(dataset))
+        return "REFERENCE_LIST" in said or ("dimension_type" in said and bool(said & {"name", "nsid_version"}))
     except Exception:  # noqa: BLE001 - see `_is_main`
         return False
 
 
 def _below(path: str, name: str) -> str:
     return f"{path.rstrip('/')}/{name}"
-
-
-def _address(dataset: h5py.Dataset) -> int:
-    return int(h5py.h5o.get_info(dataset.id).addr)
 
 
 def _value(dataset: h5py.Dataset) -> Any:

@@ -16,6 +16,7 @@ from sid_xarray.errors import FormatError
 from sid_xarray.io import _checksums, _digest, _h5
 from sid_xarray.io._checksums import attrs_digest, key_of
 from sid_xarray.io._digest import combine, tile_digest
+from sid_xarray.io._places import survey
 from sid_xarray.io.nsid import find as nsid_find
 from sid_xarray.io.nsid import model as nsid_model
 from sid_xarray.io.nsid.tags import untagged
@@ -154,7 +155,8 @@ class _Format:
         raise NotImplementedError
 
     def findings(self, only: str | None) -> list[Finding]:
-        places, _ = self.find.survey(self.file)
+        (found,) = survey(self.file, "/", [self.find.KIND])
+        places = found.places
         out: list[Finding] = []
         ours: set[str] = set()
         for place in (p for p in places if p.ours):
@@ -265,4 +267,4 @@ def _is_tile(tile: list[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> b
         return False
     if not all((type(t) is int and 0 < t <= max(n, 1)) or t == n == 0 for t, n in zip(tile, shape, strict=True)):
         return False
-    return math.prod(tile) * dtype.itemsize <= _MAX_TILE
+    return bool(math.prod(tile) * dtype.itemsize <= _MAX_TILE)

@@ -97,7 +97,7 @@ def dtypes(store: Store = "nsid") -> st.SearchStrategy[np.dtype[Any]]:
 
 @functools.cache
 def _numbers(order: Any) -> st.SearchStrategy[np.dtype[Any]]:
-    found = (
+    found: st.SearchStrategy[Any] = (
         npst.boolean_dtypes() | npst.integer_dtypes(endianness=order) | npst.unsigned_integer_dtypes(endianness=order)
     )
     found |= npst.floating_dtypes(endianness=order, sizes=(16, 32, 64))
@@ -183,7 +183,7 @@ def attributes(store: Store = "nsid") -> st.SearchStrategy[dict[Hashable, Any]]:
 
 @functools.cache
 def _of_json() -> st.SearchStrategy[dict[str, Any]]:
-    leaves = st.booleans() | st.integers(-(2**63), 2**63) | st.text(_TEXT, max_size=10)
+    leaves: st.SearchStrategy[Any] = st.booleans() | st.integers(-(2**63), 2**63) | st.text(_TEXT, max_size=10)
     leaves |= st.floats(allow_nan=False, allow_infinity=False)
     keys = st.text(_TEXT, max_size=8).filter(lambda k: k not in _DECODED and not k.startswith("_"))
     return st.dictionaries(keys, leaves | st.lists(leaves, max_size=3), max_size=3)
@@ -298,8 +298,10 @@ def _attrs(draw: Draw, store: Store, *, own: bool = False) -> dict[Hashable, Any
     if how < 3:
         return {}
     if how < 6 or (own and store == "zarr"):
-        return draw(_SAID) if not own else draw(_of_json())
-    return draw(attributes(store))
+        found: dict[Hashable, Any] = draw(_SAID) if not own else draw(_of_json())
+        return found
+    wild: dict[Hashable, Any] = draw(attributes(store))
+    return wild
 
 
 def _values(draw: Draw, dtype: np.dtype[Any], shape: tuple[int, ...], store: Store) -> np.ndarray[Any, Any]:
@@ -308,7 +310,8 @@ def _values(draw: Draw, dtype: np.dtype[Any], shape: tuple[int, ...], store: Sto
     if store == "zarr" and dtype.kind in "SMm" and not count:  # these forget what they are when there are none
         return np.empty(shape)
     if dtype.kind in "Mm" and store == "zarr":  # xarray counts from the first time, and its counter overflows
-        return (draw(st.integers(-(2**40), 2**40)) * (np.arange(count) % 7)).astype("i8").view(dtype).reshape(shape)
+        counted = np.asarray(draw(st.integers(-(2**40), 2**40)) * (np.arange(count) % 7), dtype="i8")
+        return counted.view(dtype).reshape(shape)
     if dtype.kind in "USO":
         width = 4 if dtype.kind == "O" else dtype.itemsize // (4 if dtype.kind == "U" else 1)
         one: st.SearchStrategy[Any] = st.text(_TEXT, max_size=width)
@@ -375,7 +378,8 @@ def dataarrays(draw: Draw, store: Store = "nsid", *, max_dims: int = 7, lazy: bo
     ds = draw(datasets(store, max_dims=max_dims, min_vars=1, lazy=lazy))
     da = next(iter(ds.data_vars.values()))
     name = draw(names(store) if store == "zarr" else names(store) | st.none() | st.integers())
-    return da.rename(name if name not in ds.coords and name not in ds.dims else "free")
+    out: xr.DataArray = da.rename(name if name not in ds.coords and name not in ds.dims else "free")
+    return out
 
 
 @st.composite

@@ -17,8 +17,10 @@ from sid_xarray.core.dims import data_kind
 from sid_xarray.core.structures import ENTRY
 from sid_xarray.errors import MetadataError, SidWarning
 from sid_xarray.io import _h5
+from sid_xarray.io._assemble import dataset as dataset_of
 from sid_xarray.io._filters import whole
 from sid_xarray.io._layout import read_blocks
+from sid_xarray.io._lazy import H5Array
 from sid_xarray.io.nsid import attributes
 from sid_xarray.io.nsid.find import Main, Place, unreadable_dtype
 from sid_xarray.io.nsid.layout import ABSENT, NATURAL_MAIN, NATURAL_SCALE
@@ -52,7 +54,8 @@ def read(source: Any, file: h5py.File, place: Place, mains: list[Main]) -> tuple
         found, more = variables_of(source, place, main)
         variables |= found
         problems += more
-    ds = xr.Dataset(variables, coords=coords, attrs=group_attrs(place.group))
+    ds = dataset_of(variables, coords, coords)
+    ds.attrs = group_attrs(place.group)
     ds = _with_groups(ds, place)
     origin = source_of(file, place)
     if origin is not None:
@@ -69,8 +72,12 @@ def read(source: Any, file: h5py.File, place: Place, mains: list[Main]) -> tuple
 
 def group_attrs(group: h5py.Group) -> dict[Hashable, Any]:
     """Return the attributes of a group without those that serve NeXus and netCDF."""
-    found = {k: attributes.plain(v) for k, v in _h5.attributes(group).items()}
-    return {k: v for k, v in found.items() if k not in _NEXUS and not k.endswith("_indices") and _is_simple(v)}
+    found = {k: attributes.plain(v) for k, v in _h5.attributes(group, but=_is_nexus).items()}
+    return {k: v for k, v in found.items() if _is_simple(v)}
+
+
+def _is_nexus(name: str) -> bool:
+    return name in _NEXUS or name.endswith("_indices")
 
 
 def source_of(file: h5py.File, place: Place) -> str | None:
@@ -142,11 +149,9 @@ def variables_of(source: Any, place: Place, main: Main) -> tuple[dict[Hashable, 
         said = sorted(flags, key=lambda name: flags[name])
         values = np.array([flags[name] for name in said], dataset.dtype.str)
         attrs |= {"flag_values": values, "flag_meanings": " ".join("_".join(name.split()) for name in said)}
-    inner = _h5.find(place.group, _h5.PIN)
-    pinned = _h5.attribute(inner, "id") if isinstance(inner, h5py.Group) else None
     fields = dataset.dtype.names
     if fields is None:
-        array = _h5.H5Array(source, path, dataset, pinned=pinned)
+        array = H5Array(source, path, dataset, pinned=place.pinned)
         blocks = read_blocks(dataset.shape, array.dtype.itemsize, dataset.chunks)
         encoding["preferred_chunks"] = dict(zip(main.labels, blocks, strict=True)) if blocks else {}
         name = f"{main.name}_values" if main.name in main.labels else main.name
@@ -160,7 +165,7 @@ def variables_of(source: Any, place: Place, main: Main) -> tuple[dict[Hashable, 
         if why:
             problems.append(f"{path}: field {name!r} {why}: left out")
             continue
-        array = _h5.H5Array(source, path, dataset, field=name, pinned=pinned)
+        array = H5Array(source, path, dataset, field=name, pinned=place.pinned)
         short, _, unit = name.partition("[")
         own = _quiet_units({**attrs, names.LONG_NAME: short.strip(), names.UNITS: unit.rstrip("] ") or None})
         own.pop(names.UNITS_ORIGINAL, None)

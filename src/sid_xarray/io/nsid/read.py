@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import h5py
 import xarray as xr
 
-from sid_xarray.errors import FormatError, SidWarning
+from sid_xarray.errors import FormatError, warn
 from sid_xarray.io import _h5, _nodes
-from sid_xarray.io._places import asked_for
+from sid_xarray.io._assemble import bare
+from sid_xarray.io._places import Found, asked_for
 from sid_xarray.io.nsid import foreign, model
-from sid_xarray.io.nsid.find import Main, Place, agree, survey
+from sid_xarray.io.nsid.find import KIND, Main, Place, agree
 from sid_xarray.schema import attrs as names
 
-__all__ = ["open_groups"]
+__all__ = ["open_groups", "read_groups"]
 
 _MOST_POINTS = 2**27
 
@@ -52,31 +52,28 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> 
     source = _h5.manager(path)
     full = str(source._args[0])
     with _h5.opened(source, full) as file:
-        places, problems = asked_for(file, group, survey=survey, only=_only)
-        if not places:
-            raise FormatError(full, group or "", _nothing(file, group, problems))
-        nodes, more = _read_all(source, file, places, exact)
-        problems += more
-        if not nodes:
-            raise FormatError(full, group or "", "; ".join(problems) or "nothing could be read")
-        for parent in _nodes.parents(nodes) - set(nodes):
-            found = _h5.find(file, parent)
-            nodes[parent] = xr.Dataset(attrs=foreign.group_attrs(found) if isinstance(found, h5py.Group) else {})
+        (found,) = asked_for(file, group, [KIND])
+        return read_groups(source, file, found, group=group, exact=exact)
+
+
+def read_groups(source: Any, file: h5py.File, found: Found, *, group: str | None, exact: bool) -> dict[str, xr.Dataset]:
+    """Read the NSID groups that a survey found; see `open_groups`."""
+    full = str(source._args[0])
+    if not found.places:
+        raise FormatError(full, group or "", _nothing(file, group, found.problems))
+    nodes, more = _read_all(source, file, found.places, exact)
+    problems = found.problems + more
+    if not nodes:
+        raise FormatError(full, group or "", "; ".join(problems) or "nothing could be read")
+    for parent in _nodes.parents(nodes) - set(nodes):
+        above = found.groups[parent] if parent in found.groups else _h5.find(file, parent)
+        nodes[parent] = bare(foreign.group_attrs(above) if isinstance(above, h5py.Group) else {})
     problems += _settle(nodes)
     for ds in nodes.values():
         ds.set_close(source.close)
     if problems:
-        warnings.warn(_nodes.note_problems(nodes["/"], problems, full), SidWarning, stacklevel=3)
+        warn(_nodes.note_problems(nodes["/"], problems, full))
     return dict(sorted(nodes.items()))
-
-
-def _only(places: list[Place], above: str, main: str) -> list[Place]:
-    name = main.rpartition("/")[2]
-    here = [p for p in places if p.path == above and (p.ours or any(m.name == name for m in p.mains))]
-    for place in here:
-        if not place.ours:
-            place.mains = [m for m in place.mains if m.name == name]
-    return here
 
 
 def _nothing(file: h5py.File, group: str | None, problems: list[str]) -> str:
@@ -109,6 +106,7 @@ def _read_all(
                 continue
             except FormatError as error:
                 problems.append(f"{error.where}: {error.why}; read as the file of another program")
+                problems += place.complete()
         for name, mains in _by_node(place):
             try:
                 ds, more = foreign.read(source, file, place, mains)
