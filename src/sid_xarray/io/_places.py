@@ -62,6 +62,8 @@ class Place(Generic[M]):
         Datasets that say they are mains and were not looked at yet.
     objects : dict
         Every dataset of the survey, by address.
+    groups : dict
+        Every group of the survey, by path.
     mains : list of Main
         Those that were looked at.
     """
@@ -75,6 +77,7 @@ class Place(Generic[M]):
     pinned: str | None
     named: list[str]
     objects: dict[int, h5py.Dataset]
+    groups: dict[str, h5py.Group]
     mains: list[M] = field(default_factory=list)
 
     @property
@@ -159,7 +162,7 @@ def survey(file: h5py.File, start: str, kinds: Sequence[Kind[Any]]) -> list[Foun
             if not named and kind.model not in own:
                 continue
             # A copy, since the groups that are taken out below still belong to the place.
-            place = Place(kind, file, path, group, dict(inside), own, pinned, named, objects)
+            place = Place(kind, file, path, group, dict(inside), own, pinned, named, objects, groups)
             found.places.append(place)
             if kind.closed and not place.ours:
                 found.problems += place.complete()
