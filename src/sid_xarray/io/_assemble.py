@@ -123,17 +123,21 @@ def tree(nodes: Mapping[str, xr.Dataset]) -> xr.DataTree:
     made: dict[str, xr.DataTree] = {}
     for path in sorted(nodes, key=lambda p: p.count("/") if p != "/" else 0):
         above, _, name = path.rpartition("/")
-        node = xr.DataTree(nodes[path], name=name or None)
+        node = xr.DataTree.__new__(xr.DataTree)
+        node._set_node_data(nodes[path])
+        node.set_close(None)
+        node._children, node._parent, node._name = {}, None, name or None
         if path != "/":
-            parent = made[above or "/"]
-            parent._children[name] = node
-            node._parent = parent
+            node._parent = made[above or "/"]
+            node._parent._children[name] = node
         made[path] = node
     return made["/"]
 
 
 def _can_be_linked() -> bool:
-    return {"_children", "_parent"} <= set(getattr(xr.DataTree, "__slots__", ()))
+    """Tell whether nodes of this version of xarray are made of the parts that are known here."""
+    parts = {"_children", "_parent", "_name"} <= set(getattr(xr.DataTree, "__slots__", ()))
+    return parts and hasattr(xr.DataTree, "_set_node_data")
 
 
 def cached(ds: xr.Dataset) -> None:

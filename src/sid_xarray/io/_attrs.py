@@ -19,6 +19,7 @@ __all__ = [
     "decoded",
     "has_attribute",
     "raw_attribute",
+    "references",
     "referred",
     "text",
     "texts",
@@ -116,6 +117,11 @@ def has_attribute(obj: Any, name: str) -> bool:
 def referred(obj: Any, name: str) -> int | None:
     """Return the address of the object that an attribute refers to, where that is known without asking HDF5."""
     return obj.header.reference(name) if isinstance(obj, Seen) and obj.header is not None else None
+
+
+def references(obj: Any, name: str) -> list[set[int]] | None:
+    """Return what `referred` does for an attribute of references to one axis after the other."""
+    return obj.header.references(name) if isinstance(obj, Seen) and obj.header is not None else None
 
 
 def attribute(obj: h5py.Group | h5py.Dataset, name: str) -> Any:

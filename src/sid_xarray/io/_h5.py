@@ -22,11 +22,13 @@ from sid_xarray.io._attrs import (
     decoded,
     has_attribute,
     raw_attribute,
+    references,
     referred,
     text,
     texts,
 )
 from sid_xarray.io._headers import Headers
+from sid_xarray.io._links import Link
 from sid_xarray.io._redo import recover
 from sid_xarray.io._seen import SeenDataset, SeenGroup, layout
 
@@ -49,6 +51,7 @@ __all__ = [
     "pin",
     "pin_of",
     "raw_attribute",
+    "references",
     "referred",
     "text",
     "texts",
@@ -199,40 +202,56 @@ def _encoded(name: str) -> bytes:
 
 def members(group: h5py.Group) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
     """Yield what can be opened in a group; links that lead nowhere, or out of the file, are passed over."""
-    headers = group.headers if isinstance(group, SeenGroup) else None
-    for link, kind, address in _links(group):
-        name = link.decode("utf-8", "surrogateescape")
-        found: Any = None
-        if kind == h5l.TYPE_HARD:
-            header = None if headers is None else headers.header(address)
-            if header is not None and header.is_plain_dataset:
-                yield name, SeenDataset(group.id, link, headers, address, header)
-                continue
-            with contextlib.suppress(Exception):  # see `find`
-                found = h5o.open(group.id, link)
-        elif kind == h5l.TYPE_SOFT and (led := find(group, name)) is not None:
+    if not isinstance(group, SeenGroup):
+        group = SeenGroup(None, b"", None, 0, None, group.id)
+    if group.held is None:
+        group.held = dict(_members(group))
+    yield from group.held.items()
+
+
+def _members(group: SeenGroup) -> Iterator[tuple[str, SeenGroup | SeenDataset]]:
+    headers = group.headers
+    for link in _links(group):
+        name, address, found = link.name.decode("utf-8", "surrogateescape"), link.address, None
+        if link.kind == h5l.TYPE_SOFT and (led := find(group, name)) is not None:
             found, address = led.id, _address(led.id)
-            header = None if headers is None else headers.header(address)
+        elif link.kind != h5l.TYPE_HARD:
+            continue
+        header = None if headers is None else headers.header(address)
+        if found is None and header is not None and header.is_plain_dataset:
+            yield name, SeenDataset(group, link.name, headers, address, header)
+            continue
+        if found is None and header is not None and header.is_group and header.links() is not None:
+            yield name, SeenGroup(group, link.name, headers, address, header)
+            continue
+        if found is None:
+            try:
+                found = h5o.open(group.id, link.name)
+            except Exception:  # noqa: BLE001 - see `find`
+                continue
         if isinstance(found, h5g.GroupID):
-            yield name, SeenGroup(found, headers, address, header)
+            yield name, SeenGroup(group, link.name, headers, address, header, found)
         elif isinstance(found, h5d.DatasetID):
-            yield name, SeenDataset(group.id, link, headers, address, header, found)
+            yield name, SeenDataset(group, link.name, headers, address, header, found)
 
 
-def _links(group: h5py.Group) -> list[tuple[bytes, int, int]]:
-    """Return name, type and address of every link, in the order of their making where that was kept."""
-    found: list[tuple[int, bytes, int, int]] = []
+def _links(group: SeenGroup) -> list[Link]:
+    """Return the links of a group, in the order of their making where that was kept."""
+    known = None if group.header is None else group.header.links()
+    if known is not None:
+        return known
+    found: list[tuple[int, Link]] = []
 
     def note(name: bytes, link: Any) -> None:
-        found.append((link.corder if link.corder_valid else 0, name, link.type, link.u))
+        found.append((link.corder if link.corder_valid else 0, Link(name, link.type, link.u)))
 
     try:
         group.id.links.iterate(note, info=True)
     except Exception:  # noqa: BLE001 - one damaged link must not hide the others; see `find`
-        return [(name, link.type, link.u) for name, link in _links_one_by_one(group)]
-    if any(order for order, *_ in found):
+        return [Link(name, link.type, link.u) for name, link in _links_one_by_one(group)]
+    if any(order for order, _ in found):
         found.sort(key=lambda one: one[0])
-    return [(name, kind, address) for _, name, kind, address in found]
+    return [link for _, link in found]
 
 
 def _links_one_by_one(group: h5py.Group) -> Iterator[tuple[bytes, Any]]:
@@ -252,7 +271,8 @@ def walk(group: h5py.Group, path: str = "") -> Iterator[tuple[str, h5py.Group, d
     """
     if not isinstance(group, SeenGroup):
         headers, place = Headers.of(group.file), _address(group.id)
-        group = SeenGroup(group.id, headers, place, None if headers is None else headers.header(place))
+        header = None if headers is None else headers.header(place)
+        group = SeenGroup(None, b"", headers, place, header, group.id)
     seen: set[int] = {group.address}
     stack: list[tuple[str, h5py.Group]] = [(path.rstrip("/"), group)]
     count = 0

@@ -14,33 +14,32 @@ from __future__ import annotations
 
 import functools
 import math
-import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import h5py
 import numpy as np
+
+from sid_xarray.io._links import Link, list_messages, list_table
+from sid_xarray.io._raw import OddError, Raw
 
 __all__ = ["UNKNOWN", "Header", "Headers"]
 
 UNKNOWN: Any = object()
 """Stands for what HDF5 has to be asked for."""
 
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_PAGE = 16 * 2**10
-_MOST_PAGES = 1024
-_LARGEST = 64 * 2**20
 _MOST_CHUNKS = 256
 _NOWHERE = 2**64 - 1
-_SPACE, _LINKS, _KIND, _EXTERNAL, _LAYOUT, _ATTRIBUTE, _MORE, _TABLE, _ATTRIBUTES = 1, 2, 3, 7, 8, 12, 16, 17, 21
+_SPACE, _LINKS, _KIND, _LINK = 0x01, 0x02, 0x03, 0x06
+_EXTERNAL, _LAYOUT, _ATTRIBUTE = 0x07, 0x08, 0x0C
+_MORE, _TABLE, _ATTRIBUTES = 0x10, 0x11, 0x15
 _KEPT = frozenset((_SPACE, _LINKS, _KIND, _EXTERNAL, _LAYOUT, _TABLE))
 _OLD_PREFIX, _OLD_MESSAGE = struct.Struct("<BxHII4x"), struct.Struct("<HHB3x")
 _MESSAGE, _NUMBERED_MESSAGE = struct.Struct("<BHB"), struct.Struct("<BHBH")
 _ATTRIBUTE_START = struct.Struct("<BBHHH")
 _TWO = struct.Struct("<QQ")
 _HEAP_ID = struct.Struct("<IQI")
-_HEAP_OBJECT = struct.Struct("<HH4xQ")
 _INTEGER, _FLOAT, _STRING, _VARIABLE = 0, 1, 3, 9
 # Class, properties: no other floats are IEEE numbers.
 _FLOATS = {
@@ -52,39 +51,22 @@ Attribute = tuple[bytes, int, int, int]
 """Bytes; and where in them the type, the shape and the value of the attribute begin."""
 
 
-class _Odd(Exception):
-    """Something that is left to HDF5."""
-
-
 class Headers:
-    """Object headers of a file that nobody writes.
+    """Object headers of a file.
 
     Parameters
     ----------
-    file : h5py.File
-        Open for reading.
+    raw : Raw
     """
 
-    def __init__(self, file: h5py.File) -> None:
-        self._descriptor: int = file.id.get_vfd_handle()
-        self._pages: dict[int, bytes] = {}
-        self._heaps: dict[int, tuple[bytes, dict[int, tuple[int, int]]]] = {}
+    def __init__(self, raw: Raw) -> None:
+        self._raw = raw
 
     @classmethod
     def of(cls, file: h5py.File) -> Headers | None:
-        """Return the headers of a file; None where only HDF5 itself can read them.
-
-        That is: on a system without ``pread``, while someone in this process writes the file and not all of it is on
-        the disk, and in files that do not begin as the older versions of the library let them begin.
-        """
-        try:
-            if not hasattr(os, "pread") or file.driver != "sec2" or file.id.get_intent() & h5py.h5f.ACC_RDWR:
-                return None
-            found = cls(file)
-            start = found.read(0, 16)
-        except (OSError, ValueError, TypeError, RuntimeError, NotImplementedError, _Odd):
-            return None
-        return found if start[:8] == _SIGNATURE and start[8] in (0, 1) and start[13:15] == b"\x08\x08" else None
+        """Return the headers of a file; None where only HDF5 itself can read them."""
+        raw = Raw.of(file)
+        return None if raw is None else cls(raw)
 
     def header(self, address: int) -> Header | None:
         """Return the header of an object; None if HDF5 has to be asked.
@@ -95,110 +77,72 @@ class Headers:
         """
         try:
             return self._header(address)
-        except (_Odd, struct.error, IndexError, ValueError, OSError):
+        except (OddError, struct.error, IndexError, ValueError, OSError):
             return None
 
     def _header(self, address: int) -> Header:
-        start = self.read(address, 16)
-        if start[0] == 1:
-            _, count, _, length = _OLD_PREFIX.unpack(start)
-            return self._collect(address + 16, length, count=count)
-        if start[:5] != b"OHDR\x02":
-            raise _Odd
-        flags = start[5]
-        at = 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0)
-        width = 1 << (flags & 3)
-        length = int.from_bytes(self.read(address + at, width), "little")
-        return self._collect(address + at + width, length, numbered=bool(flags & 4))
-
-    def _collect(self, start: int, length: int, *, count: int = -1, numbered: bool = False) -> Header:
-        """Collect the messages of a header; ``count`` of them, if it is an old one."""
-        form = _OLD_MESSAGE if count >= 0 else _NUMBERED_MESSAGE if numbered else _MESSAGE
         messages: dict[int, bytes] = {}
         attributes: list[tuple[int, bytes, Attribute]] = []
-        chunks = [(start, length)]
-        for start, length in chunks:
-            chunk, at = self.read(start, length), 0
-            if len(chunks) > 1 and start != chunks[0][0] and count < 0:
+        links: list[bytes] = []
+        for kind, flags, order, chunk, at, size in self._messages(address):
+            if kind == _ATTRIBUTE:
+                if flags & 2:
+                    raise OddError  # shared by many objects: it lies elsewhere
+                name, found = _attribute(chunk, at, size)
+                attributes.append((order, name, found))
+            elif kind in _KEPT:
+                messages[kind] = b"" if flags & 2 else chunk[at : at + size]
+            elif kind == _LINK:
+                links.append(chunk[at : at + size])
+            elif kind == _ATTRIBUTES:
+                heap = at + (4 if chunk[at + 1] & 1 else 2)
+                if int.from_bytes(chunk[heap : heap + 8], "little") != _NOWHERE:
+                    raise OddError  # they are many, and lie elsewhere
+        attributes.sort()
+        by_name = {name.decode("utf-8", "surrogateescape"): found for _, name, found in attributes}
+        if len(by_name) != len(attributes):
+            raise OddError
+        return Header(self._raw, messages, by_name, links)
+
+    def _messages(self, address: int) -> Iterator[tuple[int, int, int, bytes, int, int]]:
+        """Yield type, flags and number of every message of a header; and the bytes and where in them it lies."""
+        raw = self._raw
+        start = raw.read(address, 16)
+        old = start[0] == 1
+        if old:
+            _, left, _, length = _OLD_PREFIX.unpack(start)
+            form, first = _OLD_MESSAGE, address + 16
+        elif start[:5] == b"OHDR\x02":
+            flags = start[5]
+            at = 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0)
+            width = 1 << (flags & 3)
+            first, left = address + at + width, -1
+            length = int.from_bytes(raw.read(address + at, width), "little")
+            form = _NUMBERED_MESSAGE if flags & 4 else _MESSAGE
+        else:
+            raise OddError
+        chunks = [(first, length)]
+        for i, (place, length) in enumerate(chunks):
+            chunk, at = raw.read(place, length), 0
+            if i and not old:
                 if chunk[:4] != b"OCHK":
-                    raise _Odd
-                chunk, at, length = chunk[:-4], 4, length - 4
-            while at + form.size <= length and count:
+                    raise OddError
+                at, length = 4, length - 4
+            while at + form.size <= length and left:
                 kind, size, flags, *order = form.unpack_from(chunk, at)
                 at += form.size
-                count -= 1
+                left -= 1
                 if at + size > length:
-                    raise _Odd
-                if kind == _ATTRIBUTE:
-                    if flags & 2:
-                        raise _Odd
-                    name, found = _attribute(chunk, at, size)
-                    attributes.append((order[0] if order else 0, name, found))
-                elif kind == _MORE:
+                    raise OddError
+                if kind == _MORE:
                     chunks.append(_TWO.unpack_from(chunk, at))
-                elif kind in _KEPT:
-                    # What is shared by many objects lies elsewhere.
-                    messages[kind] = b"" if flags & 2 else chunk[at : at + size]
-                elif kind == _ATTRIBUTES:
-                    heap = at + (4 if chunk[at + 1] & 1 else 2)
-                    if int.from_bytes(chunk[heap : heap + 8], "little") != _NOWHERE:
-                        raise _Odd
+                else:
+                    yield kind, flags, order[0] if order else 0, chunk, at, size
                 at += size
-            if len(chunks) > _MOST_CHUNKS:
-                raise _Odd
-        attributes.sort(key=lambda one: one[:2])
-        by_name = {name.decode("utf-8", "surrogateescape"): found for _, name, found in attributes}
-        if count > 0 or len(by_name) != len(attributes):
-            raise _Odd
-        return Header(self, messages, by_name)
-
-    def text(self, heap_id: bytes) -> str:
-        """Return the text that a reference into a global heap leads to."""
-        length, address, index = _HEAP_ID.unpack(heap_id)
-        if length == 0:
-            return ""
-        if address not in self._heaps:
-            self._heaps[address] = self._heap(address)
-        heap, objects = self._heaps[address]
-        at, size = objects.get(index, (0, -1))
-        if length > size:
-            raise _Odd
-        # It ends where it says, or at the first zero.
-        return heap[at : at + length].partition(b"\0")[0].decode("utf-8", "surrogateescape")
-
-    def _heap(self, address: int) -> tuple[bytes, dict[int, tuple[int, int]]]:
-        start = self.read(address, 16)
-        if start[:5] != b"GCOL\x01":
-            raise _Odd
-        length = int.from_bytes(start[8:], "little")
-        heap = self.read(address, length)
-        objects: dict[int, tuple[int, int]] = {}
-        at = 16
-        while at + 16 <= length:
-            index, _, size = _HEAP_OBJECT.unpack_from(heap, at)
-            if index == 0 or index in objects or at + 16 + size > length:
-                break  # free space up to the end
-            objects[index] = (at + 16, size)
-            at += 16 + (size + 7) // 8 * 8
-        return heap, objects
-
-    def read(self, start: int, length: int) -> bytes:
-        """Return some bytes of the file."""
-        first, at = divmod(start, _PAGE)
-        if at + length <= _PAGE:
-            page = self._pages.get(first)
-            if page is None:
-                if len(self._pages) >= _MOST_PAGES:
-                    self._pages.clear()
-                page = self._pages[first] = os.pread(self._descriptor, _PAGE, first * _PAGE)
-            found = page[at : at + length]
-        else:
-            if length > _LARGEST:
-                raise _Odd
-            found = os.pread(self._descriptor, length, start)
-        if len(found) < length:
-            raise _Odd
-        return found
+            if i > _MOST_CHUNKS:
+                raise OddError
+        if left > 0:
+            raise OddError
 
 
 class Header:
@@ -215,10 +159,13 @@ class Header:
         Whether the values lie in this file, and the shape of their chunks.
     """
 
-    __slots__ = ("_headers", "_messages", "attributes", "dtype", "layout", "shape")
+    __slots__ = ("_links", "_listed", "_messages", "_raw", "attributes", "dtype", "layout", "shape")
 
-    def __init__(self, headers: Headers, messages: dict[int, bytes], attributes: dict[str, Attribute]) -> None:
-        self._headers, self._messages, self.attributes = headers, messages, attributes
+    def __init__(
+        self, raw: Raw, messages: dict[int, bytes], attributes: dict[str, Attribute], links: list[bytes]
+    ) -> None:
+        self._raw, self._messages, self.attributes, self._links = raw, messages, attributes, links
+        self._listed: Any = UNKNOWN
         space, kind = messages.get(_SPACE, b""), messages.get(_KIND, b"")
         self.shape: Any = _understood(_shape, space)
         self.dtype: Any = _understood(_dtype, kind)
@@ -228,6 +175,23 @@ class Header:
     def is_plain_dataset(self) -> bool:
         """Whether the object is a dataset of which shape, type and layout are understood."""
         return self.shape is not UNKNOWN and self.dtype is not UNKNOWN and self.layout is not UNKNOWN
+
+    @property
+    def is_group(self) -> bool:
+        """Whether the object is a group."""
+        return _TABLE in self._messages or _LINKS in self._messages
+
+    def links(self) -> list[Link] | None:
+        """Return the links of a group, in the order of their making or of their names; None if HDF5 has to."""
+        if self._listed is UNKNOWN:
+            try:
+                if _TABLE in self._messages:
+                    self._listed = list_table(self._raw.read, self._messages[_TABLE])
+                else:
+                    self._listed = list_messages(self._messages[_LINKS], self._links)
+            except (OddError, KeyError, ValueError, IndexError, struct.error, OSError):
+                self._listed = None
+        return self._listed  # type: ignore[no-any-return]
 
     def _layout(self, said: bytes) -> Any:
         start = said[:2]
@@ -257,18 +221,18 @@ class Header:
         if address == _NOWHERE or size != math.prod(shape) * (_HEAP_ID.size if text else dtype.itemsize):
             return UNKNOWN
         try:
-            found = self._headers.read(address, size)
+            found = self._raw.read(address, size)
             if not text:
                 return np.frombuffer(found, dtype).reshape(shape).copy()
-            return UNKNOWN if shape else self._headers.text(found)
-        except (_Odd, struct.error, OSError):
+            return UNKNOWN if shape else self._raw.text(found)
+        except (OddError, struct.error, OSError):
             return UNKNOWN
 
     def attribute(self, name: str) -> Any:
         """Return an attribute as h5py would: text as str or bytes, a number as a scalar of numpy, or an array."""
         try:
             return self._attribute(*self.attributes[name])
-        except (_Odd, struct.error, IndexError, ValueError, OSError):
+        except (OddError, struct.error, IndexError, ValueError, OSError):
             return UNKNOWN
 
     def reference(self, name: str) -> int | None:
@@ -277,28 +241,47 @@ class Header:
         kind = message[kind_at:space_at]
         try:
             one = math.prod(_shape(message[space_at:at]) or ()) == 1
-        except (_Odd, IndexError, struct.error):
+        except (OddError, IndexError, struct.error):
             return None
         # Not to a region of it, and not of the newer sort.
         if kind[:2] not in (b"\x17\x00", b"\x37\x00") or kind[4:8] != b"\x08\0\0\0" or len(message) < at + 8 or not one:
             return None
         return int.from_bytes(message[at : at + 8], "little")
 
+    def references(self, name: str) -> list[set[int]] | None:
+        """Return the addresses that an attribute with a list of references for every axis holds; None if unknown."""
+        message, kind_at, space_at, at = self.attributes.get(name, (b"", 0, 0, 0))
+        kind = message[kind_at:space_at]
+        shape = _understood(_shape, message[space_at:at])
+        if shape is UNKNOWN or shape is None or len(shape) != 1 or kind[:2] not in (b"\x19\x00", b"\x39\x00"):
+            return None
+        if (
+            kind[4:10] != b"\x10\0\0\0" + kind[8:10]
+            or kind[8:9] not in (b"\x17", b"\x37")
+            or kind[12:16] != b"\x08\0\0\0"
+        ):
+            return None
+        try:
+            held = [self._raw.held(message[i : i + 16], 8) for i in range(at, at + 16 * shape[0], 16)]
+        except (OddError, struct.error, OSError):
+            return None
+        return [set(struct.unpack(f"<{len(part) // 8}Q", part)) for part in held]
+
     def _attribute(self, message: bytes, kind_at: int, space_at: int, at: int) -> Any:
         kind = message[kind_at:space_at]
         shape = _shape(message[space_at:at])
         if not shape and shape is not None and _is_text(kind):
-            return self._headers.text(message[at : at + 16])
+            return self._raw.text(message[at : at + 16])
         count = math.prod(shape) if shape is not None and len(shape) < 2 else -1
         if count < 0 or count > len(message):
-            raise _Odd
+            raise OddError
         if _is_text(kind):
-            found = [self._headers.text(message[i : i + 16]) for i in range(at, at + 16 * count, 16)]
+            found = [self._raw.text(message[i : i + 16]) for i in range(at, at + 16 * count, 16)]
             return np.array(found, dtype=object)
         if kind[0] & 0x0F == _STRING and kind[1] & 0x0F in (0, 1):
             fixed = np.frombuffer(message, f"S{int.from_bytes(kind[4:8], 'little')}", count, at)
             if any(b"\0" in text for text in fixed.tolist()):
-                raise _Odd  # what stands behind a zero may be text or not
+                raise OddError  # what stands behind a zero may be text or not
             return fixed.copy() if shape else fixed[0]
         numbers = np.frombuffer(message, _number(kind), count, at)
         return numbers.copy() if shape else numbers[0]
@@ -318,16 +301,16 @@ def _attribute(chunk: bytes, start: int, size: int) -> tuple[bytes, Attribute]:
         space_at = kind_at + (kind + 7) // 8 * 8
         at = space_at + (space + 7) // 8 * 8
     else:
-        raise _Odd
+        raise OddError
     if at > start + size or not name or chunk[name_at + name - 1]:
-        raise _Odd
+        raise OddError
     return chunk[name_at : name_at + name].partition(b"\0")[0], (chunk, kind_at, space_at, at)
 
 
 def _understood(read: Callable[[bytes], Any], message: bytes) -> Any:
     try:
         return read(message)
-    except (_Odd, IndexError, struct.error):
+    except (OddError, IndexError, struct.error):
         return UNKNOWN
 
 
@@ -338,7 +321,7 @@ def _shape(space: bytes) -> tuple[int, ...] | None:
     if version == 1:
         return struct.unpack_from(f"<{rank}Q", space, 8) if rank else ()
     if version != 2 or space[3] not in (0, 1, 2) or (space[3] != 1 and rank):
-        raise _Odd
+        raise OddError
     return None if space[3] == 2 else struct.unpack_from(f"<{rank}Q", space, 4)
 
 
@@ -364,10 +347,10 @@ def _number(kind: bytes) -> np.dtype[Any]:
     """Return the dtype of a type of plain numbers."""
     size = int.from_bytes(kind[4:8], "little")
     if kind[0] >> 4 not in (1, 3):
-        raise _Odd
+        raise OddError
     if kind[0] & 0x0F == _FLOAT and _FLOATS.get((kind[1:4], size)) == kind[8:20]:
         return np.dtype(f"<f{size}")
     whole = size in (1, 2, 4, 8) and kind[8:12] == bytes((0, 0, 8 * size, 0))
     if kind[0] & 0x0F == _INTEGER and whole and kind[1] & 0xF6 == 0:
         return np.dtype(f"{'>' if kind[1] & 1 else '<'}{'i' if kind[1] & 8 else 'u'}{size}")
-    raise _Odd
+    raise OddError

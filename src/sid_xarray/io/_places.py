@@ -62,6 +62,8 @@ class Place(Generic[M]):
         Datasets that say they are mains and were not looked at yet.
     objects : dict
         Every dataset of the survey, by address.
+    groups : dict
+        Every group of the survey, by path.
     mains : list of Main
         Those that were looked at.
     plan : dict or None
@@ -77,6 +79,7 @@ class Place(Generic[M]):
     pinned: str | None
     named: list[str]
     objects: dict[int, h5py.Dataset]
+    groups: dict[str, h5py.Group]
     mains: list[M] = field(default_factory=list)
     plan: dict[str, Any] | None = None
 
@@ -148,13 +151,14 @@ def survey(file: h5py.File, start: str, kinds: Sequence[Kind[Any]]) -> list[Foun
         One a kind. What could not be read never stops the rest.
     """
     walked: dict[str, tuple[h5py.Group, dict[str, h5py.Group | h5py.Dataset]]] = {}
+    groups: dict[str, h5py.Group] = {}
     objects: dict[int, h5py.Dataset] = {}
     out = [Found(walked) for _ in kinds]
     root = _h5.find(file, start)
     if not isinstance(root, h5py.Group):
         return out
     for path, group, inside in _h5.walk(root, start):
-        walked[path] = (group, dict(inside))
+        walked[path], groups[path] = (group, dict(inside)), group
         inner = inside.pop(_h5.PIN, None)
         own = dict(_h5.members(inner)) if isinstance(inner, h5py.Group) else {}
         tag = _h5.attribute(inner, "id") if isinstance(inner, h5py.Group) else None
@@ -169,7 +173,7 @@ def survey(file: h5py.File, start: str, kinds: Sequence[Kind[Any]]) -> list[Foun
             if not named and kind.model not in own:
                 continue
             # A copy, since the groups that are taken out below still belong to the place.
-            place = Place(kind, file, path, group, dict(inside), own, pinned, named, objects)
+            place = Place(kind, file, path, group, dict(inside), own, pinned, named, objects, groups)
             found.places.append(place)
             if kind.closed and not place.ours:
                 found.problems += place.complete()

@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 
 from sid_xarray.io import _h5, _nodes, _tables
+from sid_xarray.io._broken import DAMAGED, broken
 from sid_xarray.io._filters import whole
-from sid_xarray.io._links import DAMAGED, broken
 from sid_xarray.io._places import Found
 from sid_xarray.io.nsid import attributes, foreign
 from sid_xarray.io.nsid.layout import MODEL
@@ -32,7 +32,7 @@ NOT_SHOWN = "sid_not_shown"
 Members = dict[str, h5py.Group | h5py.Dataset]
 _TABLES = frozenset(name for side in SIDES for name in LINKS[side])
 # Of our own groups: what the older readers show, made of the record that we read.
-_MIRRORED = ("metadata", "original_metadata")
+_MIRRORED = ("metadata", "original_metadata", "provenance")
 _MOST_POINTS = 2**27
 _LARGEST_TEXT = 10**6
 
@@ -236,10 +236,7 @@ class _Rest:
                 self._put(_below(one.path, name), ds)
 
     def _put(self, path: str, ds: xr.Dataset) -> None:
-        for name, var in ds.data_vars.items():
-            if all(n <= _MOST_POINTS for n in var.shape):
-                rooted = _nodes.rooted(var, str(self.source._args[0]), self.stamp)
-                ds.variables[name].attrs, ds.variables[name].encoding = rooted.attrs, rooted.encoding
+        _nodes.with_roots(ds, str(self.source._args[0]), self.stamp)
         ds.set_close(self.source.close)
         put(self.nodes, path, ds)
 

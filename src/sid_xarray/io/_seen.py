@@ -18,27 +18,54 @@ _TRACKED = 4
 
 
 class Seen:
-    """What an object of a survey remembers.
+    """What an object of a survey remembers; it is not even opened before that is needed.
 
-    Attributes
+    Parameters
     ----------
+    above : Seen or None
+        The group that it was found in.
+    link : bytes
+        Its name there.
     headers : Headers or None
         Where headers are read without HDF5, if they can be.
     address : int
         Of the header of the object.
     header : Header or None
         None where only HDF5 can tell.
+    bind : h5py.h5g.GroupID or h5py.h5d.DatasetID, optional
+        If it is open already.
+
+    Attributes
+    ----------
     remembered : dict
         Values of attributes that were read.
     names : list of str or None
         Of all attributes, once HDF5 was asked for them.
+    asked : dict
+        What else HDF5 was asked for.
     """
 
-    headers: Headers | None
-    address: int
-    header: Header | None
-    remembered: dict[str, Any]
-    names: list[str] | None = None
+    def __init__(
+        self, above: Any, link: bytes, headers: Headers | None, address: int, header: Header | None, bind: Any = None
+    ) -> None:
+        # What h5py itself sets up waits until it is needed, too.
+        self.above, self.link, self.headers, self.address, self.header = above, link, headers, address, header
+        self.remembered: dict[str, Any] = {}
+        self.asked: dict[str, Any] = {}
+        self.names: list[str] | None = None
+        if bind is not None:
+            self._id = bind
+
+    def _late(self, name: str, set_up: Callable[[Any], None]) -> Any:
+        """Return an attribute that is not there yet: open the object, and let h5py set it up."""
+        if name == "_id":
+            self._id = h5o.open(self.above.id, self.link)
+            return self._id
+        if "_is_whole" in self.__dict__ or name.startswith("__"):
+            raise AttributeError(name)
+        self._is_whole = True
+        set_up(self._id)
+        return getattr(self, name)
 
     @property
     def listed(self) -> Collection[str]:
@@ -56,48 +83,26 @@ class Seen:
         return self.names
 
 
-class SeenGroup(h5py.Group, Seen):  # type: ignore[misc]
-    """A group of a survey."""
+class SeenGroup(Seen, h5py.Group):  # type: ignore[misc]
+    """A group of a survey; see `Seen`.
 
-    def __init__(self, bind: Any, headers: Headers | None, address: int, header: Header | None) -> None:
-        super().__init__(bind)
-        self.headers, self.address, self.header, self.remembered = headers, address, header, {}
-
-
-class SeenDataset(h5py.Dataset, Seen):  # type: ignore[misc]
-    """A dataset of a survey; it is not even opened before that is needed.
-
-    Parameters
+    Attributes
     ----------
-    group : h5py.h5g.GroupID
-    name : bytes
-        Of the link in the group.
-    headers : Headers or None
-    address : int
-    header : Header or None
-    bind : h5py.h5d.DatasetID, optional
-        If it is open.
+    held : dict or None
+        Its members, once they were listed.
     """
 
-    def __init__(
-        self, group: Any, name: bytes, headers: Headers | None, address: int, header: Header | None, bind: Any = None
-    ) -> None:
-        self._above, self._link = group, name
-        self.headers, self.address, self.header, self.remembered = headers, address, header, {}
-        self.asked: dict[str, Any] = {}
-        if bind is not None:
-            self._id = bind
+    held: dict[str, Any] | None = None
 
     def __getattr__(self, name: str) -> Any:
-        # Only for what is not there yet.
-        if name == "_id":
-            self._id = h5o.open(self._above, self._link)
-            return self._id
-        if "_is_whole" in self.__dict__ or name.startswith("__"):
-            raise AttributeError(name)
-        self._is_whole = True
-        super().__init__(self._id, readonly=True)
-        return getattr(self, name)
+        return self._late(name, lambda bind: h5py.Group.__init__(self, bind))
+
+
+class SeenDataset(Seen, h5py.Dataset):  # type: ignore[misc]
+    """A dataset of a survey; see `Seen`."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self._late(name, lambda bind: h5py.Dataset.__init__(self, bind, readonly=True))
 
     @property
     def shape(self) -> tuple[int, ...] | None:

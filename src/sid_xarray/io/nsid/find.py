@@ -108,8 +108,13 @@ def _unfit(scale: h5py.Dataset, size: int) -> str:
 
 def _scale(dataset: h5py.Dataset, i: int, label: str, inside: Members) -> h5py.Dataset | None:
     beside = inside.get(label) if label else None
-    beside = beside if isinstance(beside, h5py.Dataset) and beside.shape is not None and beside != dataset else None
+    beside = beside if isinstance(beside, h5py.Dataset) and beside.shape is not None else None
+    if beside is not None and _h5.address(beside) == _h5.address(dataset):
+        beside = None
     attached: list[h5py.Dataset] = []
+    known = _h5.references(dataset, "DIMENSION_LIST")
+    if known is not None and beside is not None and i < len(known) and _h5.address(beside) in known[i]:
+        return beside
     try:
         if beside is not None and h5py.h5ds.is_attached(dataset.id, beside.id, i):
             return beside

@@ -85,14 +85,15 @@ def source_of(file: h5py.File, place: Place) -> str | None:
     path, group = place.path, place.group
     while path.strip("/"):
         named = path.rpartition("/")[2].startswith("Log_")
-        if named or "source_000" in group.attrs:
+        if named or _h5.has_attribute(group, "source_000"):
             value = _h5.raw_attribute(group, "source_000")
             try:
                 return str(file[value].name) if isinstance(value, h5py.Reference) and value else ""
             except Exception:  # noqa: BLE001 - the source was deleted; that it is a result is still known
                 return ""
         path = path.rpartition("/")[0]
-        above = _h5.find(file, path or "/")
+        path_above = path or "/"
+        above = place.groups[path_above] if path_above in place.groups else _h5.find(file, path_above)
         if not isinstance(above, h5py.Group):
             return None
         group = above
@@ -266,12 +267,13 @@ def _with_groups(ds: xr.Dataset, place: Place) -> xr.Dataset:
     if others:
         attrs[names.OTHER_GROUPS] = _packed(others)
     for key in ds.data_vars:
-        spare = _metadata.unpack(ds[key].attrs.get(names.ORIGINAL_METADATA))
+        var = ds.variables[key]
+        spare = _metadata.unpack(var.attrs.get(names.ORIGINAL_METADATA))
         if spare and names.ORIGINAL_METADATA in attrs:
             tree = {**spare, **_metadata.unpack(attrs[names.ORIGINAL_METADATA])}
-            ds[key].attrs |= {**attrs, names.ORIGINAL_METADATA: _packed(tree)}
+            var.attrs |= {**attrs, names.ORIGINAL_METADATA: _packed(tree)}
         else:
-            ds[key].attrs |= attrs
+            var.attrs |= attrs
     return ds
 
 

@@ -13,11 +13,8 @@ from sid_xarray.io._assemble import bare
 from sid_xarray.io._places import Found, asked_for
 from sid_xarray.io.nsid import foreign, model
 from sid_xarray.io.nsid.find import KIND, Main, Place, agree
-from sid_xarray.schema import attrs as names
 
 __all__ = ["open_groups", "read_groups"]
-
-_MOST_POINTS = 2**27
 
 
 def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> dict[str, xr.Dataset]:
@@ -110,7 +107,7 @@ def _read_all(
         for name, mains in _by_node(place):
             try:
                 ds, more = foreign.read(source, file, place, mains)
-                ds = _with_roots(ds, str(source._args[0]), stamp)
+                ds = _nodes.with_roots(ds, str(source._args[0]), stamp)
             except Exception as error:  # noqa: BLE001 - one damaged group must not hide the others; it is reported
                 problems += [f"{place.path_of(m.name)}: {_h5.first_line(error)}" for m in mains]
                 continue
@@ -164,16 +161,3 @@ def _settle(nodes: dict[str, xr.Dataset]) -> list[str]:
                     problems.append(f"{node}: its coordinates contradict those of {key}: left out")
                 break
     return problems
-
-
-def _with_roots(ds: xr.Dataset, path: str, stamp: dict[str, Any]) -> xr.Dataset:
-    """Give arrays of other programs a history that starts with this file."""
-    for name in ds.data_vars:
-        var = ds[name]
-        if any(names.is_provenance(k) for k in var.attrs) or "sid_h5path" not in var.encoding:
-            continue
-        if any(n > _MOST_POINTS for n in var.shape):
-            continue  # nothing has that many: the fingerprint of such axes would not fit into memory
-        rooted = _nodes.rooted(var, path, stamp)
-        ds.variables[name].attrs, ds.variables[name].encoding = rooted.attrs, rooted.encoding
-    return ds

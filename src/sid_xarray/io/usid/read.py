@@ -16,7 +16,6 @@ from sid_xarray.io.usid import context, model
 from sid_xarray.io.usid.find import KIND, Place, linked
 from sid_xarray.io.usid.foreign import Reader
 from sid_xarray.io.usid.layout import H5PATH, LINKS, SIDES
-from sid_xarray.schema import attrs as names
 
 __all__ = ["open_groups", "put", "read_groups"]
 
@@ -113,7 +112,7 @@ def _read_all(reader: Reader, places: list[Place], exact: bool) -> tuple[dict[st
             problems += more
             for path, ds in found.items():
                 ds = ds if exact else slash_free(ds)
-                put(nodes, path, _with_roots(ds, str(reader.source._args[0]), stamp))
+                put(nodes, path, _nodes.with_roots(ds, str(reader.source._args[0]), stamp))
         except Exception as error:  # noqa: BLE001 - one damaged group must not hide the others; it is reported
             problems.append(f"{place.path}: {_h5.first_line(error)}")
     return nodes, problems
@@ -197,13 +196,3 @@ def _holds(ds: xr.Dataset | None) -> bool:
 def _taken(node: str, nodes: dict[str, xr.Dataset]) -> bool:
     below = f"{node.rstrip('/')}/"
     return _holds(nodes.get(node)) or any(key.startswith(below) and _holds(ds) for key, ds in nodes.items())
-
-
-def _with_roots(ds: xr.Dataset, path: str, stamp: dict[str, Any]) -> xr.Dataset:
-    """Give arrays of other programs a history that starts with this file."""
-    for name in ds.data_vars:
-        var = ds[name]
-        if any(names.is_provenance(k) for k in var.attrs):
-            continue
-        ds[name] = _nodes.rooted(var, path, stamp)
-    return ds
