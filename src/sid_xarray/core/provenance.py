@@ -197,6 +197,9 @@ def _plain_call(step: Step, inputs: list[str]) -> str:
 
     def inside(args: Any, kwargs: Any) -> str:
         plain = [text(a) for a in args] if isinstance(args, list) else []
+        if isinstance(kwargs, dict) and kwargs.get("~") == "dict":  # in an order that means something
+            pairs = kwargs.get("v", ())
+            kwargs = {str(p[0]): p[1] for p in pairs if isinstance(p, list) and len(p) == 2}
         return ", ".join(plain + [f"{k}={text(v)}" for k, v in kwargs.items()] if isinstance(kwargs, dict) else plain)
 
     via, _, last = step.name.rpartition(".")
