@@ -14,6 +14,7 @@ import xarray as xr
 
 import sid_xarray as sid
 from sid_xarray.core import history, provenance
+from sid_xarray.core.registry import FUNCTIONS
 from sid_xarray.errors import ProvenanceError
 from sid_xarray.testing import assert_same
 
@@ -90,6 +91,17 @@ def test_a_script_stops_where_something_is_missing_and_says_what_to_write(raw, t
     fixed = "\n".join(line for line in text.splitlines() if "SystemExit" not in line)
     fixed = fixed.replace("    rebin = ", "    apply = intensity * 1\n    unrecorded = apply * 2\n    rebin = ")
     assert in_a_fresh_interpreter(fixed, tmp_path).returncode == 0
+
+
+def test_a_script_names_the_functions_that_it_needs(raw):
+    try:
+        sid.register_function("smooth for a script", smooth)
+        text = raw.sid.apply("smooth for a script", by=2.0).sid.provenance.to_script("raw.h5")
+    finally:
+        for known in (FUNCTIONS._places, FUNCTIONS._loaded):
+            known.pop("smooth for a script", None)
+    assert "# The function 'smooth for a script' is " in text
+    assert "apply = intensity.sid.apply('smooth for a script', by=2.0)" in text
 
 
 HOSTILE = [

@@ -91,6 +91,7 @@ IDIOMS: dict[str, Any] = {
     "coordinates changed": lambda d, r: d.assign_coords(energy=d.energy * 2, t=("x", np.arange(5)), u=3.5),
     "attributes": lambda d, r: (d**2).assign_attrs(units="nA^2", note=[1, 2]),
     "new dimension": lambda d, r: d.expand_dims(frame=[1.0, 2.0]).squeeze(),
+    "new dimensions in their order": lambda d, r: d.expand_dims(z=2, a=[1.0, 2.0]).rolling(x=3, energy=2).sum(),
     "swap": lambda d, r: d.swap_dims(energy="channel").drop_vars("energy"),
     "clip and round": lambda d, r: d.clip(1, 3).round(2),
     "fill": lambda d, r: d.interpolate_na("energy", fill_value="extrapolate").combine_first(r),

@@ -119,7 +119,7 @@ def apply(
     if args:
         params["args"] = [_plain(a, take) for a in args]
     if kwargs:
-        params["kwargs"] = {k: _plain(v, take) for k, v in kwargs.items()}
+        params["kwargs"] = {k: _plain(kwargs[k], take) for k in sorted(kwargs)}
     return record(out, "sid:apply@1", inputs, params)  # type: ignore[type-var]
 
 

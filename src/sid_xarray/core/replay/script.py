@@ -166,6 +166,13 @@ class _Script:
         if call.problem:
             return self._missing(call, name)
         lines = self._assigned(name, self._call(call))
+        function = call.step.params.get("function")
+        if isinstance(function, str):
+            said = f"{call.step.params.get('module')}:{call.step.params.get('name')}"
+            lines = [
+                *comment(f"The function {function!r} is {said}; if no package brings it: sid.register_function"),
+                *lines,
+            ]
         options = call.step.params.get("options")
         if not options:
             return lines

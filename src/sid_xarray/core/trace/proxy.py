@@ -89,9 +89,9 @@ def record(op: str, first: Any, args: Any = (), kwargs: Any = None, *, of: Any =
     if args:
         params["args"] = [encode(a, take) for a in args]
     if kwargs:
-        params["kwargs"] = {str(k): encode(v, take) for k, v in kwargs.items()}
+        params["kwargs"] = encode(kwargs, take)
     if of is not None:
-        params["of"] = [[encode(a, take) for a in of[0]], {str(k): encode(v, take) for k, v in of[1].items()}]
+        params["of"] = [[encode(a, take) for a in of[0]], encode(of[1], take)]
     join = xr.get_options()["arithmetic_join"]  # type: ignore[no-untyped-call]
     if join != "inner" and op.startswith("xr:"):
         params["options"] = {"arithmetic_join": join}
