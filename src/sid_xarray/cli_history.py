@@ -48,7 +48,9 @@ def chosen(file: Path, signal: str | None) -> dict[str, Any]:
         if key == wanted or key.startswith(f"{wanted}/") or key.rpartition("/")[2] == signal
     }
     if not some:
-        raise FormatError(file, "", f"has no signal {signal!r}.{nearest(signal, [k.rpartition('/')[2] for k in found])}")
+        raise FormatError(
+            file, "", f"has no signal {signal!r}.{nearest(signal, [k.rpartition('/')[2] for k in found])}"
+        )
     return some
 
 

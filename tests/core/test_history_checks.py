@@ -19,7 +19,9 @@ from sid_xarray.ops import TABLE
 def run(verb, name):
     da = getattr(sid.datasets, verb.sample)()
     by_dim = {k: v for k, v in verb.params.items() if k in da.dims}
-    return getattr(da.sid, name)(*([by_dim] if by_dim else []), **{k: v for k, v in verb.params.items() if k not in by_dim})
+    return getattr(da.sid, name)(
+        *([by_dim] if by_dim else []), **{k: v for k, v in verb.params.items() if k not in by_dim}
+    )
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -98,7 +100,8 @@ def test_boxes_hold_a_range_of_values_in_order(shape):
 
 
 @pytest.mark.parametrize(
-    ("shape", "dtype"), [((3, 4), "f8"), ((300, 40, 50), "f4"), ((17, 129, 131), "c8"), ((2**21 + 3,), "u1"), ((), "f8")]
+    ("shape", "dtype"),
+    [((3, 4), "f8"), ((300, 40, 50), "f4"), ((17, 129, 131), "c8"), ((2**21 + 3,), "u1"), ((), "f8")],
 )
 def test_stored_values_have_the_token_of_those_in_memory(shape, dtype, tmp_path):
     values = np.random.default_rng(0).normal(size=shape).astype(dtype)

@@ -101,7 +101,9 @@ def test_rows_are_plain_data(raw):
 def test_long_histories_are_compared_in_no_time():
     def chain(n, tail):
         steps = [Step("0", "sid:input@1")]
-        steps += [Step(f"{tail}{i}", "sid:x@1", {"i": i}, (("in", steps[-1].id),)) for i in range(1, n)] if not tail else []
+        steps += (
+            [Step(f"{tail}{i}", "sid:x@1", {"i": i}, (("in", steps[-1].id),)) for i in range(1, n)] if not tail else []
+        )
         for i in range(1, n if tail else 1):
             steps.append(Step(f"{tail}{i}", "sid:x@1", {"i": i % 7, "t": tail}, (("in", steps[-1].id),)))
         return Provenance(History({s.id: s for s in steps}, (steps[-1].id,)), "unknown")

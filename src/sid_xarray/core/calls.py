@@ -186,4 +186,3 @@ def short(value: Any, limit: int = 60) -> str:
     """Return a value on one line that is not too long."""
     text = " ".join(repr(value).split())
     return text if len(text) <= limit else text[: limit - 3] + "..."
-

@@ -49,7 +49,10 @@ class Environment(tuple[Package, ...]):
         return {p.name: {**asdict(p), "recorded": list(p.recorded), "differs": p.differs} for p in self}
 
     def __repr__(self) -> str:
-        rows = [("package", "recorded", "here"), *((p.name, _said(p.recorded), p.here or "not installed") for p in self)]
+        rows = [
+            ("package", "recorded", "here"),
+            *((p.name, _said(p.recorded), p.here or "not installed") for p in self),
+        ]
         widths = [max(len(row[i]) for row in rows) for i in range(3)]
         marks = ["", *("  differs" if p.differs else "" for p in self)]
         cells = ("  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)) for row in rows)

@@ -138,7 +138,9 @@ def _pairs(here: Sequence[Call], there: Sequence[Call]) -> list[tuple[Call | Non
             if not fitting:
                 continue
             wanted = {partner.get(mine.get(key, -1)) for _, key in call.step.inputs}
-            j = next((j for j in fitting[:50] if {source.get(k) for _, k in there[j].step.inputs} == wanted), fitting[0])
+            j = next(
+                (j for j in fitting[:50] if {source.get(k) for _, k in there[j].step.inputs} == wanted), fitting[0]
+            )
             fitting.remove(j)
             taken.add(j)
             partner[i] = j

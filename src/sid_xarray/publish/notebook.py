@@ -100,7 +100,10 @@ def _after(nodes: Sequence[ast.stmt], before: Sequence[ast.stmt]) -> Iterator[tu
 
 def _source(lines: Sequence[str], node: ast.stmt, after: int | None = None) -> str:
     start = node.lineno - 1 if after is None else after
-    text = [line[node.col_offset :] if line[: node.col_offset].isspace() else line for line in lines[start : node.end_lineno]]
+    text = [
+        line[node.col_offset :] if line[: node.col_offset].isspace() else line
+        for line in lines[start : node.end_lineno]
+    ]
     return "\n".join(text).strip("\n")
 
 
@@ -116,7 +119,9 @@ def _header(lines: Sequence[str]) -> str:
 
 def _steps(function: ast.FunctionDef, lines: Sequence[str], history: Provenance | None) -> Iterator[Cell]:
     waiting = list(explained(history)) if history is not None else []
-    for node, after in _after(function.body, [ast.Pass(lineno=function.lineno, end_lineno=function.body[0].lineno - 1)]):
+    for node, after in _after(
+        function.body, [ast.Pass(lineno=function.lineno, end_lineno=function.body[0].lineno - 1)]
+    ):
         first = after if node is not function.body[0] else function.lineno
         source = _source(lines, node, first)
         if isinstance(node, ast.Return):

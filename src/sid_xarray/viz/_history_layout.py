@@ -51,9 +51,7 @@ def in_columns(calls: Sequence[Call]) -> tuple[list[Node], list[Edge]]:
 
 def _edges(calls: Sequence[Call]) -> list[Edge]:
     maker = {step.id: i for i, call in enumerate(calls) for step in call.steps}
-    found = {
-        (maker[key], i): None for i, call in enumerate(calls) for _, key in call.step.inputs if key in maker
-    }
+    found = {(maker[key], i): None for i, call in enumerate(calls) for _, key in call.step.inputs if key in maker}
     return [Edge(source, target) for source, target in found if source < target]
 
 
