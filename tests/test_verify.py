@@ -414,7 +414,7 @@ EVIL = "__import__('os').system('touch OWNED')"
         {"op": "sid:concat@1", "p": {"dim": [EVIL]}},
         {"op": "sid:x@1", "p": {"~": "opaque", "v": "os:system"}, "part": EVIL, "t": EVIL, "ag": {EVIL: EVIL}},
         {"op": "sid:x@1", "p": {"a": {"~": "array", "dtype": "O", "shape": [1], "v": "AA=="}}, "out": {"dims": EVIL}},
-        {"op": "sid:x@1", "p": {"q": "[@numpy] ${7*7} {0.__class__}"}, "out": {"units": {"": "<script>"}, "shape": [EVIL]}},
+        {"op": "sid:x@1", "p": {"q": "[@numpy] {0.__class__}"}, "out": {"units": {"": "<script>"}, "shape": [EVIL]}},
     ],
 )  # fmt: skip
 def test_nothing_in_a_history_is_executed(step, tmp_path, monkeypatch):

@@ -125,7 +125,7 @@ def test_nothing_is_overwritten_unasked(fit):
     assert not Path("other").exists()
     Path("sub").mkdir()
     shutil.copy("out.h5", "sub/out.h5")
-    with pytest.raises(FileExistsError, match="two files of the crate would be out.h5"):
+    with pytest.raises(FileExistsError, match=r"two files of the crate would be out\.h5"):
         fit.sid.provenance.to_rocrate("other", files=["out.h5", "sub/out.h5"])
     with pytest.raises(sid.SidError, match="there is no history to publish"):
         fit.drop_attrs().sid.provenance.to_rocrate("other")
