@@ -144,7 +144,7 @@ class _Sheet:
 
 def _lines(hv: Any, sheet: _Sheet) -> Any:
     return _style.apply(
-        hv.Path(list(sheet.paths()) or [[(0.0, 0.0), (0.0, 0.0)]]),
+        hv.Path(list(sheet.paths()) or [[(_WIDE / 2, 0.0)] * 2]),
         bokeh={"color": "#888888", "line_width": 1.4},
         matplotlib={"color": "#888888", "linewidth": 1.0},
         fonts=False,
