@@ -42,18 +42,9 @@ def open(  # noqa: A001 - sid.open, as in xarray and h5py
     FormatError
         If no reader can read it.
     """
-    from sid_xarray.io import backends
+    from sid_xarray.io import door
 
-    engines = {
-        None: backends.HDF5BackendEntrypoint,
-        "nsid": backends.NSIDBackendEntrypoint,
-        "usid": backends.USIDBackendEntrypoint,
-    }
-    if reader not in engines:
-        raise ValueError(f"no reader {reader!r}.{nearest(str(reader), ['nsid', 'usid'])}")
-    # The readers bring the indexes that were saved; xarray would make them again, also where there were none.
-    reader_options.setdefault("create_default_indexes", False)
-    return xr.open_datatree(os.fspath(path), engine=engines[reader], chunks=chunks, **reader_options)
+    return door.open_tree(path, reader=reader, chunks=chunks, options=reader_options)
 
 
 def open_dataarray(

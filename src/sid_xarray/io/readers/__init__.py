@@ -1,0 +1,100 @@
+"""Readers of vendor files, one file each. A new one is a file with ``read`` and a row in `TABLE`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["TABLE", "Reader"]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A row of the table: what a reader is called, what it reads, how its files are told.
+
+    Attributes
+    ----------
+    name : str
+        What users type: ``sid.open(path, reader=name)``.
+    title : str
+        Program and kind of file, for people.
+    reads : str or callable
+        ``"module:function"``, imported when used, or the function: ``read(source, **options)`` gives `Signal` objects.
+    suffixes : tuple of str
+        Lower case. They decide only where the content does not.
+    magic : tuple of bytes
+        A file starts with one of these.
+    sniffs : str or callable, optional
+        ``sniff(head, path) -> bool``, where the first bytes are not enough; it gets up to 64 KiB.
+    needs : str
+        Package that must be installed, if it is an optional one.
+    extra : str
+        What to type to get it: ``pip install 'sid-xarray[extra]'``.
+    lazy : bool
+        Whether values are read when they are used.
+    """
+
+    name: str
+    title: str
+    reads: str | Callable[..., Any]
+    suffixes: tuple[str, ...] = ()
+    magic: tuple[bytes, ...] = ()
+    sniffs: str | Callable[[bytes, str], bool] | None = None
+    needs: str = ""
+    extra: str = ""
+    lazy: bool = True
+
+    @property
+    def place(self) -> str:
+        """Where the function is, as text."""
+        return self.reads if isinstance(self.reads, str) else f"{self.reads.__module__}:{self.reads.__name__}"
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the package that it needs is there."""
+        return not self.needs or importlib.util.find_spec(self.needs) is not None
+
+    def load(self) -> Callable[..., Any]:
+        """Import the function that reads."""
+        return _loaded(self.reads)
+
+    def knows(self, head: bytes, path: str) -> bool:
+        """Tell from the content whether a file is one of these; False where nothing in the content can tell."""
+        if self.magic and not head.startswith(self.magic):
+            return False
+        if self.sniffs is not None:
+            return bool(_loaded(self.sniffs)(head, path))
+        return bool(self.magic)
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether nothing but the suffix tells its files."""
+        return not self.magic and self.sniffs is None
+
+
+def _loaded(what: str | Callable[..., Any]) -> Callable[..., Any]:
+    if not isinstance(what, str):
+        return what
+    module, _, name = what.partition(":")
+    return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
+
+
+_HERE = "sid_xarray.io.readers"
+
+NANONIS_SXM = Reader(
+    "nanonis_sxm", "Nanonis scan", f"{_HERE}.nanonis_sxm:read", (".sxm",), magic=(b":NANONIS_VERSION:",)
+)
+NANONIS_3DS = Reader("nanonis_3ds", "Nanonis grid spectroscopy", f"{_HERE}.nanonis_3ds:read", (".3ds",), (b"Grid dim=",))
+NANONIS_DAT = Reader(
+    "nanonis_dat",
+    "Nanonis spectroscopy",
+    f"{_HERE}.nanonis_dat:read",
+    (".dat",),
+    sniffs=f"{_HERE}.nanonis_dat:sniff",
+    lazy=False,
+)
+
+TABLE: dict[str, Reader] = {row.name: row for row in (NANONIS_SXM, NANONIS_3DS, NANONIS_DAT)}

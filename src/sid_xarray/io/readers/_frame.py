@@ -1,0 +1,166 @@
+"""From signals to nodes: signals on one grid make one Dataset, with one name for every variable."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from xarray.backends import BackendArray
+from xarray.core import indexing
+
+from sid_xarray.core import metadata as _metadata
+from sid_xarray.core import provenance
+from sid_xarray.core.adopt import adopt
+from sid_xarray.core.fingerprint import file_fingerprint
+from sid_xarray.io._names import safe_name
+from sid_xarray.io.readers.signal import Signal
+from sid_xarray.io.readers.source import Source
+from sid_xarray.schema import attrs as names
+from sid_xarray.schema import vocabulary
+
+__all__ = ["nodes_of"]
+
+Grid = dict[Hashable, xr.Variable]
+_MIB = 2**20
+
+
+def nodes_of(signals: Iterable[Signal], source: Source, reader: str) -> dict[str, xr.Dataset]:
+    """Return a Dataset for every grid of a file, by the path of its node; a single one is the root.
+
+    Parameters
+    ----------
+    signals : iterable of Signal
+    source : Source
+    reader : str
+        Name of the reader, for the record.
+
+    Raises
+    ------
+    FormatError
+        If there is no signal.
+    """
+    places: list[tuple[str, Grid, dict[str, Signal]]] = []
+    for signal in signals:
+        _put(places, signal, source)
+    if not places:
+        raise source.error("holds no data")
+    stamp = _fingerprint(source)
+    packed: dict[int, str] = {}
+    out: dict[str, xr.Dataset] = {}
+    alone = len(places) == 1
+    for group, _, variables in places:
+        first = next(iter(variables.values()))
+        path = "/" if alone else "/" + _free(safe_name(group or first.title or first.name, "signal"), out)
+        arrays = {
+            name: _array(name, signal, f"{path.rstrip('/')}/{name}", source, reader, stamp, packed)
+            for name, signal in variables.items()
+        }
+        out[path] = _dataset(arrays)
+    if not alone:
+        out["/"] = xr.Dataset()
+    out["/"].attrs["sid_reader"] = reader
+    return dict(sorted(out.items(), key=lambda item: item[0] != "/"))
+
+
+def _put(places: list[tuple[str, Grid, dict[str, Signal]]], signal: Signal, source: Source) -> None:
+    shape, expected = tuple(np.shape(signal.data)), tuple(len(one) for one in signal.axes)
+    if shape != expected:
+        raise source.error(f"has values of shape {shape}, its axes have {expected}", signal.name)
+    grid: Grid = {one.dims[0]: one for one in signal.axes}
+    if len(grid) != len(signal.axes):
+        raise source.error(f"names a dimension twice: {[one.dims[0] for one in signal.axes]}", signal.name)
+    for group, known, variables in places:
+        if group == signal.group and (group or set(known) == set(grid)) and _fits(known, grid):
+            known.update(grid)
+            variables[_variable_name(signal, variables, known)] = signal
+            return
+    variables = {}
+    variables[_variable_name(signal, variables, grid)] = signal
+    places.append((signal.group, grid, variables))
+
+
+def _fits(known: Grid, new: Grid) -> bool:
+    shared = [dim for dim in new if dim in known]
+    return bool(shared or not (known and new)) and all(known[d].identical(new[d]) for d in shared)
+
+
+def _variable_name(signal: Signal, taken: Mapping[str, Any], grid: Grid) -> str:
+    name = safe_name(signal.name, "signal")
+    busy = {*taken, *map(str, grid), *signal.coords}
+    return name if name not in busy else _free(f"{name}_values" if name in grid else name, busy)
+
+
+def _free(name: str, taken: Iterable[str]) -> str:
+    """Return the name, with a number if it is taken."""
+    busy = {t.strip("/") for t in taken}
+    stem, number = name, 0
+    while name in busy:
+        number += 1
+        name = f"{stem}_{number}"
+    return name
+
+
+def _array(
+    name: str,
+    signal: Signal,
+    place: str,
+    source: Source,
+    reader: str,
+    stamp: Mapping[str, Any],
+    packed: dict[int, str],
+) -> xr.DataArray:
+    attrs: dict[str, Any] = {names.LONG_NAME: signal.quantity or signal.name, names.UNITS: signal.units}
+    for key, said in ((names.TITLE, signal.title), (names.MODALITY, signal.modality)):
+        if said:
+            attrs[key] = said
+    if name != signal.name:
+        attrs[names.NAME_ORIGINAL] = signal.name
+    common = vocabulary.describe(signal.metadata)
+    if common:
+        attrs[names.METADATA] = _metadata.pack(common)
+    original = _packed(signal.original, packed)
+    if original:
+        attrs[names.ORIGINAL_METADATA] = original
+    data = indexing.LazilyIndexedArray(signal.data) if isinstance(signal.data, BackendArray) else signal.data
+    dims = [one.dims[0] for one in signal.axes]
+    encoding = {"source": source.path, "sid_h5path": place}
+    coords = {one.dims[0]: one for one in signal.axes} | dict(signal.coords)
+    lazy = not isinstance(signal.data, np.ndarray)
+    out = adopt(xr.DataArray(xr.Variable(dims, data, attrs), coords=coords, name=name))
+    identity = {"h5path": place, "size": stamp["size"], "sha256": stamp["sha256"]}
+    out = provenance.root(out, "sid:open@1", lazy=lazy, identity=identity, name=stamp["name"], reader=reader)
+    out.encoding = encoding
+    return out
+
+
+def _packed(original: Any, known: dict[int, str]) -> str:
+    """Return the vendor's words as text; several signals of a file share them."""
+    if not original:
+        return ""
+    if id(original) not in known:
+        known[id(original)] = _metadata.pack(original() if callable(original) else original)
+    return known[id(original)]
+
+
+def _dataset(arrays: Mapping[str, xr.DataArray]) -> xr.Dataset:
+    coords: dict[Hashable, xr.DataArray] = {}
+    for da in arrays.values():
+        for key, coord in da.coords.items():
+            coords.setdefault(key, coord.reset_coords(drop=True) if key not in da.dims else coord)
+    out = xr.Dataset(coords={k: c.variable for k, c in coords.items()})
+    for name, da in arrays.items():
+        out[name] = da.variable
+    return out
+
+
+def _fingerprint(source: Source) -> dict[str, Any]:
+    if source.data is None:
+        return file_fingerprint(source.path)
+    digest = hashlib.sha256(source.data[:_MIB])
+    if source.size > _MIB:
+        digest.update(source.data[max(_MIB, source.size - _MIB) :])
+    return {"name": source.name, "size": source.size, "sha256": digest.hexdigest()}
+
