@@ -97,4 +97,23 @@ NANONIS_DAT = Reader(
     lazy=False,
 )
 
-TABLE: dict[str, Reader] = {row.name: row for row in (NANONIS_SXM, NANONIS_3DS, NANONIS_DAT)}
+NANOSCOPE = Reader(
+    "nanoscope",
+    "Bruker, Veeco and Digital Instruments Nanoscope",
+    f"{_HERE}.nanoscope:read",
+    (".spm", ".di", *(f".{n:03d}" for n in range(10))),
+    sniffs=f"{_HERE}.nanoscope:sniff",
+)
+GWY = Reader("gwy", "Gwyddion", f"{_HERE}.gwy:read", (".gwy",), magic=(b"GWYP", b"GWYO"))
+GSF = Reader("gsf", "Gwyddion Simple Field", f"{_HERE}.gsf:read", (".gsf",), magic=(b"Gwyddion Simple Field",))
+WSXM = Reader(
+    "wsxm", "WSxM", f"{_HERE}.wsxm:read", (".top", ".tom", ".stp", ".curves"), magic=(b"WSxM file copyright",)
+)
+ANASYS = Reader(
+    "anasys", "Anasys nanoIR", f"{_HERE}.anasys:read", (".axz", ".axd"), sniffs=f"{_HERE}.anasys:sniff", lazy=False
+)
+PIFM = Reader("pifm", "Molecular Vista PiFM, Anfatec", f"{_HERE}.pifm:read", (".txt",), sniffs=f"{_HERE}.pifm:sniff")
+NTMDT = Reader("ntmdt", "NT-MDT Nova", f"{_HERE}.ntmdt:read", (".mdt",), magic=(b"\x01\xb0\x93\xff",))
+
+_ROWS = (NANONIS_SXM, NANONIS_3DS, NANONIS_DAT, NANOSCOPE, GWY, GSF, WSXM, ANASYS, PIFM, NTMDT)
+TABLE: dict[str, Reader] = {row.name: row for row in _ROWS}
