@@ -115,5 +115,62 @@ ANASYS = Reader(
 PIFM = Reader("pifm", "Molecular Vista PiFM, Anfatec", f"{_HERE}.pifm:read", (".txt",), sniffs=f"{_HERE}.pifm:sniff")
 NTMDT = Reader("ntmdt", "NT-MDT Nova", f"{_HERE}.ntmdt:read", (".mdt",), magic=(b"\x01\xb0\x93\xff",))
 
-_ROWS = (NANONIS_SXM, NANONIS_3DS, NANONIS_DAT, NANOSCOPE, GWY, GSF, WSXM, ANASYS, PIFM, NTMDT)
+IGOR = Reader(
+    "igor",
+    "Igor wave (Asylum, Omicron)",
+    f"{_HERE}.igor:read",
+    (".ibw", ".bwav"),
+    sniffs=f"{_HERE}.igor:sniff",
+    needs="igor2",
+    extra="spm",
+    lazy=False,
+)
+IGOR_PACKED = Reader(
+    "igor_packed",
+    "Igor packed experiment",
+    f"{_HERE}.igor:read_packed",
+    (".pxp", ".pxt"),
+    sniffs=f"{_HERE}.igor:sniff_packed",
+    needs="igor2",
+    extra="spm",
+    lazy=False,
+)
+RHK = Reader(
+    "rhk", "RHK", f"{_HERE}.rhk:read", (".sm4",), sniffs=f"{_HERE}.rhk:sniff", needs="spym", extra="spm"
+)
+JPK = Reader(
+    "jpk",
+    "JPK force curves",
+    f"{_HERE}.jpk:read",
+    (".jpk-force", ".jpk-force-map", ".jpk-qi-data"),
+    sniffs=f"{_HERE}.jpk:sniff",
+    needs="afmformats",
+    extra="spm",
+    lazy=False,
+)
+NANOSURF = Reader(
+    "nanosurf",
+    "Nanosurf",
+    f"{_HERE}.nanosurf:read",
+    (".nid",),
+    sniffs=f"{_HERE}.nanosurf:sniff",
+    needs="NSFopen",
+    extra="spm",
+    lazy=False,
+)
+TOPOGRAPHY = Reader(
+    "topography",
+    "Molecular Imaging, profilometers",
+    f"{_HERE}.topography:read",
+    (".mi", ".opd", ".opdx", ".al3d", ".x3p", ".plu", ".plux", ".frt", ".os3d", ".vk3", ".vk4", ".vk6", ".vk7",
+     ".lext", ".sdf", ".zon", ".datx", ".mnt", ".nms", ".ezd", ".zmg", ".oir", ".poir"),
+    needs="SurfaceTopography",
+    extra="topography",
+    lazy=False,
+)  # fmt: skip
+
+_ROWS = (
+    NANONIS_SXM, NANONIS_3DS, NANONIS_DAT, NANOSCOPE, GWY, GSF, WSXM, ANASYS, PIFM, NTMDT,
+    IGOR, IGOR_PACKED, RHK, JPK, NANOSURF, TOPOGRAPHY,
+)  # fmt: skip
 TABLE: dict[str, Reader] = {row.name: row for row in _ROWS}

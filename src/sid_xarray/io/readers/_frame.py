@@ -53,7 +53,7 @@ def nodes_of(signals: Iterable[Signal], source: Source, reader: str) -> dict[str
     alone = len(places) == 1
     for group, _, variables in places:
         first = next(iter(variables.values()))
-        path = "/" if alone else "/" + _free(safe_name(group or first.title or first.name, "signal"), out)
+        path = "/" if alone else f"/{_node(group, first, out)}"
         arrays = {
             name: _array(name, signal, f"{path.rstrip('/')}/{name}", source, reader, stamp, packed)
             for name, signal in variables.items()
@@ -63,6 +63,13 @@ def nodes_of(signals: Iterable[Signal], source: Source, reader: str) -> dict[str
         out["/"] = xr.Dataset()
     out["/"].attrs["sid_reader"] = reader
     return dict(sorted(out.items(), key=lambda item: item[0] != "/"))
+
+
+def _node(group: str, first: Signal, taken: Iterable[str]) -> str:
+    name = safe_name(group or first.title or first.name, "signal")
+    if group and f"/{name}" in taken:  # another grid of the same group
+        name = safe_name(f"{group}_{first.name}", "signal")
+    return _free(name, taken)
 
 
 def _put(places: list[tuple[str, Grid, dict[str, Signal]]], signal: Signal, source: Source) -> None:
