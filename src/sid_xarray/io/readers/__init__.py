@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sid_xarray.io.readers.em_formats import SUFFIXES
+
 __all__ = ["TABLE", "Reader"]
 
 
@@ -169,8 +171,77 @@ TOPOGRAPHY = Reader(
     lazy=False,
 )  # fmt: skip
 
+RENISHAW = Reader(
+    "renishaw",
+    "Renishaw WiRE",
+    f"{_HERE}.renishaw:read",
+    (".wdf",),
+    magic=(b"WDF1",),
+    needs="renishawWiRE",
+    extra="raman",
+)
+SPC = Reader(
+    "spc",
+    "Galactic SPC",
+    f"{_HERE}.spc:read",
+    (".spc",),
+    sniffs=f"{_HERE}.spc:sniff",
+    needs="spc_io",
+    extra="raman",
+    lazy=False,
+)
+IMZML = Reader(
+    "imzml",
+    "imzML",
+    f"{_HERE}.imzml:read",
+    (".imzml",),
+    sniffs=f"{_HERE}.imzml:sniff",
+    needs="pyimzml",
+    extra="ms",
+)
+MRC = Reader(
+    "mrc",
+    "MRC",
+    f"{_HERE}.mrc:read",
+    (".mrc", ".ccp4", ".map", ".ali", ".rec"),
+    sniffs=f"{_HERE}.mrc:sniff",
+    needs="mrcfile",
+    extra="images",
+)
+TIFF = Reader(
+    "tiff",
+    "TIFF",
+    f"{_HERE}.image:read_tiff",
+    (".tif", ".tiff"),
+    magic=(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    needs="tifffile",
+    extra="images",
+)
+IMAGE = Reader(
+    "image",
+    "PNG, JPEG and other pictures",
+    f"{_HERE}.image:read",
+    (".png", ".jpg", ".jpeg", ".bmp", ".gif"),
+    magic=(b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8"),
+    needs="imageio",
+    extra="images",
+    lazy=False,
+)
+NPY = Reader("npy", "NumPy array", f"{_HERE}.plain:read_npy", (".npy",), magic=(b"\x93NUMPY",))
+CSV = Reader("csv", "Table of numbers", f"{_HERE}.plain:read_csv", (".csv",), lazy=False)
+ROSETTASCIIO = Reader(
+    "rosettasciio",
+    "Electron microscopes and spectrometers",
+    f"{_HERE}.rosettasciio:read",
+    SUFFIXES,
+    sniffs=f"{_HERE}.em_formats:sniff",
+    needs="rsciio",
+    extra="em",
+)
+
 _ROWS = (
     NANONIS_SXM, NANONIS_3DS, NANONIS_DAT, NANOSCOPE, GWY, GSF, WSXM, ANASYS, PIFM, NTMDT,
     IGOR, IGOR_PACKED, RHK, JPK, NANOSURF, TOPOGRAPHY,
+    RENISHAW, SPC, IMZML, MRC, TIFF, IMAGE, NPY, CSV, ROSETTASCIIO,
 )  # fmt: skip
 TABLE: dict[str, Reader] = {row.name: row for row in _ROWS}

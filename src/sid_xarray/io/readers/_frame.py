@@ -15,10 +15,12 @@ from sid_xarray.core import metadata as _metadata
 from sid_xarray.core import provenance
 from sid_xarray.core.adopt import adopt
 from sid_xarray.core.fingerprint import file_fingerprint
+from sid_xarray.errors import UnitsError
 from sid_xarray.io._names import safe_name
 from sid_xarray.io.readers.signal import Signal
 from sid_xarray.io.readers.source import Source
 from sid_xarray.schema import attrs as names
+from sid_xarray.schema import units as _units
 from sid_xarray.schema import vocabulary
 
 __all__ = ["nodes_of"]
@@ -81,7 +83,8 @@ def _put(places: list[tuple[str, Grid, dict[str, Signal]]], signal: Signal, sour
         raise source.error(f"names a dimension twice: {[one.dims[0] for one in signal.axes]}", signal.name)
     for group, known, variables in places:
         if group == signal.group and (group or set(known) == set(grid)) and _fits(known, grid):
-            known.update(grid)
+            # One axis, one set of positions: those of the first signal.
+            signal.axes = [known.setdefault(one.dims[0], one) for one in signal.axes]
             variables[_variable_name(signal, variables, known)] = signal
             return
     variables = {}
@@ -91,7 +94,21 @@ def _put(places: list[tuple[str, Grid, dict[str, Signal]]], signal: Signal, sour
 
 def _fits(known: Grid, new: Grid) -> bool:
     shared = [dim for dim in new if dim in known]
-    return bool(shared or not (known and new)) and all(known[d].identical(new[d]) for d in shared)
+    return bool(shared or not (known and new)) and all(_same(known[d], new[d]) for d in shared)
+
+
+def _same(one: xr.Variable, other: xr.Variable) -> bool:
+    """Tell whether two axes are the same, be it in other units: some files say nm here and m there."""
+    if one.identical(other):
+        return True
+    if one.shape != other.shape or one.attrs.get(names.DIMENSION_TYPE) != other.attrs.get(names.DIMENSION_TYPE):
+        return False
+    try:
+        factor = _units.convert_factor(str(other.attrs[names.UNITS]), str(one.attrs[names.UNITS]))
+    except (KeyError, UnitsError):
+        return False
+    step = float(np.ptp(one.values)) / max(len(one) - 1, 1) or 1.0
+    return bool(np.allclose(other.values * factor, one.values, rtol=0, atol=1e-6 * step))
 
 
 def _variable_name(signal: Signal, taken: Mapping[str, Any], grid: Grid) -> str:

@@ -47,10 +47,8 @@ def read(source: Source) -> Iterator[Signal]:
 
 def _signal(found: Any, channel: Any) -> Signal:
     heights = np.ma.filled(np.ma.asarray(found.heights()), np.nan)
-    unit = getattr(channel, "unit", None) or found.unit
-    lateral, of = unit if isinstance(unit, tuple) else (unit, unit)
-    lateral, of = (_units.normalise(str(u or "1")).canonical for u in (lateral, of))
-    name = str(channel.name or "height")
+    lateral, of = (_units.normalise(str(u or "1")).canonical for u in (channel.lateral_unit, channel.data_unit))
+    name = str(channel.channel_id or channel.name or "height")
     info = dict(channel.info or {})
     when = info.get("acquisition_time")
     instrument = info.get("instrument") or {}
