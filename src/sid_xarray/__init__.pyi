@@ -13,6 +13,8 @@ from .errors import SidError as SidError
 from .errors import SidWarning as SidWarning
 from .io.interop import from_hyperspy as from_hyperspy
 from .io.interop import from_sidpy as from_sidpy
+from .io.many import open_many as open_many
+from .io.many import scan as scan
 from .options import set_options as set_options
 from .results import results as results
 from .version import __version__ as __version__

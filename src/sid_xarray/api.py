@@ -16,31 +16,36 @@ __all__ = ["ls", "open", "open_dataarray", "save", "show_versions"]
 
 
 def open(  # noqa: A001 - sid.open, as in xarray and h5py
-    path: str | os.PathLike[str], *, reader: str | None = None, chunks: Any = None, **reader_options: Any
+    path: Any, *, reader: str | None = None, chunks: Any = None, **reader_options: Any
 ) -> xr.DataTree:
-    """Open a file as a tree: lazy, with units, coordinates and metadata.
+    """Open what the microscope wrote: lazy where the format allows, with units, coordinates and metadata.
 
     Parameters
     ----------
-    path : str
-    reader : {"nsid", "usid"}, optional
-        Told from the content by default.
+    path : str, bytes or file
+        A file, a folder, a pattern (``"scan_*.ibw"``), a zip archive, an address that fsspec knows, an open file,
+        or bytes. What it is, is told from its content first, then from the suffix.
+    reader : str, optional
+        ``"nsid"``, ``"usid"``, or a row of the table of readers, such as ``"nanonis_sxm"``.
     chunks : int, dict or "auto", optional
         Make dask arrays, as in ``xarray.open_dataset``. Without, arrays are lazy, too, and read when they are used.
     **reader_options
-        Passed to the reader: ``group=`` opens a part of the file.
+        Passed to the reader: ``group=`` opens a part of the file, ``dims=`` calibrates a bare ``.npy``.
 
     Returns
     -------
     DataTree
-        One node for every group with signals. Problems of single signals are in ``tree.attrs["sid_problems"]``.
+        Signals on one grid are variables of one node; a file with one grid is the root. Several files are a node each.
+        What could not be read is in ``tree.attrs["sid_problems"]``.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     FormatError
-        If no reader can read it.
+        If no reader can read it, or it is damaged.
+    MissingDependencyError
+        If the format needs a package that is not installed; the message says what to type.
     """
     from sid_xarray.io import door
 
@@ -48,13 +53,13 @@ def open(  # noqa: A001 - sid.open, as in xarray and h5py
 
 
 def open_dataarray(
-    path: str | os.PathLike[str], signal: str | None = None, *, chunks: Any = None, **options: Any
+    path: Any, signal: str | None = None, *, chunks: Any = None, **options: Any
 ) -> xr.DataArray:
     """Open one signal of a file.
 
     Parameters
     ----------
-    path : str
+    path : str, bytes or file
     signal : str, optional
         Name, title, path or quantity of the signal. Needed if the file has several; results that were written beside
         their source do not count.
@@ -84,7 +89,7 @@ def open_dataarray(
         key = next(iter(raw))
     else:
         key = _chosen(path, found, signal)
-    return _renamed(os.fspath(path), key, found[key])
+    return _renamed(path, key, found[key])
 
 
 def _is_result(tree: xr.DataTree, key: str) -> bool:
@@ -112,24 +117,27 @@ def _chosen(path: object, found: dict[str, xr.DataArray], signal: str) -> str:
     raise FormatError(path, "", f"has no signal {signal!r}.{nearest(signal, short | set(found))}")
 
 
-def _renamed(path: str, key: str, da: xr.DataArray) -> xr.DataArray:
+def _renamed(path: Any, key: str, da: xr.DataArray) -> xr.DataArray:
     """Give back the name that a DataArray had when it was written; in a group it needed one."""
+    if "sid_h5path" not in da.encoding or "sid_reader" in da.encoding:
+        return da  # a file of a vendor
     from sid_xarray.io.nsid import names as nsid
     from sid_xarray.io.usid import model as usid
 
     for original_name in (nsid.original_name, usid.original_name):
-        found, name = original_name(path, key.rpartition("/")[0])
+        found, name = original_name(os.fspath(path), key.rpartition("/")[0])
         if found:
             return da.rename(name)
     return da
 
 
-def ls(path: str | os.PathLike[str]) -> dict[str, dict[Hashable, int]]:
+def ls(path: Any) -> dict[str, dict[Hashable, int]]:
     """List the signals of a file and their sizes, without reading values.
 
     Parameters
     ----------
-    path : str
+    path : str, bytes or file
+        Anything that `open` takes.
 
     Returns
     -------

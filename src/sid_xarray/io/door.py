@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ from sid_xarray.io._names import safe_name
 from sid_xarray.io.readers import TABLE, Reader
 from sid_xarray.io.readers.source import Source
 
-__all__ = ["READERS", "choose", "claims", "nodes", "open_one", "open_tree"]
+__all__ = ["READERS", "choose", "claims", "is_known", "is_part", "nodes", "open_one", "open_tree"]
 
 READERS = Registry("reader", {name: f"sid_xarray.io.readers:{name.upper()}" for name in TABLE}, "sid_xarray.readers")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -238,12 +239,11 @@ def _together(
 ) -> xr.DataTree:
     trees: dict[str, xr.DataTree] = {}
     problems: list[str] = []
-    refused = 0
+    beside = {name.rpartition("/")[2].lower() for name, _ in files}
     for name, what in files:
         try:
             source = what() if callable(what) else _files.one(what)
-            if reader is None and not _is_known(source):
-                refused += 1
+            if reader is None and (not is_known(source) or is_part(source, beside)):
                 continue
             tree = open_tree(source, reader=reader, chunks=chunks, options=options)
         except (FormatError, MissingDependencyError, PermissionError) as error:
@@ -251,7 +251,7 @@ def _together(
             continue
         trees[_node(name, trees)] = tree
     if not trees:
-        said = problems[0] if problems else f"no reader knows any of the {len(files) or refused} files in it"
+        said = problems[0] if problems else f"no reader knows any of the {len(files)} files in it"
         raise FormatError(path, "", said)
     out = xr.DataTree.from_dict(dict(trees))
     if problems:
@@ -261,13 +261,27 @@ def _together(
     return out
 
 
-def _is_known(source: Source) -> bool:
+def is_known(source: Source) -> bool:
+    """Tell whether a file is of a kind that can be opened, be it with a package that is not installed."""
     if source.head.startswith(_HDF5) or _files.is_zip(source):
         return True
     try:
         return choose(source.head, source.path) is not None
     except MissingDependencyError:
         return True
+
+
+def is_part(source: Source, beside: Iterable[str]) -> bool:
+    """Tell whether a file is opened with another one, which lies beside it.
+
+    Parameters
+    ----------
+    source : Source
+    beside : iterable of str
+        Names of the files there, lower case.
+    """
+    series = re.match(r"(.*)_\d+\.ser$", source.name.lower())
+    return series is not None and f"{series[1]}.emi" in beside
 
 
 def _node(name: str, taken: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ from sid_xarray.core import provenance
 from sid_xarray.core.adopt import adopt
 from sid_xarray.core.fingerprint import file_fingerprint
 from sid_xarray.errors import UnitsError
+from sid_xarray.io._layout import read_blocks
 from sid_xarray.io._names import safe_name
 from sid_xarray.io.readers.signal import Signal
 from sid_xarray.io.readers.source import Source
@@ -150,7 +151,11 @@ def _array(
         attrs[names.ORIGINAL_METADATA] = original
     data = indexing.LazilyIndexedArray(signal.data) if isinstance(signal.data, BackendArray) else signal.data
     dims = [one.dims[0] for one in signal.axes]
-    encoding = {"source": source.path, "sid_h5path": place}
+    encoding: dict[str, Any] = {"source": source.path, "sid_h5path": place, "sid_reader": reader}
+    if isinstance(signal.data, BackendArray):
+        chunks = getattr(signal.data, "chunks", None) or read_blocks(signal.data.shape, signal.data.dtype.itemsize, None)
+        if chunks:
+            encoding["preferred_chunks"] = dict(zip(dims, chunks, strict=True))
     coords = {one.dims[0]: one for one in signal.axes} | dict(signal.coords)
     lazy = not isinstance(signal.data, np.ndarray)
     out = adopt(xr.DataArray(xr.Variable(dims, data, attrs), coords=coords, name=name))

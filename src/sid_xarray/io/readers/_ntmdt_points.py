@@ -125,7 +125,7 @@ def _signal(
         called, axis_units = names.get(along.get("name", ""), ("axis", ""))
         positions = positions[::-1] if inverse == "1" else positions
     dim = "".join(c if c.isalnum() else "_" for c in called.lower()).strip("_") or "axis"
-    dim = {"x": "x_axis", "y": "y_axis"}.get(dim, dim)
+    dim = {"x": "x_axis", "y": "y_axis", "bvvalue": "bias"}.get(dim, dim)
     xy = [
         (float(points[key].get("x", "nan")), float(points[key].get("y", "nan")), points[key].get("unit", ""))
         for key, _ in curves

@@ -110,6 +110,8 @@ def _names(found: Sequence[Mapping[str, Any]], units: Sequence[str], ndim: int) 
 def _type(name: str, unit: str, i: int, units: Sequence[str], names: Sequence[str]) -> str | None:
     """Return what an axis is: from its name, where units may mean several things, then from its units."""
     measured = _units.dimensionality(unit) or ""
+    if name in ("kx", "ky") and len(names) >= 3:  # of a detector, whatever its pixels are measured in
+        return "reciprocal"
     if _SPECTRAL.search(name) or measured in ("energy", "voltage", "frequency"):
         return "spectral"
     if measured == "length":

@@ -55,7 +55,7 @@ def read(source: Source) -> Iterator[Signal]:
                 raise source.error("has no header that mrcfile can read")
             dtype = utils.data_dtype_from_header(header)
             shape = tuple(int(n) for n in utils.data_shape_from_header(header))
-            extra, stack = int(header.nsymbt), bool(file.is_image_stack())
+            extra, stack = int(header.nsymbt), int(header.ispg) == 0
             voxel = {d: float(getattr(file.voxel_size, d)) for d in "xyz"}
             labels = [str(line) for line in file.get_labels()]
             said = {name: _plain(header[name]) for name in header.dtype.names if name != "label"}

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,10 +46,8 @@ def read(source: Source) -> Iterator[Signal]:
     FormatError
         If a page is damaged or the file is cut off.
     """
-    from spym.io import rhksm4
-
     with source.on_disk() as path:
-        file = rhksm4.load(path)
+        file = _parser().RHKsm4(path)
         try:
             pages = list(file)
         finally:
@@ -59,6 +61,21 @@ def read(source: Source) -> Iterator[Signal]:
             yield signal
     if not count:
         raise source.error("holds no images and no spectra")
+
+
+def _parser() -> Any:
+    """Import the one module of spym that reads files; the package itself would bring all it draws with."""
+    name = "spym.io.rhksm4._sm4"
+    if name in sys.modules:
+        return sys.modules[name]
+    found = importlib.util.find_spec("spym")
+    place = os.path.join((found.submodule_search_locations or [""])[0], "io", "rhksm4", "_sm4.py") if found else ""
+    spec = importlib.util.spec_from_file_location("_sid_spym_sm4", place)
+    if spec is None or spec.loader is None or not os.path.exists(place):
+        return importlib.import_module(name)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _page(source: Source, page: Any) -> Iterator[Signal]:
