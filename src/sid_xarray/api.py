@@ -52,9 +52,7 @@ def open(  # noqa: A001 - sid.open, as in xarray and h5py
     return door.open_tree(path, reader=reader, chunks=chunks, options=reader_options)
 
 
-def open_dataarray(
-    path: Any, signal: str | None = None, *, chunks: Any = None, **options: Any
-) -> xr.DataArray:
+def open_dataarray(path: Any, signal: str | None = None, *, chunks: Any = None, **options: Any) -> xr.DataArray:
     """Open one signal of a file.
 
     Parameters

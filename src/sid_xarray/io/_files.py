@@ -70,7 +70,9 @@ def _all_of(file: Any, name: str) -> bytes:
     if not isinstance(found, bytes):
         raise TypeError(f"an open file should give bytes, {name} gives {type(found).__name__}. Open it with mode 'rb'.")
     if len(found) > _MAX_BYTES:
-        raise FormatError(name, "", f"more than {_MAX_BYTES // 2**30} GiB are not read into memory: store it on the disk")
+        raise FormatError(
+            name, "", f"more than {_MAX_BYTES // 2**30} GiB are not read into memory: store it on the disk"
+        )
     return found
 
 

@@ -109,9 +109,7 @@ class SIDBackendEntrypoint(BackendEntrypoint):
         FormatError
             If nothing there can be read, or several groups can.
         """
-        groups = self.open_groups_as_dict(
-            filename_or_obj, group=group, reader=reader, reader_options=reader_options
-        )
+        groups = self.open_groups_as_dict(filename_or_obj, group=group, reader=reader, reader_options=reader_options)
         return _without(_only(groups, filename_or_obj, group), drop_variables)
 
     def open_groups_as_dict(

@@ -136,7 +136,7 @@ def _read(source: Source, reader: Reader, options: Mapping[str, Any]) -> dict[st
     try:
         found = function(source, **options)
         if isinstance(found, xr.DataTree):
-            return {path: ds for path, ds in found.to_dict().items()}
+            return dict(found.to_dict())
         from sid_xarray.io.readers._frame import nodes_of
 
         return nodes_of(found, source, reader.name)

@@ -77,7 +77,9 @@ def open_many(
             raise TypeError("signal= names the variable to join: give concat='frame', too")
         return xr.DataTree.from_dict(
             {
-                name.rpartition(".")[0] or name: door.open_tree(path, reader=reader, chunks=chunks, options=reader_options)
+                name.rpartition(".")[0] or name: door.open_tree(
+                    path, reader=reader, chunks=chunks, options=reader_options
+                )
                 for name, path in files
             }
         )
@@ -93,7 +95,9 @@ def open_many(
         parts, dim=concat, join="override", combine_attrs="drop_conflicts", data_vars="all", coords="minimal",
         compat="override",
     )  # fmt: skip
-    frames = xr.Variable((concat,), np.arange(len(parts), dtype=float), {"units": "1", "sid_dimension_type": "temporal"})
+    frames = xr.Variable(
+        (concat,), np.arange(len(parts), dtype=float), {"units": "1", "sid_dimension_type": "temporal"}
+    )
     out = out.assign_coords({concat: frames, "file": ((concat,), [name for name, _ in files])})
     if all(times):
         out = out.assign_coords(start_time=((concat,), [str(t) for t in times]))
@@ -222,7 +226,9 @@ def _row(name: str, key: Hashable, da: xr.DataArray) -> dict[str, Any]:
         "reader": da.encoding.get("sid_reader", "hdf5"),
         "signal": str(key),
         "kind": data_kind(da),
-        "dims": ", ".join(f"{dim} ({da[dim].attrs.get(names.UNITS, '1') if dim in da.coords else ''})" for dim in da.dims),
+        "dims": ", ".join(
+            f"{dim} ({da[dim].attrs.get(names.UNITS, '1') if dim in da.coords else ''})" for dim in da.dims
+        ),
         "shape": tuple(da.shape),
         "units": da.attrs.get(names.UNITS, ""),
         "title": da.attrs.get(names.TITLE, ""),

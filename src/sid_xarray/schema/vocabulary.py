@@ -43,71 +43,71 @@ class Term:
 
 # name | kind | units | NeXus | meaning
 _ROWS = """
-instrument/vendor              | str   |       | NXfabrication/vendor                 | who made the instrument
-instrument/model               | str   |       | NXfabrication/model                  | what the maker calls it
-instrument/name                | str   |       | NXinstrument/name                    | what the laboratory calls it
-instrument/software            | str   |       | NXprogram/program                    | program that wrote the file, with version
-instrument/technique           | str   |       | NXentry/experiment_type              | STM, AFM, PFM, TEM, STEM, SEM, EELS, EDS, Raman …
-acquisition/start_time         | str   |       | NXentry/start_time                   | ISO 8601, local time unless it says otherwise
-acquisition/end_time           | str   |       | NXentry/end_time                     | the same, at the end
-acquisition/duration           | float | s     | NXentry/duration                     | from start to end
-acquisition/operator           | str   |       | NXuser/name                          | who measured
-acquisition/comment            | str   |       | NXentry/experiment_description       | free text
-acquisition/scan_direction     | str   |       | NXscan_control/scan_direction        | "down": the top line came first; "up"
-acquisition/line_direction     | str   |       | NXscan_control/line_direction        | "forward" or "backward" along the fast axis
-acquisition/scan_angle         | float | degree | NXscan_region/scan_angle            | anticlockwise turn of the frame about its centre
-acquisition/scan_size_x        | float | m     | NXscan_region/scan_range             | width of the frame
-acquisition/scan_size_y        | float | m     | NXscan_region/scan_range             | height of the frame
-acquisition/scan_center_x      | float | m     | NXscan_region/scan_offset            | centre of the frame
-acquisition/scan_center_y      | float | m     | NXscan_region/scan_offset            | centre of the frame
-acquisition/line_time          | float | s     | NXscan_control/scan_time             | forward line, without the way back
-acquisition/line_rate          | float | Hz    | NXscan_control/scan_rate             | lines a second
-acquisition/scan_speed         | float | m/s   | NXscan_control/scan_speed            | of the forward line
-acquisition/dwell_time         | float | s     | NXscan_control/dwell_time            | at one pixel or point
-acquisition/settling_time      | float | s     | NXspm_bias_spectroscopy/settling_time | before one point
-acquisition/sweeps             | int   | 1     | NXspm_bias_spectroscopy/number_of_sweeps | how often the sweep was repeated
-acquisition/feedback           | str   |       | NXspm_positioner/z_controller_hold   | "on" or "off" during a sweep
-probe/name                     | str   |       | NXspm_cantilever/name                | tip or cantilever
-probe/bias                     | float | V     | NXspm_bias/bias                      | voltage between tip and sample
-probe/setpoint                 | float |       | NXspm_positioner/setpoint            | of the feedback, in probe/setpoint_units
-probe/setpoint_units           | str   |       | NXspm_positioner/setpoint@units      | units of probe/setpoint
-probe/current                  | float | A     | NXspm/current                        | tunnelling current when the file was written
-probe/z                        | float | m     | NXspm_positioner/z                   | height of the scanner
-probe/spring_constant          | float | N/m   | NXspm_cantilever/spring_constant     | of the cantilever
-probe/sensitivity              | float | m/V   | NXspm_cantilever/deflection_sensitivity | of its deflection
-probe/resonance_frequency      | float | Hz    | NXspm_cantilever/resonance_frequency | of the cantilever
-probe/drive_frequency          | float | Hz    | NXspm_cantilever/drive_frequency     | it is driven at
-probe/drive_amplitude          | float | V     | NXspm_cantilever/drive_amplitude     | it is driven with
-probe/q_factor                 | float | 1     | NXspm_cantilever/q_factor            | of the resonance
-probe/modulation_frequency     | float | Hz    | NXspm_lockin/modulation_frequency    | of a lock-in amplifier
-probe/modulation_amplitude     | float | V     | NXspm_lockin/modulation_amplitude    | of a lock-in amplifier
-beam/energy                    | float | eV    | NXebeam_column/electron_source/voltage | of the particles or photons
-beam/current                   | float | A     | NXebeam_column/electron_source/emission_current | on the sample
-beam/convergence_angle         | float | rad   | NXem_optical_system/semi_convergence_angle | half the angle of the cone
-beam/wavelength                | float | m     | NXbeam/incident_wavelength           | of a laser or of monochromatic light
-beam/power                     | float | W     | NXlaser/power                        | of a laser, on the sample
-beam/magnification             | float | 1     | NXem_optical_system/magnification    | as the program shows it
-beam/camera_length             | float | m     | NXem_optical_system/camera_length    | for diffraction
-beam/defocus                   | float | m     | NXem_optical_system/defocus          | positive: stronger lens
-beam/mode                      | str   |       | NXem_optical_system/mode             | imaging, diffraction, STEM …
-stage/x                        | float | m     | NXstage_lab/position                 | where the stage is
-stage/y                        | float | m     | NXstage_lab/position                 | where the stage is
-stage/z                        | float | m     | NXstage_lab/position                 | where the stage is
-stage/alpha                    | float | degree | NXstage_lab/tilt_1                  | first tilt
-stage/beta                     | float | degree | NXstage_lab/tilt_2                  | second tilt
-detector/name                  | str   |       | NXdetector/local_name                | what the program calls it
-detector/exposure              | float | s     | NXdetector/count_time                | of one frame or spectrum
-detector/gain                  | float | 1     | NXdetector/gain                      | of a preamplifier, in its own units
-detector/collection_angle      | float | rad   | NXdetector/semi_collection_angle     | half the angle of the cone
-detector/elevation_angle       | float | degree | NXdetector/elevation_angle          | of an X-ray detector
-detector/azimuth_angle         | float | degree | NXdetector/azimuth_angle            | of an X-ray detector
-detector/live_time             | float | s     | NXdetector/live_time                 | of an X-ray detector
-detector/real_time             | float | s     | NXdetector/real_time                 | of an X-ray detector
-detector/energy_resolution     | float | eV    | NXdetector/energy_resolution         | at Mn Kα for an X-ray detector
-detector/filter                | str   |       | NXem_optical_system/energy_filter    | energy filter or spectrometer grating
-sample/name                    | str   |       | NXsample/name                        | what was measured
-sample/description             | str   |       | NXsample/description                 | free text
-sample/temperature             | float | K     | NXsample/temperature                 | of the sample
+instrument/vendor | str |  | NXfabrication/vendor | who made the instrument
+instrument/model | str |  | NXfabrication/model | what the maker calls it
+instrument/name | str |  | NXinstrument/name | what the laboratory calls it
+instrument/software | str |  | NXprogram/program | program that wrote the file, with version
+instrument/technique | str |  | NXentry/experiment_type | STM, AFM, PFM, TEM, STEM, SEM, EELS, EDS, Raman …
+acquisition/start_time | str |  | NXentry/start_time | ISO 8601, local time unless it says otherwise
+acquisition/end_time | str |  | NXentry/end_time | the same, at the end
+acquisition/duration | float | s | NXentry/duration | from start to end
+acquisition/operator | str |  | NXuser/name | who measured
+acquisition/comment | str |  | NXentry/experiment_description | free text
+acquisition/scan_direction | str |  | NXscan_control/scan_direction | "down": the top line came first; "up"
+acquisition/line_direction | str |  | NXscan_control/line_direction | "forward" or "backward" along the fast axis
+acquisition/scan_angle | float | degree | NXscan_region/scan_angle | anticlockwise turn of the frame about its centre
+acquisition/scan_size_x | float | m | NXscan_region/scan_range | width of the frame
+acquisition/scan_size_y | float | m | NXscan_region/scan_range | height of the frame
+acquisition/scan_center_x | float | m | NXscan_region/scan_offset | centre of the frame
+acquisition/scan_center_y | float | m | NXscan_region/scan_offset | centre of the frame
+acquisition/line_time | float | s | NXscan_control/scan_time | forward line, without the way back
+acquisition/line_rate | float | Hz | NXscan_control/scan_rate | lines a second
+acquisition/scan_speed | float | m/s | NXscan_control/scan_speed | of the forward line
+acquisition/dwell_time | float | s | NXscan_control/dwell_time | at one pixel or point
+acquisition/settling_time | float | s | NXspm_bias_spectroscopy/settling_time | before one point
+acquisition/sweeps | int | 1 | NXspm_bias_spectroscopy/number_of_sweeps | how often the sweep was repeated
+acquisition/feedback | str |  | NXspm_positioner/z_controller_hold | "on" or "off" during a sweep
+probe/name | str |  | NXspm_cantilever/name | tip or cantilever
+probe/bias | float | V | NXspm_bias/bias | voltage between tip and sample
+probe/setpoint | float |  | NXspm_positioner/setpoint | of the feedback, in probe/setpoint_units
+probe/setpoint_units | str |  | NXspm_positioner/setpoint@units | units of probe/setpoint
+probe/current | float | A | NXspm/current | tunnelling current when the file was written
+probe/z | float | m | NXspm_positioner/z | height of the scanner
+probe/spring_constant | float | N/m | NXspm_cantilever/spring_constant | of the cantilever
+probe/sensitivity | float | m/V | NXspm_cantilever/deflection_sensitivity | of its deflection
+probe/resonance_frequency | float | Hz | NXspm_cantilever/resonance_frequency | of the cantilever
+probe/drive_frequency | float | Hz | NXspm_cantilever/drive_frequency | it is driven at
+probe/drive_amplitude | float | V | NXspm_cantilever/drive_amplitude | it is driven with
+probe/q_factor | float | 1 | NXspm_cantilever/q_factor | of the resonance
+probe/modulation_frequency | float | Hz | NXspm_lockin/modulation_frequency | of a lock-in amplifier
+probe/modulation_amplitude | float | V | NXspm_lockin/modulation_amplitude | of a lock-in amplifier
+beam/energy | float | eV | NXebeam_column/electron_source/voltage | of the particles or photons
+beam/current | float | A | NXebeam_column/electron_source/emission_current | on the sample
+beam/convergence_angle | float | rad | NXem_optical_system/semi_convergence_angle | half the angle of the cone
+beam/wavelength | float | m | NXbeam/incident_wavelength | of a laser or of monochromatic light
+beam/power | float | W | NXlaser/power | of a laser, on the sample
+beam/magnification | float | 1 | NXem_optical_system/magnification | as the program shows it
+beam/camera_length | float | m | NXem_optical_system/camera_length | for diffraction
+beam/defocus | float | m | NXem_optical_system/defocus | positive: stronger lens
+beam/mode | str |  | NXem_optical_system/mode | imaging, diffraction, STEM …
+stage/x | float | m | NXstage_lab/position | where the stage is
+stage/y | float | m | NXstage_lab/position | where the stage is
+stage/z | float | m | NXstage_lab/position | where the stage is
+stage/alpha | float | degree | NXstage_lab/tilt_1 | first tilt
+stage/beta | float | degree | NXstage_lab/tilt_2 | second tilt
+detector/name | str |  | NXdetector/local_name | what the program calls it
+detector/exposure | float | s | NXdetector/count_time | of one frame or spectrum
+detector/gain | float | 1 | NXdetector/gain | of a preamplifier, in its own units
+detector/collection_angle | float | rad | NXdetector/semi_collection_angle | half the angle of the cone
+detector/elevation_angle | float | degree | NXdetector/elevation_angle | of an X-ray detector
+detector/azimuth_angle | float | degree | NXdetector/azimuth_angle | of an X-ray detector
+detector/live_time | float | s | NXdetector/live_time | of an X-ray detector
+detector/real_time | float | s | NXdetector/real_time | of an X-ray detector
+detector/energy_resolution | float | eV | NXdetector/energy_resolution | at Mn Kα for an X-ray detector
+detector/filter | str |  | NXem_optical_system/energy_filter | energy filter or spectrometer grating
+sample/name | str |  | NXsample/name | what was measured
+sample/description | str |  | NXsample/description | free text
+sample/temperature | float | K | NXsample/temperature | of the sample
 """
 
 

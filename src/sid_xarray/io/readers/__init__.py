@@ -89,7 +89,9 @@ _HERE = "sid_xarray.io.readers"
 NANONIS_SXM = Reader(
     "nanonis_sxm", "Nanonis scan", f"{_HERE}.nanonis_sxm:read", (".sxm",), magic=(b":NANONIS_VERSION:",)
 )
-NANONIS_3DS = Reader("nanonis_3ds", "Nanonis grid spectroscopy", f"{_HERE}.nanonis_3ds:read", (".3ds",), (b"Grid dim=",))
+NANONIS_3DS = Reader(
+    "nanonis_3ds", "Nanonis grid spectroscopy", f"{_HERE}.nanonis_3ds:read", (".3ds",), (b"Grid dim=",)
+)
 NANONIS_DAT = Reader(
     "nanonis_dat",
     "Nanonis spectroscopy",
@@ -137,9 +139,7 @@ IGOR_PACKED = Reader(
     extra="spm",
     lazy=False,
 )
-RHK = Reader(
-    "rhk", "RHK", f"{_HERE}.rhk:read", (".sm4",), sniffs=f"{_HERE}.rhk:sniff", needs="spym", extra="spm"
-)
+RHK = Reader("rhk", "RHK", f"{_HERE}.rhk:read", (".sm4",), sniffs=f"{_HERE}.rhk:sniff", needs="spym", extra="spm")
 JPK = Reader(
     "jpk",
     "JPK force curves",

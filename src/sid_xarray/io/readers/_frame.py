@@ -100,7 +100,7 @@ def _fits(known: Grid, new: Grid) -> bool:
 
 def _same(one: xr.Variable, other: xr.Variable) -> bool:
     """Tell whether two axes are the same, be it in other units: some files say nm here and m there."""
-    if one.identical(other):
+    if one is other:
         return True
     if one.shape != other.shape or one.attrs.get(names.DIMENSION_TYPE) != other.attrs.get(names.DIMENSION_TYPE):
         return False
@@ -137,25 +137,11 @@ def _array(
     stamp: Mapping[str, Any],
     packed: dict[int, str],
 ) -> xr.DataArray:
-    attrs: dict[str, Any] = {names.LONG_NAME: signal.quantity or signal.name, names.UNITS: signal.units}
-    for key, said in ((names.TITLE, signal.title), (names.MODALITY, signal.modality)):
-        if said:
-            attrs[key] = said
-    if name != signal.name:
-        attrs[names.NAME_ORIGINAL] = signal.name
-    common = vocabulary.describe(signal.metadata)
-    if common:
-        attrs[names.METADATA] = _metadata.pack(common)
-    original = _packed(signal.original, packed)
-    if original:
-        attrs[names.ORIGINAL_METADATA] = original
+    attrs = _attributes(name, signal, packed)
     data = indexing.LazilyIndexedArray(signal.data) if isinstance(signal.data, BackendArray) else signal.data
     dims = [one.dims[0] for one in signal.axes]
     encoding: dict[str, Any] = {"source": source.path, "sid_h5path": place, "sid_reader": reader}
-    if isinstance(signal.data, BackendArray):
-        chunks = getattr(signal.data, "chunks", None) or read_blocks(signal.data.shape, signal.data.dtype.itemsize, None)
-        if chunks:
-            encoding["preferred_chunks"] = dict(zip(dims, chunks, strict=True))
+    encoding |= _chunks(signal.data, dims)
     coords = {one.dims[0]: one for one in signal.axes} | dict(signal.coords)
     lazy = not isinstance(signal.data, np.ndarray)
     out = adopt(xr.DataArray(xr.Variable(dims, data, attrs), coords=coords, name=name))
@@ -163,6 +149,28 @@ def _array(
     out = provenance.root(out, "sid:open@1", lazy=lazy, identity=identity, name=stamp["name"], reader=reader)
     out.encoding = encoding
     return out
+
+
+def _attributes(name: str, signal: Signal, packed: dict[int, str]) -> dict[str, Any]:
+    common = vocabulary.describe(signal.metadata)
+    said = {
+        names.TITLE: signal.title,
+        names.MODALITY: signal.modality,
+        names.NAME_ORIGINAL: signal.name if name != signal.name else None,
+        names.METADATA: _metadata.pack(common) if common else None,
+        names.ORIGINAL_METADATA: _packed(signal.original, packed),
+    }
+    here = {names.LONG_NAME: signal.quantity or signal.name, names.UNITS: signal.units}
+    return here | {key: value for key, value in said.items() if value}
+
+
+def _chunks(data: Any, dims: list[Hashable]) -> dict[str, Any]:
+    """Return the blocks to read an array in, for those who want dask."""
+    if not isinstance(data, BackendArray):
+        return {}
+    lazy: Any = data
+    chunks = getattr(lazy, "chunks", None) or read_blocks(lazy.shape, lazy.dtype.itemsize, None)
+    return {"preferred_chunks": dict(zip(dims, chunks, strict=True))} if chunks else {}
 
 
 def _packed(original: Any, known: dict[int, str]) -> str:
@@ -192,4 +200,3 @@ def _fingerprint(source: Source) -> dict[str, Any]:
     if source.size > _MIB:
         digest.update(source.data[max(_MIB, source.size - _MIB) :])
     return {"name": source.name, "size": source.size, "sha256": digest.hexdigest()}
-

@@ -56,7 +56,7 @@ def read(source: Source, start: int, end: int, where: str, date: str) -> Iterato
             if meas is None or block is None:
                 raise source.error(f"has no curve {curve}, which point {key} names", where)
             values = source.numbers("<f8", block[1] // 8, start=block[0], where=where)
-            kind = tuple(meas.get(a, "") for a in ("name", "pass", "inverse0", "axis0")) + (values.size,)
+            kind = (*(meas.get(a, "") for a in ("name", "pass", "inverse0", "axis0")), values.size)
             groups.setdefault(kind, []).append((key, values))
     if not groups:
         raise source.error("has no curves", where)
@@ -142,7 +142,7 @@ def _signal(
             axis("point", len(curves), np.array([_point(key) for key, _ in curves]), kind="point_cloud"),
             axis(dim, size, positions, units=_units.normalise(axis_units or "1").canonical, kind="spectral",
                  label=called),
-        ],  # fmt: skip
+        ],
         _units.normalise(units or "1").canonical,
         quantity=quantity,
         group=f"{where} {word} {size}".replace(" ", "_"),

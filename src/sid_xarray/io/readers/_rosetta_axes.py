@@ -64,7 +64,9 @@ def _in_order(given: Sequence[Mapping[str, Any]], shape: Sequence[int]) -> list[
     else:
         by_list = None
     indices = [one.get("index_in_array") for one in given]
-    if all(i is not None for i in indices) and sorted(int(i) for i in indices if i is not None) == list(range(len(shape))):
+    if all(i is not None for i in indices) and sorted(int(i) for i in indices if i is not None) == list(
+        range(len(shape))
+    ):
         turned = sorted(range(len(given)), key=lambda k: int(indices[k] or 0))
         if all(sizes[k] in (None, n) for k, n in zip(turned, shape, strict=True)):
             return [given[k] for k in turned]

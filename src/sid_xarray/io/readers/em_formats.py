@@ -82,7 +82,7 @@ def _of_hdf5(path: str, suffix: str) -> str | None:
         with h5py.File(path, "r", locking="best-effort") as file:
             if file.attrs.get("file_format") in ("HyperSpy", b"HyperSpy") or "Experiments" in file:
                 return "hspy"
-            if "version_major" in file.attrs or "Version" in file or "version" in file and "Data" in file:
+            if "version_major" in file.attrs or "Version" in file or ("version" in file and "Data" in file):
                 return "emd"
             if any(_is_entry(file[key]) for key in list(file)[:64] if isinstance(file.get(key), h5py.Group)):
                 return named.get(suffix, "nexus")

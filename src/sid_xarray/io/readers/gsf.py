@@ -37,11 +37,10 @@ def read(source: Source) -> Iterator[Signal]:
     end = head.find(b"\0")
     if end < 0:
         raise source.error("has no end of the header (a zero byte)")
-    fields = dict(
-        (part.strip() for part in line.split("=", 1))
-        for line in head[len(_MAGIC) : end].decode("utf-8", "replace").splitlines()
-        if "=" in line
-    )
+    fields: dict[str, str] = {}
+    for line in head[len(_MAGIC) : end].decode("utf-8", "replace").splitlines():
+        key, _, value = line.partition("=")
+        fields[key.strip()] = value.strip()
     try:
         nx, ny = int(fields["XRes"]), int(fields["YRes"])
     except (KeyError, ValueError):

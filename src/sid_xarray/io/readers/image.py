@@ -1,4 +1,4 @@
-"""Plain images: TIFF by tifffile, with the calibration that the file holds or that you give; PNG and others by imageio."""
+"""Plain images: TIFF by tifffile, PNG and others by imageio, with the calibration of the file or that you give."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def sniff(head: bytes, path: str) -> bool:
 
 
 def read(source: Source) -> Iterator[Signal]:
-    """Read the columns of every curve over (time); approach and retract follow each other, ``segment`` tells them apart.
+    """Read the columns of every curve over (time); ``segment`` tells approach and retract apart.
 
     Parameters
     ----------
@@ -41,10 +41,14 @@ def read(source: Source) -> Iterator[Signal]:
         If the archive is damaged, or unpacks to more than 2 GiB.
     """
     import afmformats
+    from afmformats import errors
 
     _guard(source)
     with source.on_disk() as path:
-        curves = afmformats.load_data(path)
+        try:
+            curves = afmformats.load_data(path)
+        except (errors.AFMFileFormatError, errors.MissingMetaDataError) as error:  # not even an Exception
+            raise source.error(f"afmformats cannot read it: {error}") from error
         for number, curve in enumerate(curves):
             yield from _columns(curve, "" if len(curves) == 1 else f"curve_{number:05d}")
 

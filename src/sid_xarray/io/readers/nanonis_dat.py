@@ -69,9 +69,7 @@ def read(source: Source) -> Iterator[Signal]:
         else:
             order = sorted(sweeps)
             runs = axis("sweep", len(order), np.array(order, float), kind="temporal")
-            yield Signal(
-                name, np.stack([sweeps[k] for k in order]), [runs, sweep], units, quantity=quantity, **kept
-            )
+            yield Signal(name, np.stack([sweeps[k] for k in order]), [runs, sweep], units, quantity=quantity, **kept)
 
 
 def _table(source: Source, rows: str, width: int) -> np.ndarray[Any, Any]:

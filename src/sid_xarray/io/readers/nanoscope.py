@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import re
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from sid_xarray.errors import UnitsError
 from sid_xarray.io.readers.signal import Signal, axis
 from sid_xarray.io.readers.source import Source
 from sid_xarray.schema import units as _units
@@ -136,10 +138,8 @@ def _scale(section: Section, common: Section, prefix: str, bytes_per_value: int,
     if not physical:
         return factor, _canonical(units)
     per = per.strip() or "V"
-    try:
+    with contextlib.suppress(UnitsError):  # log(Arb) and its like: nobody can convert them
         factor *= _units.convert_factor(_canonical(units), _canonical(per))
-    except ValueError:  # log(Arb) and its like: nobody can convert them
-        pass
     return factor, _canonical(physical.strip())
 
 

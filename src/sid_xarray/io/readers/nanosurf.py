@@ -75,9 +75,9 @@ def _guard(source: Source) -> None:
 
 def _section(dump: dict[str, dict[str, str]], name: str, direction: str, shape: tuple[int, ...]) -> dict[str, str]:
     for key, section in dump.items():
-        if re.match(r"DataSet-\d+:\d+$", key) and section.get("Dim2Name") == name:
-            if direction.lower() in section.get("Frame", "").lower():
-                return section
+        is_channel = re.match(r"DataSet-\d+:\d+$", key) and section.get("Dim2Name") == name
+        if is_channel and direction.lower() in section.get("Frame", "").lower():
+            return section
     return {}
 
 

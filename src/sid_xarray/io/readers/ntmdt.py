@@ -190,7 +190,7 @@ def _mda(source: Source, frame: _Frame) -> Iterator[Signal]:
     here = start + head + name_size + comment + view + spec + info
     _, length = struct.unpack("<II", _inside(source, frame, here, 8))
     here += 8
-    cells, cell, n_dims, n_values = struct.unpack("<QIII", _inside(source, frame, here, 20))
+    _, _, n_dims, n_values = struct.unpack("<QIII", _inside(source, frame, here, 20))
     here += length
     if n_dims > 8 or n_values > 64:
         raise source.error(f"has {n_dims} dimensions and {n_values} quantities", frame.where)

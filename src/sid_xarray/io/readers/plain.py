@@ -71,7 +71,7 @@ def _npy_header(source: Source) -> tuple[tuple[int, ...], bool, np.dtype[Any], i
 
 def _axes(dims: Dims | None, shape: tuple[int, ...]) -> list[xr.Variable]:
     if dims is None:
-        dims = {name: None for name in (["y", "x"] if len(shape) == 2 else [f"d{i}" for i in range(len(shape))])}
+        dims = dict.fromkeys(["y", "x"] if len(shape) == 2 else [f"d{i}" for i in range(len(shape))])
     if len(dims) != len(shape):
         raise DimensionError(f"the file has {len(shape)} dimensions of sizes {shape}, dims names {list(dims)}")
     out = []

@@ -5,19 +5,20 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from sid_xarray.errors import MissingDependencyError
 from sid_xarray.io.readers.signal import Signal, axis
 from sid_xarray.io.readers.source import Source
 from sid_xarray.schema import units as _units
 
 __all__ = ["read", "sniff"]
 
+_MAX_OBJECTS = 1024
 _FLOATS = {1, 6, 9, 10, 11, 13, 18, 19, 21, 22}
 _MARK = "STiMage".encode("utf-16-le")
 
@@ -64,17 +65,25 @@ def read(source: Source) -> Iterator[Signal]:
 
 
 def _parser() -> Any:
-    """Import the one module of spym that reads files; the package itself would bring all it draws with."""
-    name = "spym.io.rhksm4._sm4"
-    if name in sys.modules:
-        return sys.modules[name]
+    """Import the one module of spym that reads files: the package would bring all it draws with.
+
+    It is a copy of our own, so that a damaged list of objects can be stopped.
+    """
     found = importlib.util.find_spec("spym")
     place = os.path.join((found.submodule_search_locations or [""])[0], "io", "rhksm4", "_sm4.py") if found else ""
     spec = importlib.util.spec_from_file_location("_sid_spym_sm4", place)
     if spec is None or spec.loader is None or not os.path.exists(place):
-        return importlib.import_module(name)
+        raise MissingDependencyError("spym", "spm", "reading RHK files")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    read_list = module.RHKObjectContainer._read_object_list
+
+    def bounded(self: Any, sm4: Any) -> None:
+        if self._object_list_count > _MAX_OBJECTS:
+            raise ValueError(f"a list of {self._object_list_count} objects makes no sense")
+        read_list(self, sm4)
+
+    module.RHKObjectContainer._read_object_list = bounded
     return module
 
 

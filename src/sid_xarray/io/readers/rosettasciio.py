@@ -21,7 +21,7 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from sid_xarray.errors import FormatError, MissingDependencyError
-from sid_xarray.io.readers import _rosetta_axes, _rosetta_metadata
+from sid_xarray.io.readers import _em_guard, _rosetta_axes, _rosetta_metadata
 from sid_xarray.io.readers.em_formats import PLUGINS, plugin_of
 from sid_xarray.io.readers.signal import Signal
 from sid_xarray.io.readers.source import Source
@@ -62,6 +62,7 @@ def read(source: Source, *, plugin: str | None = None, **options: Any) -> Iterat
     if re.fullmatch(r"[a-z_0-9]+", name) is None:
         raise ValueError(f"plugin should be a name such as 'digitalmicrograph', got {name!r}")
     _check_companion(source, name)
+    _em_guard.check(source, name)
     where, only = _whole_set(source, name)
     with where.on_disk(*_companions(where)) as path:
         lazy = where.data is None and name not in _EAGER

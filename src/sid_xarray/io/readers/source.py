@@ -20,6 +20,7 @@ from sid_xarray.errors import FormatError
 __all__ = ["FileArray", "Source"]
 
 _HEAD = 64 * 1024
+_SMALL = 4096
 _MAX_TEXT = 256 * 2**20
 
 
@@ -58,6 +59,7 @@ class Source:
             found = os.stat(self.path)
             self.size, self.mtime = found.st_size, found.st_mtime_ns
         self._head: bytes | None = None
+        self._block: tuple[int, bytes] = (0, b"")
 
     def __repr__(self) -> str:
         return f"Source({self.path!r}, {self.size} bytes{'' if self.data is None else ' in memory'})"
@@ -102,10 +104,21 @@ class Source:
             return self.data[start : start + wanted]
         if count is None and wanted > _MAX_TEXT:
             raise self.error(f"{wanted} bytes of text or packed data: more than {_MAX_TEXT} are refused", where)
+        if wanted > _SMALL:
+            return self._from_disk(start, wanted, where)
+        # Headers are read in many small pieces: what lies around one is kept.
+        first, block = self._block
+        if not first <= start <= start + wanted <= first + len(block):
+            first = start
+            block = self._from_disk(start, min(_HEAD, self.size - start), where)
+            self._block = (first, block)
+        return block[start - first : start - first + wanted]
+
+    def _from_disk(self, start: int, count: int, where: str) -> bytes:
         with open(self.path, "rb") as file:
             file.seek(start)
-            found = file.read(wanted)
-        if len(found) != wanted:
+            found = file.read(count)
+        if len(found) != count:
             raise self.error("became shorter while it was read", where)
         return found
 

@@ -18,7 +18,8 @@ __all__ = ["read", "sniff"]
 # What the number of a type of axis means, as the format numbers them.
 _X = {1: ("wavenumber", "1/cm"), 2: ("wavelength", "um"), 3: ("wavelength", "nm"), 4: ("time", "s"),
       5: ("time", "min"), 6: ("frequency", "Hz"), 7: ("frequency", "kHz"), 8: ("frequency", "MHz"), 9: ("mz", "u"),
-      10: ("chemical_shift", "ppm"), 11: ("time", "day"), 13: ("raman_shift", "1/cm"), 14: ("energy", "eV")}  # fmt: skip
+      10: ("chemical_shift", "ppm"), 11: ("time", "day"), 13: ("raman_shift", "1/cm"),
+      14: ("energy", "eV")}  # fmt: skip
 _Y = {1: ("interferogram", "1"), 2: ("absorbance", "1"), 4: ("counts", "count"), 5: ("voltage", "V"),
       7: ("current", "mA"), 11: ("percent", "percent"), 12: ("intensity", "1"), 128: ("transmittance", "1"),
       129: ("reflectance", "1")}  # fmt: skip
@@ -51,7 +52,7 @@ def read(source: Source) -> Iterator[Signal]:
     head = source.read(0, 512, "header")
     (points,) = struct.unpack("<I", head[4:8])
     (count,) = struct.unpack("<I", head[24:28])
-    if not 0 < count < 2**20 or (head[0] & 0x40) == 0 and points * (2 if head[0] & 1 else 4) > source.size:
+    if not 0 < count < 2**20 or ((head[0] & 0x40) == 0 and points * (2 if head[0] & 1 else 4) > source.size):
         raise source.error(f"says that it holds {count} spectra of {points} points. It is cut off, or damaged")
     file = spc_io.SPC.from_bytes_io(io.BytesIO(source.read()))
     name, units = _X.get(head[28], ("x", "1"))
@@ -67,7 +68,9 @@ def read(source: Source) -> Iterator[Signal]:
         },
         "original": {"comment": comment, "log": str(getattr(getattr(file, "log_book", None), "text", "") or "")},
     }
-    spectra = [(np.asarray(one.xarray, float), np.asarray(one.yarray, float)) for one in (file[i] for i in range(len(file)))]
+    spectra = [
+        (np.asarray(one.xarray, float), np.asarray(one.yarray, float)) for one in (file[i] for i in range(len(file)))
+    ]
     if not spectra:
         raise source.error("holds no spectra")
     units = _units.normalise(units).canonical

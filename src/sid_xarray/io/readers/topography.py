@@ -1,4 +1,4 @@
-"""Profilometers and some microscopes, by SurfaceTopography: Molecular Imaging ``.mi``, ``.opd``, ``.x3p`` and others."""
+"""Profilometers and some microscopes, by SurfaceTopography: Molecular Imaging, ``.opd``, ``.x3p`` and others."""
 
 from __future__ import annotations
 
