@@ -119,7 +119,7 @@ def files_in(where: Any) -> list[tuple[str, str]]:
         base = os.path.commonpath([os.path.dirname(f) for f in files]) if files else ""
         found = [(os.path.relpath(file, base or "."), file) for file in files]
     if not found:
-        raise FileNotFoundError(f"no file in {path}")
+        raise FileNotFoundError(f"{path} is a folder without files" if os.path.isdir(path) else f"no file {path}")
     if len(found) > _MAX_FILES:
         raise FormatError(path, "", f"holds more than {_MAX_FILES} files. Name fewer by a pattern")
     return sorted(((name.replace(os.sep, "/"), file) for name, file in found), key=lambda item: _natural(item[0]))

@@ -22,6 +22,7 @@ __all__ = ["READERS", "choose", "claims", "is_known", "is_part", "nodes", "open_
 
 READERS = Registry("reader", {name: f"sid_xarray.io.readers:{name.upper()}" for name in TABLE}, "sid_xarray.readers")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+_HDF5_SUFFIXES = (".h5", ".hdf5", ".hf5", ".hdf", ".nxs", ".emd", ".hspy")
 _OWN = ("nsid", "usid", "hdf5")
 """Readers of HDF5 that are doors of their own."""
 
@@ -103,6 +104,8 @@ def nodes(
                 raise
     else:
         found = choose(source.head, source.path, reader)
+    if found is None and source.suffix in _HDF5_SUFFIXES:
+        return _from_hdf5(source, "hdf5", group, options or {})  # which says what is wrong with it
     if found is None:
         known = sorted({s for one in READERS.values() for s in one.suffixes})
         raise source.error(f"no reader knows it, neither by content nor by suffix. Known: {' '.join(known)}")

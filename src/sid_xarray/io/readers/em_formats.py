@@ -82,18 +82,12 @@ def _of_hdf5(path: str, suffix: str) -> str | None:
         with h5py.File(path, "r", locking="best-effort") as file:
             if file.attrs.get("file_format") in ("HyperSpy", b"HyperSpy") or "Experiments" in file:
                 return "hspy"
+            # NeXus says nothing of its own: NSID files have its marks, too.
             if "version_major" in file.attrs or "Version" in file or ("version" in file and "Data" in file):
                 return "emd"
-            if any(_is_entry(file[key]) for key in list(file)[:64] if isinstance(file.get(key), h5py.Group)):
-                return named.get(suffix, "nexus")
     except Exception:  # noqa: BLE001 - a damaged file raises anything here; the reader says what is wrong with it
         return named.get(suffix)
     return named.get(suffix)
-
-
-def _is_entry(group: object) -> bool:
-    said = getattr(group, "attrs", {}).get("NX_class")
-    return said in ("NXentry", b"NXentry")
 
 
 def sniff(head: bytes, path: str) -> bool:
