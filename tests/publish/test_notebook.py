@@ -84,6 +84,14 @@ def test_no_history_no_notebook():
 
 
 def test_marks_and_text_inside_of_strings_are_left_alone():
-    body = ["def analysis(raw):", '    a = raw["""# %%', '  x"""]', "    return a", "", "raw = 1", "result = analysis(raw)"]
+    body = [
+        "def analysis(raw):",
+        '    a = raw["""# %%',
+        '  x"""]',
+        "    return a",
+        "",
+        "raw = 1",
+        "result = analysis(raw)",
+    ]
     script = "\n".join(["# head", "", "import numpy as np", "", *body, ""])
     assert ("code", 'a = raw["""# %%\n  x"""]') in cells(script)
