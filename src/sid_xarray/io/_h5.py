@@ -28,7 +28,7 @@ from sid_xarray.io._attrs import (
     texts,
 )
 from sid_xarray.io._headers import Headers
-from sid_xarray.io._links import Link
+from sid_xarray.io._rawlinks import Link
 from sid_xarray.io._seen import SeenDataset, SeenGroup, layout
 
 __all__ = [
