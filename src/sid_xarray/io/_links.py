@@ -6,7 +6,9 @@ from collections.abc import Container
 
 import h5py
 
-__all__ = ["DAMAGED", "broken"]
+from sid_xarray.io import _h5
+
+__all__ = ["DAMAGED", "broken", "damaged"]
 
 DAMAGED = "cannot be opened"
 """How the reason begins where the file is damaged; other links lead out of it, or nowhere."""
@@ -41,6 +43,17 @@ def broken(group: h5py.Group, inside: Container[str]) -> dict[str, str]:
         except Exception as error:  # noqa: BLE001 - see above
             out[name] = f"{DAMAGED}: {_reason(error)}"
     return out
+
+
+def damaged(file: h5py.File) -> list[str]:
+    """Return what cannot be opened in a file, with its path; nothing is read."""
+    found: list[str] = []
+    for path, group, inside in _h5.walk(file["/"]):
+        here = broken(group, inside).items()
+        found += [
+            f"{path.rstrip('/')}/{name}".rstrip("/") + f": {why}" for name, why in here if why.startswith(DAMAGED)
+        ]
+    return found
 
 
 def _reason(error: BaseException) -> str:

@@ -9,6 +9,7 @@ import xarray as xr
 
 from sid_xarray.errors import FormatError, warn
 from sid_xarray.io import _h5, _nodes
+from sid_xarray.io._links import damaged
 from sid_xarray.io._rest import add_rest
 from sid_xarray.io.nsid import read as nsid
 from sid_xarray.io.usid import read as usid
@@ -55,21 +56,21 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False, fil
         found = open_nodes(path, exact=exact, fill=fill)
     except FormatError as error:
         with _h5.opened(source, full) as file:
-            damaged = add_rest(source, file, {})
-        if not damaged:
+            lost = damaged(file)
+        if not lost:
             raise
-        raise FormatError(full, "", f"{error.why}. Damaged: {'; '.join(damaged)}") from error
+        raise FormatError(full, "", f"{error.why}. Damaged: {'; '.join(lost)}") from error
     with _h5.opened(source, full) as file:
-        damaged = add_rest(source, file, found)
-    if damaged:
-        _tell(found["/"], damaged, full)
+        lost = add_rest(source, file, found)
+    if lost:
+        _tell(found["/"], lost, full)
     return dict(sorted(found.items()))
 
 
-def _tell(root: xr.Dataset, damaged: list[str], path: str) -> None:
+def _tell(root: xr.Dataset, lost: list[str], path: str) -> None:
     known = str(root.attrs.get("sid_problems", "")).splitlines()
     places = {line.partition(": ")[0] for line in known}
-    new = [line for line in damaged if line.partition(": ")[0] not in places]
+    new = [line for line in lost if line.partition(": ")[0] not in places]
     if new:
         warn(_nodes.note_problems(root, [*new, *known], path))
 
