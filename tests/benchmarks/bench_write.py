@@ -92,9 +92,9 @@ def by_xarray(data: Any, path: str, how: dict[str, Any]) -> None:
 def _ours(data: Any) -> Any:
     import sid_xarray as sid
 
-    return sid.dataarray(data, dict.fromkeys(DIMS, (1, "nm")), units="nA", quantity="current", name="data").sid.set_dims(
-        bias="spectral", energy="spectral"
-    )
+    return sid.dataarray(
+        data, dict.fromkeys(DIMS, (1, "nm")), units="nA", quantity="current", name="data"
+    ).sid.set_dims(bias="spectral", energy="spectral")
 
 
 def by_nsid(data: Any, path: str, how: dict[str, Any]) -> None:
@@ -189,7 +189,7 @@ def options_of(folder: Path, gb: float, dtype: str, lazy: bool, width: int) -> d
 def compare(args: argparse.Namespace, folder: Path, dtype: str, lazy: bool, gb: float) -> None:
     layouts = options_of(folder, gb, dtype, lazy, args.width)
     small = options_of(folder, 1 / 64, dtype, lazy, 32)
-    pythons = {name: sys.executable for name in ENGINES}
+    pythons = dict.fromkeys(ENGINES, sys.executable)
     peers = os.environ.get("SID_PEERS_PYTHON")
     pythons[PEER] = peers or ""
     found: dict[str, list[dict[str, float]]] = {}
@@ -198,7 +198,12 @@ def compare(args: argparse.Namespace, folder: Path, dtype: str, lazy: bool, gb: 
             if not python or (args.only and args.only not in engine):
                 continue
             kind = "USID" if engine in ("h5py rows", "USID") else "NSID"
-            job = {"engine": engine, "path": str(folder / "bench.h5"), "how": layouts[kind], "small": small[kind]["shape"]}
+            job = {
+                "engine": engine,
+                "path": str(folder / "bench.h5"),
+                "how": layouts[kind],
+                "small": small[kind]["shape"],
+            }
             job |= {"dtype": dtype, "dask": lazy, "gb": gb, "width": args.width}
             command = [python, __file__, "--one", json.dumps(job)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -215,8 +220,9 @@ def compare(args: argparse.Namespace, folder: Path, dtype: str, lazy: bool, gb: 
         ratios = [a["seconds"] / b["seconds"] for a, b in zip(runs, beside, strict=False)]
         ratio = f"{statistics.median(seconds) / statistics.median(b['seconds'] for b in beside):.2f}" if ratios else ""
         middle = statistics.median(seconds)
+        spread = f"{middle:.2f} ({min(seconds):.2f}–{max(seconds):.2f})"
         print(
-            f"| {engine} | {size * 1.048576 / middle:.0f} | {middle:.2f} ({min(seconds):.2f}–{max(seconds):.2f}) | {ratio} | "
+            f"| {engine} | {size * 1.048576 / middle:.0f} | {spread} | {ratio} | "
             f"{statistics.median(r['cpu'] for r in runs):.2f} | {statistics.median(r['peak'] for r in runs):.0f} |"
         )
     sys.stdout.flush()
@@ -228,7 +234,7 @@ def main() -> None:
     parser.add_argument("--gb", type=float, default=0.5)
     parser.add_argument("--dask-gb", type=float, default=0.5)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--width", type=int, default=32, help="of a dask block along x; 16 along y, whole along the rest")
+    parser.add_argument("--width", type=int, default=32, help="of a dask block along x")
     parser.add_argument("--folder", type=Path, default=Path())
     parser.add_argument("--only", default="")
     parser.add_argument("--cases", default="f4 numpy,f4 dask,u2 numpy,u2 dask")

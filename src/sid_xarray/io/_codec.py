@@ -65,7 +65,7 @@ class Codec:
             if number == _SHUFFLE:
                 raw = np.ascontiguousarray(raw.reshape(-1, self.dtype.itemsize).T).reshape(-1)
             else:
-                return zlib.compress(memoryview(raw), parameters[0]), 0
+                return zlib.compress(raw.data, parameters[0]), 0
         return raw, 0
 
     def _by_hdf5(self, values: Array) -> tuple[bytes, int]:

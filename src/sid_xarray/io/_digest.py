@@ -90,7 +90,7 @@ def tile_digest(values: Array) -> bytes:
         return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
     little = values.astype(values.dtype.newbyteorder("<"), copy=False)
     flat = np.ascontiguousarray(little).reshape(-1)
-    return hashlib.sha256(memoryview(flat.view("u1")) if flat.nbytes else b"").digest()
+    return hashlib.sha256(flat.view("u1").data if flat.nbytes else b"").digest()
 
 
 def combine(digests: Iterable[bytes]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -46,6 +47,7 @@ _INTERNAL = frozenset(
     "CLASS NAME REFERENCE_LIST DIMENSION_LIST DIMENSION_LABELS _Netcdf4Dimid _Netcdf4Coordinates _nc3_strict".split()
 )
 _HOLDS = threading.local()
+_PATIENCE = 1.0
 _MAX_HOPS = 16
 _MAX_DEPTH = 64
 _MAX_OBJECTS = 100_000
@@ -54,8 +56,16 @@ PIN = "_sid_xarray"
 
 
 def _open(path: str, mode: str) -> h5py.File:
-    # A network or read-only disk without locks must not stop a reader.
-    return h5py.File(path, mode, locking="best-effort")
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            # A network or read-only disk without locks must not stop a reader.
+            return h5py.File(path, mode, locking="best-effort")
+        except BlockingIOError:
+            # A writer of ours that adds to a large file keeps readers out for a moment at its end.
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)
 
 
 def manager(path: str | os.PathLike[str]) -> CachingFileManager[h5py.File]:

@@ -265,4 +265,4 @@ def _is_tile(tile: list[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> b
         return False
     if not all((type(t) is int and 0 < t <= max(n, 1)) or t == n == 0 for t, n in zip(tile, shape, strict=True)):
         return False
-    return math.prod(tile) * dtype.itemsize <= _MAX_TILE
+    return bool(math.prod(tile) * dtype.itemsize <= _MAX_TILE)
