@@ -200,6 +200,8 @@ def _options(plan: GroupPlan, key: Hashable, compression: Any, own: dict[str, An
         out |= {"chunks": chunks, **extra}
     elif compression != "auto" and extra:
         out |= {"chunks": var.shape, **extra}
+    if "compression" in own:
+        out.pop("compression_opts", None)  # of another filter
     out |= own
     _try_options(out, var, enc, path, str(key))
     return out

@@ -338,6 +338,8 @@ def _options(
         out |= {"chunks": chunks, **extra}
     elif compression != "auto" and extra:
         out |= {"chunks": shape, **extra}
+    if "compression" in own:
+        out.pop("compression_opts", None)  # of another filter
     out |= own
     if out:
         try:
