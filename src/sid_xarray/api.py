@@ -111,6 +111,8 @@ def _chosen(path: object, found: dict[str, xr.DataArray], signal: str) -> str:
         )
 
     keys = [k for k, v in found.items() if fits(k, v)]
+    # As it stands in a history, where the tree has another name for it.
+    keys = keys or [k for k, v in found.items() if signal in _places(k, v)]
     # The quantity, where nothing has that name: files of several channels tell them apart by it.
     keys = keys or [k for k, v in found.items() if v.attrs.get(names.LONG_NAME) == signal]
     if len(keys) == 1:
@@ -119,6 +121,12 @@ def _chosen(path: object, found: dict[str, xr.DataArray], signal: str) -> str:
         raise FormatError(path, "", f"has {len(keys)} signals {signal!r}, give the path: {', '.join(keys)}")
     short = {k.rpartition("/")[2] for k in found} | {str(v.attrs.get(names.TITLE, k)) for k, v in found.items()}
     raise FormatError(path, "", f"has no signal {signal!r}.{nearest(signal, short | set(found))}")
+
+
+def _places(key: str, da: xr.DataArray) -> set[str]:
+    """Return where an array lies in its file; a field of a compound dataset, by its name below."""
+    place, field = da.encoding.get("sid_h5path"), da.encoding.get("sid_field")
+    return {str(place)} if field is None else {f"{place}/{field}"}
 
 
 def _renamed(path: str, key: str, da: xr.DataArray) -> xr.DataArray:

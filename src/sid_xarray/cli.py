@@ -180,6 +180,63 @@ def verify(
 
 
 @app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="A file with a result and its history.", show_default=False)],
+    raw: Annotated[
+        list[str],
+        typer.Argument(
+            help="The file to do it again on; several as name=file. Behind :: stands the signal, new.h5::IV.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The NSID file to write.", show_default=False)],
+    signal: Annotated[str | None, typer.Option("--signal", help="Which result, if FILE has several.")] = None,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rename", help="A dimension of the new data has another name: new=recorded.", show_default=False
+        ),
+    ] = None,
+    lazy: Annotated[bool, typer.Option("--lazy", help="Block by block, for data larger than memory.")] = False,
+    any_version: Annotated[bool, typer.Option("--any-version", help="Take other versions of verbs.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
+) -> None:
+    """Do the analysis in FILE again on other raw data, step by step, and write the result."""
+    from sid_xarray.core.replay.plan import make_plan
+    from sid_xarray.core.replay.roots import assign
+    from sid_xarray.core.replay.run import replay as again
+    from sid_xarray.core.replay.script import statements
+    from sid_xarray.results import recorded
+
+    if out.exists() and not overwrite:
+        raise FileExistsError(f"{out} exists. Take another name, or replace it: --overwrite")
+    console = Console(soft_wrap=True)
+    view = recorded(file, signal).sid.provenance
+    plan = make_plan(view, any_version=any_version)
+    named = dict(word.partition("=")[::2] for word in raw) if len(raw) > 1 or "=" in raw[0] else {}
+    arrays = assign(plan, None if named else raw[0], named, None)
+    lines = statements(plan)
+    for key, da in arrays.items():
+        console.print(f"[bold]{escape(plan.names[key])}[/]  {escape(str(dict(da.sizes)))}  {da.dtype}")
+    dims = dict(word.partition("=")[::2] for word in rename or ())
+    given = {key: _renamed(da.chunk("auto") if lazy else da, dims) for key, da in arrays.items()}
+    result = again(
+        view,
+        given,
+        any_version=any_version,
+        progress=lambda call: console.print(f"{call.number:>3}. {escape(lines[call.number])}"),
+    )
+    source = next(iter(arrays.values())) if len(arrays) == 1 else None
+    place = result.sid.to_nsid(out, mode="w" if overwrite else "x", source=source)
+    console.print(f"wrote [bold]{escape(str(out))}[/] {escape(place)}")
+
+
+def _renamed(da: Any, dims: dict[str, str]) -> Any:
+    here = {old: new for old, new in dims.items() if old in da.dims}
+    return da.sid.trace(lambda d: d.rename(here)) if here else da
+
+
+@app.command()
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where to write the results.")] = Path("sid-demo"),
 ) -> None:
@@ -197,7 +254,8 @@ def main() -> None:
     except (SidError, OSError, ValueError) as error:
         if os.environ.get("SID_DEBUG"):
             raise
-        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(str(error))}")
+        said = "\n".join([str(error), *getattr(error, "__notes__", ())])
+        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(said)}")
         sys.exit(1)
 
 

@@ -244,6 +244,25 @@ def test_an_array_in_a_file_that_is_mirrored_while_lazy_gets_a_gap(step, tmp_pat
         assert [s.name for s in gap.steps.values()][-1] == "unrecorded"
 
 
+SELECTED = {
+    "one": lambda da: da.sid.sel(y=1.0),
+    "window": lambda da: da.sid.sel(x=(1, 2)),
+    "both": lambda da: da.sid.sel(y=1.0, x=(1, 2)),
+    "union of windows": lambda da: da.sid.sel(energy=[(1, 2), (5, 6)]),
+}
+
+
+@pytest.mark.parametrize("how", SELECTED)
+def test_what_a_verb_selected_of_a_file_is_still_it_and_moved_it_is_not(raw, how, tmp_path):
+    raw.sid.to_nsid(tmp_path / "a.h5")
+    part = SELECTED[how](sid.open_dataarray(tmp_path / "a.h5"))
+    for same in (part, part.copy(), pickle.loads(pickle.dumps(part)), part.load()):
+        assert stamping.settled(same).heads == part.sid.provenance.heads
+    part = SELECTED[how](sid.open_dataarray(tmp_path / "a.h5"))
+    moved = part.drop_vars("energy").isel(energy=slice(None, None, -1))
+    assert [s.name for s in stamping.settled(moved).steps.values()][-1] == "unrecorded"
+
+
 def test_stamping_computes_nothing(raw):
     lazy = raw.chunk(y=1)
     with sid.testing.no_compute():
@@ -373,6 +392,21 @@ def test_a_history_reads_like_a_list(step):
     assert found.roots == (found.steps[0],)
     assert found.parameters(found.id) == found.parameters(-1)
     assert repr(xr.DataArray(1).sid.provenance) == "<no provenance>"
+
+
+def test_traced_steps_read_like_code(raw):
+    out = raw.sid.trace(lambda d: (d.rolling(x=3, center=True).mean() - d["y"]).isel(x=slice(1, None)).clip(0))
+    said = [line.split("   ")[0].split(". ", 1)[1] for line in repr(out.sid.provenance).splitlines()[2:]]
+    assert said == [
+        "rolling(x=3, center=True).mean()",
+        "coord('y')",
+        "sub(<3>)",
+        "isel(x=slice(1, None, None))",
+        "clip(0)",
+    ]
+    for params in ({"args": 3}, {"kwargs": [1]}, {"of": [1, 2]}, {"args": [{"~": "in", "v": "x"}]}):
+        forgery = [{"id": "r", "op": "sid:input@1"}, {"id": "s", "op": "xr:mean@1", "p": params, "in": [["in", "r"]]}]
+        assert "mean(" in repr(raw.drop_attrs().assign_attrs(forged(forgery, "s")).sid.provenance)
 
 
 def test_views_of_a_history_pickle(step):

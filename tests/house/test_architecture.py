@@ -10,7 +10,7 @@ import pytest
 
 import sid_xarray
 from sid_xarray import models, ops
-from sid_xarray.core.registry import Registry
+from sid_xarray.core.registry import VERBS, Registry, load
 from sid_xarray.errors import RegistryError
 from sid_xarray.viz import views
 
@@ -64,6 +64,15 @@ def test_what_a_module_gives_is_there(path):
     name = ".".join(("sid_xarray", *path.relative_to(SRC).with_suffix("").parts))
     module = importlib.import_module(name)
     assert not [n for n in getattr(module, "__all__", ()) if not hasattr(module, n)]
+
+
+@pytest.mark.parametrize("name", ops.VERBS)
+def test_every_verb_of_a_history_can_be_found_from_core(name):
+    row = VERBS[name]
+    assert row is ops.VERBS[name]
+    assert callable(load(row.place))
+    assert not row.recall or callable(load(row.recall))
+    assert load(row.place).__name__ == name
 
 
 @pytest.mark.parametrize(("kind", "name"), [(k, n) for k, t in TABLES.items() for n in t])

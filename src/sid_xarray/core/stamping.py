@@ -151,7 +151,10 @@ def _all_attrs(obj: xr.DataArray | xr.Dataset) -> Iterator[dict[Any, Any]]:
 
 def _own(obj: T) -> T:
     """Return a copy that shares values with its origin, and nothing else: no attribute, no encoding, no history."""
-    out = strip(obj).drop_encoding()
+    out = strip(obj)
+    for variable in (out._variables if isinstance(out, xr.Dataset) else {**out._coords, None: out.variable}).values():
+        variable.encoding = {}
+    out.encoding = {}
     for attrs in _all_attrs(out):
         for key, value in attrs.items():
             if isinstance(value, list | dict | set | np.ndarray):

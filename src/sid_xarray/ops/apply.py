@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import inspect
@@ -12,7 +13,7 @@ from typing import Any
 import xarray as xr
 
 from sid_xarray.core.registry import FUNCTIONS
-from sid_xarray.core.replay.values import Ref, decode, encode
+from sid_xarray.core.replay.values import Ref, encode
 from sid_xarray.core.stamping import plain_param, record
 from sid_xarray.errors import ProvenanceError, RegistryError, TraceError
 
@@ -99,7 +100,7 @@ def apply(
     function = FUNCTIONS[name] if name is not None else func
     if not callable(function):
         raise ProvenanceError(f"apply wants a function or the name of a registered one, got {type(func).__name__}")
-    out = function(obj, *args, **kwargs)
+    out: Any = function(obj, *args, **kwargs)
     if not isinstance(out, xr.DataArray | xr.Dataset):
         raise ProvenanceError(
             f"{_name(function)!r} returned a {type(out).__name__}, expected a DataArray or a Dataset. For bare values "
@@ -118,8 +119,8 @@ def apply(
     if args:
         params["args"] = [_plain(a, take) for a in args]
     if kwargs:
-        params["kwargs"] = {k: _plain(v, take) for k, v in kwargs.items()}
-    return record(out, "sid:apply@1", inputs, params)
+        params["kwargs"] = {k: _plain(kwargs[k], take) for k in sorted(kwargs)}
+    return record(out, "sid:apply@1", inputs, params)  # type: ignore[type-var]
 
 
 def _plain(value: Any, take: Callable[[Any], Ref | None]) -> Any:
@@ -142,10 +143,9 @@ def _about(function: Any, *, whole: bool) -> dict[str, Any]:
         function = function.func
     module = str(getattr(function, "__module__", None) or "?")
     said: dict[str, Any] = {"module": module, "name": _name(function)}
-    try:
+    # There is none of a script, a notebook, or a module of the standard library.
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         said["version"] = importlib.metadata.version(module.partition(".")[0])
-    except importlib.metadata.PackageNotFoundError:
-        pass  # a script, a notebook, or a module of the standard library
     source = _source(function)
     if source is not None:
         said["sha256"] = hashlib.sha256(source.encode()).hexdigest()[:16]

@@ -160,8 +160,8 @@ def _wanted(view: Provenance) -> dict[str | None, str]:
     gap = view.status == "unknown" and "no record" in view.reason
     if view.status == "modified" or gap or len(view.heads) != 1:
         raise ProvenanceError(
-            f"the history is not that of these values: {view.reason}. Do the last part with da.sid.trace(lambda d: ...), "
-            "or take the array as the last verb returned it"
+            f"the history is not that of these values: {view.reason}. Do the last part with "
+            "da.sid.trace(lambda d: ...), or take the array as the last verb returned it"
         )
     return {None: view.heads[0]}
 
@@ -213,6 +213,8 @@ def _call(step: Step, number: int, steps: Mapping[str, Step], *, any_version: bo
         _understand(call, any_version=any_version)
     except (ProvenanceError, RegistryError, MetadataError) as error:
         call.problem = str(error.args[0])
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+        call.problem = f"its parameters are damaged: {error!r}"
     lost = next((key for _, key in step.inputs if key not in steps), None)
     if lost is not None:
         call.problem = f"it was made of step {lost}, which is not in the history: the text was edited"

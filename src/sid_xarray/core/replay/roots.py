@@ -21,7 +21,9 @@ __all__ = ["assign", "like", "original"]
 _MOST_FILES = 200
 
 
-def assign(plan: Plan, new: Any, named: Mapping[str, Any], path: str | os.PathLike[str] | None) -> dict[str, xr.DataArray]:
+def assign(
+    plan: Plan, new: Any, named: Mapping[str, Any], path: str | os.PathLike[str] | None
+) -> dict[str, xr.DataArray]:
     """Return an array for every root: those given, by name; the others are opened again.
 
     Parameters
@@ -44,7 +46,9 @@ def assign(plan: Plan, new: Any, named: Mapping[str, Any], path: str | os.PathLi
         named = {**new, **named}
     elif new is not None:
         if len(plan.roots) != 1:
-            raise ProvenanceError(f"the history starts from {len(plan.roots)} arrays. Give each by name: {_usage(plan)}")
+            raise ProvenanceError(
+                f"the history starts from {len(plan.roots)} arrays. Give each by name: {_usage(plan)}"
+            )
         given[next(iter(plan.roots))] = new
     for name, value in named.items():
         key = _root_called(plan, str(name))
@@ -114,12 +118,12 @@ def original(step: Step, path: str | os.PathLike[str] | None, name: str) -> xr.D
             if read(da.attrs).heads == (step.id,):
                 return da
         tree.close()
-    file = step.params.get("name") if step.op.startswith("sid:open") else None
-    what = f"came from the file {file!r}" if file else "was an array in memory"
+    opened = step.params.get("name") if step.op.startswith("sid:open") else None
+    what = f"came from the file {opened!r}" if opened else "was an array in memory"
     looked = f"Looked into {', '.join(seen[:5])}" if seen else f"There is no such file in {os.fspath(place)!r}"
     raise ProvenanceError(
-        f"the array {name!r} {what} and is not given. {looked}. Give it: replay({{{name!r}: da}}), or say where its file "
-        "is: replay(path='folder')"
+        f"the array {name!r} {what} and is not given. {looked}. Give it: replay({{{name!r}: da}}), or say where its "
+        "file is: replay(path='folder')"
     )
 
 

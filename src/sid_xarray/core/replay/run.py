@@ -15,7 +15,7 @@ from sid_xarray.core.provenance import Provenance
 from sid_xarray.core.registry import VERBS, load
 from sid_xarray.core.replay.plan import Call, Operand, Plan, make_plan
 from sid_xarray.core.replay.roots import assign
-from sid_xarray.core.replay.values import Ref, resolve
+from sid_xarray.core.replay.values import resolve
 from sid_xarray.core.stamping import HEAD
 from sid_xarray.core.trace.steps import do, parse
 from sid_xarray.errors import ProvenanceError
@@ -83,15 +83,16 @@ class _Run:
             return self.arrays[wanted[None]]
         return self._dataset(Operand(tuple(wanted.values()), tuple(str(n) for n in wanted)))
 
-    def _make(self, call: Call) -> None:
+    def _called(self, call: Call) -> Any:
         inputs = [self._dataset(o) if o.names else self.arrays[o.ids[0]] for o in call.operands]
-        space, name, _ = parse(call.step.op)
         if call.by_trace:
-            out = do(call.step.op, inputs, call.step.params)
-        else:
-            args, kwargs = (resolve(a, lambda ref: inputs[ref.index]) for a in (call.args, call.kwargs))
-            out = load(VERBS[name].place)(*args, **kwargs)
-        for key, part in call.parts.items():
+            return do(call.step.op, inputs, call.step.params)
+        args, kwargs = (resolve(a, lambda ref: inputs[ref.index]) for a in (call.args, call.kwargs))
+        return load(VERBS[parse(call.step.op)[1]].place)(*args, **kwargs)
+
+    def _make(self, call: Call) -> None:
+        out = self._called(call)
+        for part in call.parts.values():
             if part is not None and (not isinstance(out, xr.Dataset) or part not in out.data_vars):
                 raise ProvenanceError(f"{call.title} gave no {part!r}, which is in the history")
             if part is None and isinstance(out, xr.Dataset):
@@ -101,7 +102,6 @@ class _Run:
             self.arrays[key] = kept if part is None else kept[part]
             if part is not None:
                 self.results[key] = kept
-        del inputs, out, kept
         for operand in call.operands:
             self._release(operand)
 
@@ -130,7 +130,6 @@ class _Run:
         Done again with the same versions on the same arrays, a history is the same: the result is identical.
         """
         recorded = self.plan.view._history.steps
-        out = out.copy(deep=False)
         for da in out.data_vars.values() if isinstance(out, xr.Dataset) else (out,):
             found = read(da.attrs)
             if len(found.heads) != 1:
@@ -144,6 +143,8 @@ class _Run:
 
 
 def _same(now: Step, then: Step | None) -> Step:
+    if then is not None and now.is_root and then.is_root:
+        return then  # the same content, whatever the file is called today
     if then is None or then.time == now.time or dataclasses.replace(now, time=then.time) != then:
         return now
     return then

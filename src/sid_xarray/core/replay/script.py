@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ from sid_xarray.core.trace.steps import parse
 from sid_xarray.core.trace.table import OPERATORS
 from sid_xarray.errors import ProvenanceError
 
-__all__ = ["to_script"]
+__all__ = ["statements", "to_script"]
 
 _WIDTH = 116
 
@@ -34,6 +35,12 @@ def to_script(view: Provenance, paths: Any = None) -> str:
     text = _Script(make_plan(view), paths).text()
     ast.parse(text)  # a script that is none must not get out
     return text
+
+
+def statements(plan: Plan) -> dict[int, str]:
+    """Return what every step of a plan is as a line of Python, by the number of the step."""
+    script = _Script(plan, None)
+    return {call.number: "\n".join(script.statement(call)) for call in plan.calls}
 
 
 class _Script:
@@ -61,7 +68,7 @@ class _Script:
         """Return the program."""
         body: list[str] = []
         for call in self.plan.calls:
-            body += self._statement(call)
+            body += self.statement(call)
         body.append(f"return {self._wanted()}")
         roots = list(self.roots.values())
         main = [line for key, step in self.plan.roots.items() for line in self._root(key, step)]
@@ -117,7 +124,9 @@ class _Script:
     def _root(self, key: str, step: Step) -> list[str]:
         name = self.roots[key]
         path = self._path(key, step)
-        shape = ", ".join(f"{d}: {n}" for d, n in zip(step.out.get("dims", ()), step.out.get("shape", ()), strict=False))
+        shape = ", ".join(
+            f"{d}: {n}" for d, n in zip(step.out.get("dims", ()), step.out.get("shape", ()), strict=False)
+        )
         p = step.params
         if path is None:
             said = f"{self.plan.names[key]!r} was an array in memory: {step.out.get('dtype')}, {shape}"
@@ -146,9 +155,10 @@ class _Script:
 
     # ------------------------------------------------------------ steps
 
-    def _statement(self, call: Call) -> list[str]:
-        title = parse(call.step.op)[1].replace(".", "_") or "step"
-        name = self._name(title)
+    def statement(self, call: Call) -> list[str]:
+        """Return the lines of one call."""
+        title = call.plain.name if call.plain is not None else parse(call.step.op)[1]
+        name = self._name(title, "step")
         for key, part in call.parts.items():
             self.of[key] = name if part is None else f"{name}[{part!r}]"
             if part is not None:
@@ -156,6 +166,13 @@ class _Script:
         if call.problem:
             return self._missing(call, name)
         lines = self._assigned(name, self._call(call))
+        function = call.step.params.get("function")
+        if isinstance(function, str):
+            said = f"{call.step.params.get('module')}:{call.step.params.get('name')}"
+            lines = [
+                *comment(f"The function {function!r} is {said}; if no package brings it: sid.register_function"),
+                *lines,
+            ]
         options = call.step.params.get("options")
         if not options:
             return lines
@@ -220,7 +237,7 @@ class _Script:
         if not rest:
             return f"abs({left})" if name == "abs" else f"{symbol}{left}"
         # A negative number or a complex one would bind to the operator: (-2) ** d.
-        right = rest[0] if rest[0].isidentifier() or rest[0][0] in "'\"[(" or rest[0].isdigit() else f"({rest[0]})"
+        right = rest[0] if re.fullmatch(r"[\w.]+(e[+-]?\d+)?", rest[0]) else f"({rest[0]})"
         return f"{right} {symbol} {left}" if reflected else f"{left} {symbol} {right}"
 
     def _operand(self, operand: Operand) -> str:
@@ -236,7 +253,9 @@ class _Script:
                 raise ProvenanceError("variables were renamed between verbs; such a history replays, and is no script")
             return f"{one}[{parts!r}]" + (f".rename({renames!r})" if renames else "")
         if self.traced:
-            raise ProvenanceError("a Dataset was put together of several results; such a history replays, and is no script")
+            raise ProvenanceError(
+                "a Dataset was put together of several results; such a history replays, and is no script"
+            )
         inside = ", ".join(f"{n!r}: {self.of[k]}" for n, k in zip(operand.names, operand.ids, strict=True))
         return f"xr.Dataset({{{inside}}})"
 

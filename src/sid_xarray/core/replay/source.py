@@ -5,6 +5,7 @@ Text from a history only ever gets there as a literal of Python, quoted by `repr
 
 from __future__ import annotations
 
+import builtins
 import datetime as dt
 import keyword
 import math
@@ -81,6 +82,8 @@ def _array(value: np.ndarray[Any, Any], *, scalar: bool) -> str:
         first, last = float(value[0]), float(value[-1])
         if np.array_equal(np.linspace(first, last, value.size), value):
             return f"np.linspace({first!r}, {last!r}, {value.size})"
+    if not value.size:
+        return f"np.zeros({value.shape!r}, dtype={value.dtype.str!r})"
     if kind in "mM":
         unit = np.datetime_data(value.dtype)[0]
         text = f"np.array({value.astype('i8').tolist()!r}, dtype='i8').astype('{kind}8[{unit}]')"
@@ -116,7 +119,7 @@ def identifier(text: str, default: str = "array") -> str:
     return f"{word}_" if keyword.iskeyword(word) or keyword.issoftkeyword(word) or word in _TAKEN else word
 
 
-_TAKEN = frozenset(("np", "xr", "sid", "sys", "dt", "analysis", "result", "slice", "complex", "set"))
+_TAKEN = frozenset((*dir(builtins), "np", "xr", "sid", "sys", "dt", "analysis", "result"))
 
 
 def comment(text: str, *, indent: str = "") -> list[str]:

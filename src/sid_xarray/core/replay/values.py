@@ -54,7 +54,8 @@ def encode(value: Any, take: Callable[[Any], Ref | None]) -> Any:
     if callable(value) or isinstance(value, np.dtype):
         return _encode_type(value)
     if isinstance(value, Mapping):
-        if all(isinstance(k, str) for k in value) and TAG not in value:
+        # Text sorts its keys, and the order of dimensions may mean something: in expand_dims, for one.
+        if all(isinstance(k, str) for k in value) and TAG not in value and list(value) == sorted(value):
             return {str(k): encode(v, take) for k, v in value.items()}
         return {TAG: "dict", "v": [[encode(k, take), encode(v, take)] for k, v in value.items()]}
     if isinstance(value, list):
@@ -183,4 +184,6 @@ def resolve(value: Any, give: Callable[[Ref], Any]) -> Any:
         return tuple(resolve(v, give) for v in value)
     if isinstance(value, dict):
         return {k: resolve(v, give) for k, v in value.items()}
-    return slice(*(resolve(v, give) for v in (value.start, value.stop, value.step))) if isinstance(value, slice) else value
+    return (
+        slice(*(resolve(v, give) for v in (value.start, value.stop, value.step))) if isinstance(value, slice) else value
+    )

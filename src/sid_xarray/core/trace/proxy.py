@@ -9,11 +9,11 @@ import numpy as np
 import xarray as xr
 
 from sid_xarray.core.history import read
-from sid_xarray.core.replay.values import Ref, encode
 from sid_xarray.core.registry import VERBS
+from sid_xarray.core.replay.values import Ref, encode
 from sid_xarray.core.trace import table
 from sid_xarray.core.trace.steps import do
-from sid_xarray.errors import RegistryError, TraceError, nearest
+from sid_xarray.errors import TraceError, nearest
 
 __all__ = ["Stand", "Traced", "TracedDataset", "lifted", "record", "traced", "unwrap", "wrap"]
 
@@ -89,10 +89,10 @@ def record(op: str, first: Any, args: Any = (), kwargs: Any = None, *, of: Any =
     if args:
         params["args"] = [encode(a, take) for a in args]
     if kwargs:
-        params["kwargs"] = {str(k): encode(v, take) for k, v in kwargs.items()}
+        params["kwargs"] = encode(kwargs, take)
     if of is not None:
-        params["of"] = [[encode(a, take) for a in of[0]], {str(k): encode(v, take) for k, v in of[1].items()}]
-    join = xr.get_options()["arithmetic_join"]
+        params["of"] = [[encode(a, take) for a in of[0]], encode(of[1], take)]
+    join = xr.get_options()["arithmetic_join"]  # type: ignore[no-untyped-call]
     if join != "inner" and op.startswith("xr:"):
         params["options"] = {"arithmetic_join": join}
     return wrap(do(op, inputs, params))
@@ -126,9 +126,11 @@ class Stand:
         )
 
     def __float__(self) -> float:
-        _refuse("float(d), int(d), complex(d)", "a bare number leaves the history. Arrays without dimensions do the same")
+        _refuse(
+            "float(d), int(d), complex(d)", "a bare number leaves the history. Arrays without dimensions do the same"
+        )
 
-    __int__ = __index__ = __complex__ = __float__  # type: ignore[assignment]
+    __int__ = __index__ = __complex__ = __float__
 
     def __iter__(self) -> Any:
         _refuse("for", "how often would depend on the data. Work along the dimension: d.mean('x'), d.cumsum('x'), d[0]")
@@ -142,8 +144,8 @@ class Stand:
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         _refuse(
             "a bare array",
-            f"what is asked for are values, and these leave the history. Instead of np.mean(d) type d.mean(); put traced "
-            f"arrays left of plain ones. {table.FUNCTIONS_OF_XARRAY}. For a function of your own type "
+            "what is asked for are values, and these leave the history. Instead of np.mean(d) type d.mean(); put "
+            f"traced arrays left of plain ones. {table.FUNCTIONS_OF_XARRAY}. For a function of your own type "
             "d.sid.apply(function)",
         )
 
@@ -202,7 +204,9 @@ class Traced(Stand):
         name = ufunc.__name__
         if method != "__call__" or kwargs:
             said = f"np.{name}.{method}" if method != "__call__" else f"np.{name}(..., {', '.join(kwargs)}=...)"
-            _refuse(said, "a function of numpy is called with arrays alone. Use a method of the array, such as d.sum('x')")
+            _refuse(
+                said, "a function of numpy is called with arrays alone. Use a method of the array, such as d.sum('x')"
+            )
         if table.find("np", name) is None:
             _refuse(f"np.{name}", "it is not in the table of functions. For it type d.sid.apply(function)")
         return record(f"np:{name}@1", self, inputs, bare=True)
@@ -260,7 +264,7 @@ class _Part:
 
     __slots__ = ("_of",)
 
-    def __init__(self, of: Traced) -> None:
+    def __init__(self, of: Any) -> None:
         self._of = of
 
 
@@ -294,7 +298,7 @@ class _Chain(_Part):
 
     __slots__ = ("_args", "_kwargs", "_via")
 
-    def __init__(self, of: Traced, via: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(self, of: Any, via: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         super().__init__(of)
         self._via, self._args, self._kwargs = via, args, kwargs
 

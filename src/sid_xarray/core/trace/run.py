@@ -56,13 +56,17 @@ def trace(obj: xr.DataArray | xr.Dataset, function: Callable[..., Any], /, *othe
     if not callable(function):
         raise TraceError(f"trace wants a function, such as lambda d: d - d.mean('x'), got {type(function).__name__}")
     # An array without a history gets one now: lazy ones would be another root at every use.
-    stands = [wrap(settle(o)) if isinstance(o, xr.DataArray | xr.Dataset) else o for o in (obj, *others)]
+    stands = [_stand(o) for o in (obj, *others)]
     try:
         return _result(function(*stands))
     except TypeError as error:
         if isinstance(error, TraceError) or "Traced" not in str(error):
             raise
         raise TraceError(f"{FUNCTIONS_OF_XARRAY} ({error})") from error
+
+
+def _stand(value: Any) -> Any:
+    return wrap(settle(value)) if isinstance(value, xr.DataArray | xr.Dataset) else value  # type: ignore[type-var]
 
 
 def _result(found: Any) -> Any:

@@ -16,7 +16,18 @@ import xarray as xr
 
 from sid_xarray.errors import ProvenanceError
 
-__all__ = ["CHAINS", "FUNCTIONS_OF_XARRAY", "METHODS", "OPERATORS", "PROPERTIES", "REFUSED", "UFUNCS", "Plain", "find", "perform"]
+__all__ = [
+    "CHAINS",
+    "FUNCTIONS_OF_XARRAY",
+    "METHODS",
+    "OPERATORS",
+    "PROPERTIES",
+    "REFUSED",
+    "UFUNCS",
+    "Plain",
+    "find",
+    "perform",
+]
 
 METHODS = frozenset(
     # Reductions
@@ -81,11 +92,13 @@ REFUSED: Mapping[str, str] = {
     **dict.fromkeys(("values", "data", "to_numpy", "as_numpy", "item", "to_dict", "to_series"),
                     "bare values leave the history. Stay with the array: d.where(...), d.clip(...), np.exp(d); "
                     "for a function of your own type d.sid.apply(function)"),
-    "variable": "put traced arrays left of plain ones, or make the other an input: da.sid.trace(lambda d, r: r - d, ref)",
+    "variable": "put traced arrays left of plain ones, or make the other an input: "
+    "da.sid.trace(lambda d, r: r - d, ref)",
     **dict.fromkeys(("to_pandas", "to_dask_dataframe", "to_dataframe", "to_index", "to_iris", "to_masked_array"),
                     "what leaves xarray leaves the history. Stay with the array, or " + _OUTSIDE),
     **dict.fromkeys(("compute", "load", "persist", "load_async"), "nothing is computed in a trace: " + _OUTSIDE),
-    **dict.fromkeys(("to_netcdf", "to_zarr", "plot", "hvplot", "explore", "close"), "a trace is made of arrays: " + _OUTSIDE),
+    **dict.fromkeys(("to_netcdf", "to_zarr", "plot", "hvplot", "explore", "close"),
+                    "a trace is made of arrays: " + _OUTSIDE),
     **dict.fromkeys(("map_blocks", "reduce", "curvefit", "map", "apply_ufunc"),
                     "a function cannot be written into a history. Use methods such as d.mean('x'), or record the "
                     "function as a step of its own: d.sid.apply(function)"),
@@ -163,7 +176,8 @@ def perform(op: Plain, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, of: 
     ProvenanceError
         If the result is no array.
     """
-    with xr.set_options(keep_attrs="default", **{"arithmetic_join": "inner", **(options or {})}):
+    pinned = {"keep_attrs": "default", "arithmetic_join": "inner", **(options or {})}
+    with xr.set_options(**pinned):  # type: ignore[no-untyped-call]
         out = _perform(op, args, kwargs, of or ((), {}))
     if not isinstance(out, xr.DataArray | xr.Dataset):
         raise ProvenanceError(f"{op.name} gave a {type(out).__name__}, expected an array")
