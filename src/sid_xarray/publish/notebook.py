@@ -146,7 +146,7 @@ def _sentence(source: str, waiting: list[tuple[Call, str]]) -> str:
 def _notebook(parts: Sequence[Cell]) -> dict[str, Any]:
     def cell(i: int, kind: str, source: str) -> dict[str, Any]:
         name = hashlib.sha256(f"{i}{source}".encode()).hexdigest()[:8]
-        empty = {"execution_count": None, "outputs": []} if kind == "code" else {}
+        empty: dict[str, Any] = {"execution_count": None, "outputs": []} if kind == "code" else {}
         return {"cell_type": kind, "id": name, "metadata": {}, **empty, "source": source.splitlines(keepends=True)}
 
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
