@@ -100,6 +100,7 @@ def _said(view: Provenance) -> str:
 def _add(branch: Tree, view: Provenance) -> None:
     """Add the steps: a chain of them is a list; what joins it is a branch of the step that it joins."""
     maker = {step.id: call for call in view.calls for step in call.steps}
+    number = {key: call.number for key, call in maker.items()}
     told: set[str] = set()
 
     def inputs(call: Call) -> list[Call]:
@@ -112,7 +113,7 @@ def _add(branch: Tree, view: Provenance) -> None:
         told.update(link.step.id for link in links)
         for i, call in enumerate(links):
             below = inputs(call)
-            node = branch.add(_line(call, below[0] if below and i == 0 else None))
+            node = branch.add(_line(call, below[0] if below and i == 0 else None, number))
             for other in below[1:]:
                 if other.step.id in told:
                     node.add(f"[dim]and step {other.number}[/]")
@@ -124,8 +125,8 @@ def _add(branch: Tree, view: Provenance) -> None:
             chain(branch, maker[head])
 
 
-def _line(call: Call, after: Call | None) -> str:
-    text = escape(line(call))
+def _line(call: Call, after: Call | None, number: Mapping[str, str]) -> str:
+    text = escape(line(call, number))
     goes_on = f"  [dim]from step {after.number}[/]" if after is not None else ""
     time = f"  [dim]{escape(call.step.time)}[/]" if call.step.time else ""
     return f"{call.number}. {text if call.is_repeatable else f'[yellow]{text}[/]'}{goes_on}{time}"

@@ -189,7 +189,7 @@ def options_of(folder: Path, gb: float, dtype: str, lazy: bool, width: int) -> d
 def compare(args: argparse.Namespace, folder: Path, dtype: str, lazy: bool, gb: float) -> None:
     layouts = options_of(folder, gb, dtype, lazy, args.width)
     small = options_of(folder, 1 / 64, dtype, lazy, 32)
-    pythons = {name: sys.executable for name in ENGINES}
+    pythons = dict.fromkeys(ENGINES, sys.executable)
     peers = os.environ.get("SID_PEERS_PYTHON")
     pythons[PEER] = peers or ""
     found: dict[str, list[dict[str, float]]] = {}
@@ -220,8 +220,9 @@ def compare(args: argparse.Namespace, folder: Path, dtype: str, lazy: bool, gb: 
         ratios = [a["seconds"] / b["seconds"] for a, b in zip(runs, beside, strict=False)]
         ratio = f"{statistics.median(seconds) / statistics.median(b['seconds'] for b in beside):.2f}" if ratios else ""
         middle = statistics.median(seconds)
+        spread = f"{middle:.2f} ({min(seconds):.2f}–{max(seconds):.2f})"
         print(
-            f"| {engine} | {size * 1.048576 / middle:.0f} | {middle:.2f} ({min(seconds):.2f}–{max(seconds):.2f}) | {ratio} | "
+            f"| {engine} | {size * 1.048576 / middle:.0f} | {spread} | {ratio} | "
             f"{statistics.median(r['cpu'] for r in runs):.2f} | {statistics.median(r['peak'] for r in runs):.0f} |"
         )
     sys.stdout.flush()
@@ -233,9 +234,7 @@ def main() -> None:
     parser.add_argument("--gb", type=float, default=0.5)
     parser.add_argument("--dask-gb", type=float, default=0.5)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--width", type=int, default=32, help="of a dask block along x; 16 along y, whole along the rest"
-    )
+    parser.add_argument("--width", type=int, default=32, help="of a dask block along x")
     parser.add_argument("--folder", type=Path, default=Path())
     parser.add_argument("--only", default="")
     parser.add_argument("--cases", default="f4 numpy,f4 dask,u2 numpy,u2 dask")

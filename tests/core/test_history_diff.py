@@ -159,6 +159,7 @@ def test_two_gaps_behind_one_array_are_two_calls(raw):
 def test_traced_operations_read_as_they_were_typed(raw):
     da = raw.sid.trace(lambda d: d.rolling(x=3).mean() - d.mean("energy"))
     assert [line(c) for c in of(da).calls][1:] == ["rolling(x=3).mean()", "mean('energy')", "sub(in1)"]
+    assert "sub(<3>)   from 2, 3" in repr(of(da))
 
 
 def test_functions_without_a_name_cannot_be_repeated(raw):

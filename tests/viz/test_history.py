@@ -130,7 +130,7 @@ def test_what_hovering_tells(hv):
     assert last.operation == "sid:fit@1"
     assert "model = 'gaussian + constant'" in last.parameters
     assert last.results.startswith("height, height_stderr, center")
-    assert frame.iloc[0].shape == "6 × 8 × 64"
+    assert frame.iloc[0]["shape"] == "6 × 8 × 64"
 
 
 def test_an_empty_history_is_not_drawn():

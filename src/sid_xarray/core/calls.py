@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,28 +106,35 @@ def _is_opaque(value: Any) -> bool:
     return isinstance(value, list) and any(map(_is_opaque, value))
 
 
-def line(call: Call) -> str:
-    """Return a call as one would type it: ``"fit(model='linear').slope"``."""
+def line(call: Call, number: Mapping[str, str] | None = None) -> str:
+    """Return a call as one would type it: ``"fit(model='linear').slope"``.
+
+    Parameters
+    ----------
+    call : Call
+    number : mapping, optional
+        From id of a step to its number: other inputs of plain operations stand in the text as ``<3>``.
+    """
     if call.step.op.startswith("sid:open"):
         place = call.step.params.get("h5path")
         return f"open({call.step.params.get('name')!r}{f', {place!r}' if place else ''})"
-    text, parts = _typed(call.step), call.parts
+    text, parts = _typed(call.step, number), call.parts
     if len(parts) > 1:
         return f"{text} → {joined(parts)}"
     return f"{text}{f'.{parts[0]}' if parts else ''}"
 
 
-def _typed(step: Step) -> str:
-    params = arguments(step)
-    if {"args", "kwargs", "of"} & params.keys() and not step.op.startswith("sid:apply"):
-        return plain_call(step)
+def _typed(step: Step, number: Mapping[str, str] | None) -> str:
+    if {"args", "kwargs", "of"} & step.params.keys() and not step.op.startswith("sid:apply"):
+        return plain_call(step, number)
     hidden = _FINGERPRINTS if step.is_root else ()
-    return f"{step.name}({_keywords({k: v for k, v in params.items() if k not in hidden or v is False})})"
+    shown = {k: v for k, v in arguments(step, number).items() if k not in hidden or v is False}
+    return f"{step.name}({_keywords(shown)})"
 
 
-def plain_call(step: Step) -> str:
+def plain_call(step: Step, number: Mapping[str, str] | None = None) -> str:
     """Return an operation of plain xarray or numpy as it was typed: ``"rolling(x=3).mean()"``."""
-    params = arguments(step)
+    params = arguments(step, number)
     via, _, last = step.name.rpartition(".")
     of = params.get("of")
     first = f"{via}({_listed(of)})." if via and isinstance(of, list) else f"{via}." if via else ""
@@ -150,15 +157,16 @@ def joined(words: Iterable[str], most: int = _LISTED) -> str:
     return ", ".join(words if len(words) <= most + 1 else [*words[:most], f"… {len(words) - most} more"])
 
 
-def arguments(step: Step) -> dict[str, Any]:
+def arguments(step: Step, number: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Return the parameters that say something, as Python values; what cannot be read is given as it is."""
-    return {k: readable(v) for k, v in step.params.items() if v is not None}
+    inputs = None if number is None else [f"<{number.get(key, '?')}>" for _, key in step.inputs]
+    return {k: readable(v, inputs) for k, v in step.params.items() if v is not None}
 
 
-def readable(value: Any) -> Any:
+def readable(value: Any, inputs: Sequence[str] | None = None) -> Any:
     """Return a parameter as a Python value; a damaged one is given as it is."""
     try:
-        return _named(from_plain(value))
+        return _named(from_plain(value), inputs)
     except (MetadataError, RecursionError):
         return value
 
@@ -172,13 +180,14 @@ class Input(str):
         return str(self)
 
 
-def _named(value: Any) -> Any:
+def _named(value: Any, inputs: Sequence[str] | None) -> Any:
     if isinstance(value, dict):
-        if value.get("~") == "in" and isinstance(value.get("v"), int):
-            return Input(f"in{value['v']}")
-        return {k: _named(v) for k, v in value.items()}
+        at = value.get("v")
+        if value.get("~") == "in" and isinstance(at, int):
+            return Input(f"in{at}" if inputs is None else inputs[at] if 0 <= at < len(inputs) else "<?>")
+        return {k: _named(v, inputs) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_named(v) for v in value)
+        return type(value)(_named(v, inputs) for v in value)
     return value
 
 

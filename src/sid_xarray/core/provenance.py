@@ -175,7 +175,7 @@ class Provenance:
         lines = [f"<provenance: {self.status} ({self.reason})>"]
         for call in told:
             source = ", ".join(dict.fromkeys(number.get(key, "?") for _, key in call.step.inputs))
-            said = f"{line(call)}{f'   from {source}' if source else ''}   {call.step.time}"
+            said = f"{line(call, number)}{f'   from {source}' if source else ''}   {call.step.time}"
             lines.append(f"{call.number:>3}. {said}".rstrip())
         return "\n".join(lines)
 

@@ -12,9 +12,11 @@ import threading
 import zlib
 from typing import Any
 
-__all__ = ["PAGE", "Draft", "Overlay", "read_at", "write_at"]
+__all__ = ["PAGE", "SECTOR", "Draft", "Overlay", "read_at", "sectors", "write_at"]
 
 PAGE = 4096
+SECTOR = 512
+"""Bytes that a disk writes whole or not at all."""
 _SYNC_EVERY = 64 * 2**20
 
 
@@ -172,7 +174,7 @@ class Overlay(Draft):
     Attributes
     ----------
     pages : dict
-        From the number of a page to its place in the file aside, and the CRC-32 of its old content.
+        From the number of a page to its place in the file aside, and the CRC-32 of every sector of its old content.
     """
 
     flags = os.O_RDWR
@@ -180,7 +182,9 @@ class Overlay(Draft):
     def __init__(self, path: str, old: int, aside: str) -> None:
         super().__init__(path)
         self.old, self.size, self.aside = old, old, aside
-        self.pages: dict[int, tuple[int, int]] = {}
+        if os.fstat(self.fd).st_size > old:  # left by a writer that was killed; what would be read there are zeros
+            os.ftruncate(self.fd, old)
+        self.pages: dict[int, tuple[int, tuple[int, ...]]] = {}
         self.aside_fd = -1
 
     def page(self, number: int) -> bytes:
@@ -236,7 +240,7 @@ class Overlay(Draft):
         content = read_at(self.fd, self._length(number), number * PAGE)
         if not whole:
             write_at(self.aside_fd, memoryview(content), slot * PAGE)
-        self.pages[number] = slot, zlib.crc32(content)
+        self.pages[number] = slot, tuple(zlib.crc32(part) for part in sectors(content))
         return slot
 
     def _cut(self, size: int) -> None:
@@ -264,6 +268,11 @@ def _pwrite(fd: int, view: memoryview, place: int) -> int:
         return os.pwrite(fd, view, place)
     os.lseek(fd, place, os.SEEK_SET)
     return os.write(fd, view)
+
+
+def sectors(page: bytes) -> list[bytes]:
+    """Return the parts of a page that a disk writes whole or not at all; the last may be short."""
+    return [page[i : i + SECTOR] for i in range(0, PAGE, SECTOR)]
 
 
 def read_at(fd: int, count: int, place: int) -> bytes:

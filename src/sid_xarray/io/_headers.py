@@ -21,8 +21,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from sid_xarray.io._links import Link, list_messages, list_table
 from sid_xarray.io._raw import OddError, Raw
+from sid_xarray.io._rawlinks import Link, list_messages, list_table
 
 __all__ = ["UNKNOWN", "Header", "Headers"]
 
@@ -308,6 +308,8 @@ def _attribute(chunk: bytes, start: int, size: int) -> tuple[bytes, Attribute]:
 
 
 def _understood(read: Callable[[bytes], Any], message: bytes) -> Any:
+    if not message:
+        return UNKNOWN
     try:
         return read(message)
     except (OddError, IndexError, struct.error):

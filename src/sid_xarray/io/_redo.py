@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sid_xarray.errors import FormatError, warn
-from sid_xarray.io._draft import PAGE, Overlay, read_at, write_at
+from sid_xarray.io._draft import PAGE, SECTOR, Overlay, read_at, sectors, write_at
 from sid_xarray.io._locks import only_writer, try_alone
 
 __all__ = ["Redo", "apply", "eof_of", "publish", "record_of", "recover", "sync_folder"]
 
 _MAGIC = b"sidredo1"
-_ROW = struct.Struct("<QQII")
+_ROW = struct.Struct(f"<QQ{PAGE // SECTOR}I")
 _TRAILER = struct.Struct("<8sQQQQQI")
 _PATIENCE = 30.0
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -35,18 +35,18 @@ class Redo:
     ----------
     old, physical, size : int
         Where the old content ends, where the file ends while the record is there, where it will end.
-    rows : list of (number, slot, crc_old, crc_new)
-        Of every page.
+    rows : list of (number, slot, old)
+        Of every page: its number, its place in the record, and the CRC-32 of every sector that it had before.
     """
 
     old: int
     physical: int
     size: int
-    rows: list[tuple[int, int, int, int]]
+    rows: list[tuple[int, int, tuple[int, ...]]]
 
     def pages(self, handle: int) -> Iterator[tuple[int, bytes]]:
         """Yield the place in the file and the new content of every page."""
-        for number, slot, _, _ in self.rows:
+        for number, slot, _ in self.rows:
             yield number * PAGE, read_at(handle, min(PAGE, self.old - number * PAGE), slot * PAGE)
 
 
@@ -65,9 +65,9 @@ def publish(overlay: Overlay, target: str) -> Redo:
         If it cannot be written; nothing is changed then.
     """
     overlay.sync()
-    rows = [(n, slot, old, zlib.crc32(overlay.page(n))) for n, (slot, old) in sorted(overlay.pages.items())]
+    rows = [(number, *place) for number, place in sorted(overlay.pages.items())]
     redo = Redo(overlay.old, os.fstat(overlay.fd).st_size, overlay.size, rows)
-    table = b"".join(_ROW.pack(*row) for row in rows)
+    table = b"".join(_ROW.pack(number, slot, *old) for number, slot, old in rows)
     start = len(rows) * PAGE
     head = (_MAGIC, redo.old, redo.physical, redo.size, len(rows), start)
     trailer = _TRAILER.pack(*head, zlib.crc32(table + repr(head).encode()))
@@ -123,7 +123,8 @@ def read(record: str, target: str) -> Redo:
             table = file.read(count * _ROW.size) if whole else b""
             if not whole or zlib.crc32(table + repr(tuple(head)).encode()) != crc:
                 raise struct.error("no record")
-            rows = [_ROW.unpack_from(table, i * _ROW.size) for i in range(count)]
+            found = [_ROW.unpack_from(table, i * _ROW.size) for i in range(count)]
+            rows = [(number, slot, tuple(crcs)) for number, slot, *crcs in found]
             if size > physical or any(n * PAGE >= old or slot >= count for n, slot, *_ in rows):
                 raise struct.error("no record of ours")
         except struct.error as error:
@@ -181,7 +182,7 @@ def finish(target: str, *, writing: bool = False) -> None:
     redo = read(record, target)
     handle = os.open(target, os.O_RDWR)
     try:
-        state = _state(redo, handle)
+        state = _state(redo, record, handle)
         if state == "foreign":
             os.unlink(record)
             warn(f"{target}: was changed by another program before what had been added was complete. That is dropped.")
@@ -210,7 +211,7 @@ def _readable(target: str, record: str) -> None:
         redo = read(record, target)
         handle = os.open(target, os.O_RDONLY)
         try:
-            state = _state(redo, handle)
+            state = _state(redo, record, handle)
         finally:
             os.close(handle)
         if state in ("half", "damaged"):
@@ -218,13 +219,15 @@ def _readable(target: str, record: str) -> None:
             raise FormatError(target, "", why)
 
 
-def _state(redo: Redo, handle: int) -> str:
+def _state(redo: Redo, record: str, handle: int) -> str:
     """Tell how much of a record is done in a file: old, half, new; or that it is another's, foreign or damaged."""
     seen = set()
-    for number, _, old, new in redo.rows:
-        now = zlib.crc32(read_at(handle, min(PAGE, redo.old - number * PAGE), number * PAGE))
-        if old != new:
-            seen.add("old" if now == old else "new" if now == new else "other")
+    with open(record, "rb") as source:
+        for (place, new), (_, _, crcs) in zip(redo.pages(source.fileno()), redo.rows, strict=True):
+            now = read_at(handle, len(new), place)
+            for is_now, to_be, crc in zip(sectors(now), sectors(new), crcs, strict=True):
+                if crc != zlib.crc32(to_be):
+                    seen.add("new" if is_now == to_be else "old" if zlib.crc32(is_now) == crc else "other")
     fits = os.fstat(handle).st_size in (redo.physical, redo.size)
     if "other" not in seen and fits:
         return "half" if seen == {"old", "new"} else "new" if "new" in seen else "old"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,8 +12,8 @@ import numpy as np
 import xarray as xr
 
 from sid_xarray.io import _h5, _nodes, _tables
-from sid_xarray.io._broken import DAMAGED, broken
 from sid_xarray.io._filters import whole
+from sid_xarray.io._links import DAMAGED, broken
 from sid_xarray.io._places import Found
 from sid_xarray.io.nsid import attributes, foreign
 from sid_xarray.io.nsid.layout import MODEL
@@ -56,13 +57,14 @@ def add_rest(source: Any, file: h5py.File, nodes: dict[str, xr.Dataset], surveye
     """
     plans = {(place.path, place.kind.model): place.plan for found in surveyed for place in found.places}
     rest = _Rest(source, file, nodes, {key: plan for key, plan in plans.items() if plan is not None})
+    groups: list[_Group] = []
+    for path, group, inside in _again(surveyed[0].walked):
+        with rest.telling(path):
+            groups.append(rest.looked_at(path, group, inside))
     # The tables of a main may lie anywhere: all mains come first.
-    groups = [rest.looked_at(*one) for one in _again(surveyed[0].walked)]
     for one in groups:
-        try:
+        with rest.telling(one.path):
             rest.show(one)
-        except Exception as error:  # noqa: BLE001 - what lies beside must not hide the arrays; it is told
-            rest.left.append(f"{one.path}: {_h5.first_line(error)}")
     if rest.left:
         root = nodes.setdefault("/", xr.Dataset())
         root.attrs[NOT_SHOWN] = "\n".join(rest.left)
@@ -130,6 +132,14 @@ class _Rest:
                 if isinstance(place, str):
                     self.owners.setdefault(place.rpartition("/")[0] or "/", key)
 
+    @contextlib.contextmanager
+    def telling(self, path: str) -> Iterator[None]:
+        """Tell of whatever goes wrong: what lies beside must not hide the arrays."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - h5py raises anything for a damaged file
+            self.damaged.append(f"{path}: what lies beside the arrays cannot be read: {_h5.first_line(error)}")
+
     def looked_at(self, path: str, group: h5py.Group, inside: Members) -> _Group:
         """Tell what of a group is known; what is shown elsewhere is not entered."""
         self._look_for_damage(path, group, inside)
@@ -161,7 +171,7 @@ class _Rest:
     def _look_for_damage(self, path: str, group: h5py.Group, inside: Members) -> None:
         for name, why in broken(group, inside).items():
             damaged = why.startswith(DAMAGED)
-            (self.damaged if damaged else self.left).append(f"{_below(path, name)}: {why}")
+            (self.damaged if damaged else self.left).append(f"{_below(path, name) if name else path}: {why}")
 
     def show(self, one: _Group) -> None:
         """Add to the nodes what of a group nobody claims."""

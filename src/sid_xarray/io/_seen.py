@@ -59,7 +59,11 @@ class Seen:
     def _late(self, name: str, set_up: Callable[[Any], None]) -> Any:
         """Return an attribute that is not there yet: open the object, and let h5py set it up."""
         if name == "_id":
-            self._id = h5o.open(self.above.id, self.link)
+            # The groups on the way are not opened.
+            base, way = self.above, [self.link]
+            while "_id" not in base.__dict__:
+                base, way = base.above, [base.link, *way]
+            self._id = h5o.open(base.id, b"/".join(way))
             return self._id
         if "_is_whole" in self.__dict__ or name.startswith("__"):
             raise AttributeError(name)

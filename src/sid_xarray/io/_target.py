@@ -140,12 +140,11 @@ def _replaced(claim: _Claim, mode: str, expected: int) -> Iterator[h5py.File]:
         else:
             _room(claim.folder, expected + old + _MARGIN)
         if old:
-            shutil.copyfile(claim.target, temporary)
-        draft = Draft(temporary)
-        with _opened(draft, claim.target, "w-" if draft.size == 0 else "r+") as file:
-            yield file
-        draft.sync()
-        draft.close()
+            _copy(claim.target, temporary)
+        with contextlib.closing(Draft(temporary)) as draft:
+            with _opened(draft, claim.target, "w-" if draft.size == 0 else "r+") as file:
+                yield file
+            _sync(draft, claim.target)
         _put_in_place(claim, temporary)
     finally:
         with contextlib.suppress(FileNotFoundError):
@@ -175,7 +174,7 @@ def _added_to(claim: _Claim, expected: int) -> Iterator[h5py.File]:
         try:
             with _opened(overlay, claim.target, "r+") as file:
                 yield file
-            overlay.sync()
+            _sync(overlay, claim.target)
         except BaseException:
             overlay.drop()
             raise
@@ -207,7 +206,7 @@ def _commit(claim: _Claim, overlay: Overlay) -> None:
         except OSError as error:
             why = f"{claim.target} is open elsewhere, so that it would have to be copied: {error.strerror}"
             raise OSError(error.errno, why) from None
-        shutil.copyfile(claim.target, temporary)
+        _copy(claim.target, temporary)
         handle = os.open(temporary, os.O_RDWR)
         try:
             for number in overlay.pages:
@@ -273,11 +272,25 @@ def _opened(draft: Draft, path: str, mode: str) -> Iterator[h5py.File]:
         raise _told(draft.error, path) if isinstance(draft.error, OSError) else draft.error
 
 
+def _sync(draft: Draft, path: str) -> None:
+    try:
+        draft.sync()
+    except OSError as error:
+        raise _told(error, path) from error
+
+
 def _told(error: OSError, path: str) -> OSError:
     """Return an error of the disk in words."""
     name = "disk full" if error.errno == errno.ENOSPC else (error.strerror or str(error)).lower()
     state = "the old file is as it was" if os.path.exists(path) else "nothing was written"
     return OSError(error.errno, f"{path} cannot be written: {name}; {state}")
+
+
+def _copy(target: str, temporary: str) -> None:
+    try:
+        shutil.copyfile(target, temporary)
+    except OSError as error:
+        raise _told(error, target) from error
 
 
 def _cloned(source: str, target: str) -> bool:

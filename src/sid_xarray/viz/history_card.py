@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 
 from sid_xarray.core.calls import Call, arguments, joined, line, short
@@ -50,18 +51,20 @@ def html(history: Provenance) -> str:
 def _list(calls: tuple[Call, ...], total: int) -> str:
     nodes, edges = in_rows(calls)
     before = f'<div style="opacity:.65">{total - len(calls)} earlier steps are not shown</div>'
-    rows = "".join(f'<div style="{_TEXT}">{_row(call)}</div>' for call in calls)
+    number = {step.id: call.number for call in calls for step in call.steps}
+    rows = "".join(f'<div style="{_TEXT}">{_row(call, number)}</div>' for call in calls)
     body = f'{_lines(nodes, edges)}<div style="overflow-x:auto">{rows}</div>'
     return f'{before if total > len(calls) else ""}<div style="display:flex;gap:8px">{body}</div>'
 
 
-def _row(call: Call) -> str:
+def _row(call: Call, number: Mapping[str, str]) -> str:
     name = plain(call.name, limit=40)
     # As it is typed: `plain` would take the braces for TeX.
-    rest = "".join(c if c.isprintable() else " " for c in line(call).removeprefix(call.name))
+    rest = "".join(c if c.isprintable() else " " for c in line(call, number).removeprefix(call.name))
     said = escape(rest if len(rest) <= 160 else rest[:159] + "…")
     time = f'<span style="opacity:.55">&ensp;{escape(plain(call.step.time, limit=24))}</span>' if call.step.time else ""
-    return f'<span title="{escape(_hint(call), quote=True)}"><b>{escape(name)}</b>{said}{time}</span>'
+    at = f'<span style="opacity:.55">{escape(call.number)}.</span>'
+    return f'<span title="{escape(_hint(call), quote=True)}">{at} <b>{escape(name)}</b>{said}{time}</span>'
 
 
 def _hint(call: Call) -> str:

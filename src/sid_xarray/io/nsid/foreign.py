@@ -23,7 +23,7 @@ from sid_xarray.io._layout import read_blocks
 from sid_xarray.io._lazy import H5Array
 from sid_xarray.io.nsid import attributes
 from sid_xarray.io.nsid.find import Main, Place, unreadable_dtype
-from sid_xarray.io.nsid.layout import ABSENT, NATURAL_MAIN, NATURAL_SCALE
+from sid_xarray.io.nsid.layout import ABSENT, BOOKKEEPING, NATURAL_MAIN, NATURAL_SCALE
 from sid_xarray.io.nsid.structures import from_group, is_structure
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import kinds
@@ -76,6 +76,10 @@ def group_attrs(group: h5py.Group) -> dict[Hashable, Any]:
     return {k: v for k, v in found.items() if _is_simple(v)}
 
 
+def _is_bookkeeping(name: str) -> bool:
+    return name in BOOKKEEPING
+
+
 def _is_nexus(name: str) -> bool:
     return name in _NEXUS or name.endswith("_indices")
 
@@ -113,7 +117,7 @@ def coordinate(label: str, scale: h5py.Dataset) -> xr.Variable:
     values = _h5.texts(whole(scale)) if _h5.is_text(scale) else whole(scale)
     if values.dtype.kind == "f" and values.dtype.itemsize not in (4, 8):
         values = values.astype(float)  # pandas has no index of half or long floats
-    said = _h5.attributes(scale)
+    said = _h5.attributes(scale, but=_is_bookkeeping)
     attrs: dict[Hashable, Any] = {}
     quantity = said.get("quantity")
     if isinstance(quantity, str) and quantity.strip().lower() not in ABSENT:
@@ -180,7 +184,7 @@ def variables_of(source: Any, place: Place, main: Main) -> tuple[dict[Hashable, 
 
 
 def _main_attrs(dataset: h5py.Dataset, main: Main, path: str) -> dict[Hashable, Any]:
-    said = _h5.attributes(dataset)
+    said = _h5.attributes(dataset, but=_is_bookkeeping)
     attrs: dict[Hashable, Any] = {}
     for key, ours in (("quantity", names.LONG_NAME), ("modality", names.MODALITY), ("source", names.SOURCE)):
         value = said.get(key)

@@ -127,7 +127,9 @@ def _create(
     nsid: dict[str, str] = {}
     if coord:
         row["coord"] = True
-        if key in plan.ds.xindexes:
+        if var.dims == (key,):  # has an index, if nobody says otherwise
+            row |= {} if key in plan.ds.xindexes else {"index": False}
+        elif key in plan.ds.xindexes:
             row["index"] = True
     else:
         heads = read_history(var.attrs).heads

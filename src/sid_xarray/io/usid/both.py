@@ -10,6 +10,7 @@ import xarray as xr
 
 from sid_xarray.errors import FormatError, warn
 from sid_xarray.io import _h5, _nodes
+from sid_xarray.io._links import damaged
 from sid_xarray.io._places import Found, asked_for
 from sid_xarray.io._rest import add_rest
 from sid_xarray.io.nsid import read as nsid
@@ -60,20 +61,20 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False, fil
         try:
             found = _nodes_of(source, file, surveyed, group=None, exact=exact, fill=fill)
         except FormatError as error:
-            damaged = add_rest(source, file, {}, surveyed)
-            if not damaged:
+            lost = damaged(file)
+            if not lost:
                 raise
-            raise FormatError(full, "", f"{error.why}. Damaged: {'; '.join(damaged)}") from error
-        damaged = add_rest(source, file, found, surveyed)
-    if damaged:
-        _tell(found["/"], damaged, full)
+            raise FormatError(full, "", f"{error.why}. Damaged: {'; '.join(lost)}") from error
+        lost = add_rest(source, file, found, surveyed)
+    if lost:
+        _tell(found["/"], lost, full)
     return dict(sorted(found.items()))
 
 
-def _tell(root: xr.Dataset, damaged: list[str], path: str) -> None:
+def _tell(root: xr.Dataset, lost: list[str], path: str) -> None:
     known = str(root.attrs.get("sid_problems", "")).splitlines()
     places = {line.partition(": ")[0] for line in known}
-    new = [line for line in damaged if line.partition(": ")[0] not in places]
+    new = [line for line in lost if line.partition(": ")[0] not in places]
     if new:
         warn(_nodes.note_problems(root, [*new, *known], path))
 

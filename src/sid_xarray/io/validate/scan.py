@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 
 from sid_xarray.io import _h5
-from sid_xarray.io._broken import broken
 from sid_xarray.io._filters import whole
+from sid_xarray.io._links import broken
 from sid_xarray.io.nsid.layout import MAIN_REQUIRED, MODEL_GROUP
 
 __all__ = ["ANCILLARY", "Axis", "NSIDMain", "Node", "Scan", "USIDMain", "scan"]
