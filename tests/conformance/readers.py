@@ -12,10 +12,7 @@ import functools
 import importlib
 import json
 import os
-import resource
-import select
 import shutil
-import signal
 import sys
 import tempfile
 import traceback
@@ -27,10 +24,12 @@ from typing import Any
 warnings.simplefilter("ignore")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 
-MEMORY = 8 * 2**30
+from forks import limited  # noqa: E402
 
 
 def plain(value: Any) -> Any:
@@ -312,54 +311,6 @@ def fields(one: dict[str, Any]) -> list[dict[str, Any]]:
         short, _, unit = name.partition(" [")
         out.append({**one, "field": name, "array": array[name], "units": unit.rstrip("]"), "quantity": short})
     return out or [one]
-
-
-def limited(jobs: list[Callable[[], None]], seconds: float) -> tuple[int, str]:
-    """Do jobs in one forked process, and tell how many were done, and what ended it before the rest was.
-
-    Parameters
-    ----------
-    jobs : list of callable
-    seconds : float
-        For each of them.
-
-    Returns
-    -------
-    done : int
-    end : str
-        Empty, "hangs", or the name of the signal that ended the process.
-    """
-    told, tell = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.close(told)
-            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            silence = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(silence, 1)
-            os.dup2(silence, 2)
-            for job in jobs:
-                job()
-                os.write(tell, b".")
-        finally:
-            os._exit(0)
-    os.close(tell)
-    done = 0
-    while select.select([told], [], [], seconds)[0]:
-        if not (news := os.read(told, 4096)):
-            break
-        done += len(news)
-    else:
-        os.kill(child, signal.SIGKILL)
-    os.close(told)
-    _, status = os.waitpid(child, 0)
-    if done == len(jobs):
-        return done, ""
-    if not os.WIFSIGNALED(status):
-        return done, "nothing"
-    ended = signal.Signals(os.WTERMSIG(status))
-    return done, "hangs" if ended == signal.SIGKILL else ended.name
 
 
 def main() -> None:
