@@ -333,7 +333,7 @@ def test_parameters_that_nobody_can_read_are_shown_as_they_are(raw):
     steps = [{"id": "a", "op": "sid:x@1", "p": {"q": {"~": "array", "dtype": "O", "shape": [1], "v": ""}}}]
     da = raw.drop_attrs().assign_attrs(forged(steps, "a"))
     assert "x(q={" in repr(da.sid.provenance)
-    assert "<pre>" in da.sid.provenance._repr_html_()
+    assert "<details" in da.sid.provenance._repr_html_()
 
 
 def test_nothing_in_a_history_reaches_a_page_as_markup(raw):
