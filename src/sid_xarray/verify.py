@@ -229,13 +229,8 @@ def _raw_files(roots: Iterable[Step], file: str, given: list[str]) -> Iterator[C
             known.setdefault((p["sha256"], p["size"]), p)
         else:
             others += 1
-<<<<<<< HEAD
-    for said in known.values():
-        yield _raw_file(said, file, given)
-=======
     for about in known.values():
         yield _raw_file(about, file, given)
->>>>>>> 9dc224e (docs: publish an analysis; what verification can and cannot see)
     if others:
         text = f"{others} start{'s' if others == 1 else ''} from an array in memory: there is no file to compare with"
         yield Check("note", "raw data", "raw", text)

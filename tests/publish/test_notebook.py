@@ -84,20 +84,6 @@ def test_no_history_no_notebook():
 
 
 def test_marks_and_text_inside_of_strings_are_left_alone():
-<<<<<<< HEAD
-    body = [
-        "def analysis(raw):",
-        '    a = raw["""# %%',
-        '  x"""]',
-        "    return a",
-        "",
-        "raw = 1",
-        "result = analysis(raw)",
-    ]
-    script = "\n".join(["# head", "", "import numpy as np", "", *body, ""])
-    assert ("code", 'a = raw["""# %%\n  x"""]') in cells(script)
-=======
     body = 'def analysis(raw):\n    a = raw["""# %%\n  x"""]\n    return a\n\nraw = 1\nresult = analysis(raw)\n'
     found = cells(f"# head\n\nimport numpy as np\n\n{body}")
     assert ("code", 'a = raw["""# %%\n  x"""]') in found
->>>>>>> 9dc224e (docs: publish an analysis; what verification can and cannot see)
