@@ -15,6 +15,7 @@ import xarray as xr
 import sid_xarray as sid
 from sid_xarray.core import history, provenance
 from sid_xarray.core.registry import FUNCTIONS
+from sid_xarray.core.replay.plan import make_plan
 from sid_xarray.errors import ProvenanceError
 from sid_xarray.testing import assert_same
 
@@ -75,6 +76,20 @@ def test_a_script_says_where_raw_files_are(tmp_path):
     )
     for paths in (tmp_path, {"IV_BFO": tmp_path / "bfo_iv_final.hf5"}, {"bfo_iv_final": tmp_path / "bfo_iv_final.hf5"}):
         assert repr(str(tmp_path / "bfo_iv_final.hf5")) in view.to_script(paths)
+
+
+def test_a_script_finds_arrays_of_ours_by_file_and_signal(tmp_path):
+    one, two = (sid.datasets.peak_map(seed=s).rename(n) for s, n in ((0, "one"), (1, "two")))
+    for da in (one, two):
+        da.sid.to_nsid(tmp_path / "both.h5")
+    out = one.sid.trace(lambda a, b: a - b, two)
+    names = list(make_plan(out.sid.provenance).names.values())
+    both = tmp_path / "both.h5"
+    text = out.sid.provenance.to_script({names[0]: f"{both}::one", names[1]: f"{both}::two"})
+    done = in_a_fresh_interpreter(text, tmp_path, "out.h5")
+    assert done.returncode == 0, done.stderr
+    assert sid.open_dataarray(tmp_path / "out.h5").load().equals(out)
+    assert out.sid.provenance.to_script(tmp_path).count("raise SystemExit") == 2  # a folder names no file of ours
 
 
 def test_a_script_stops_where_something_is_missing_and_says_what_to_write(raw, tmp_path):

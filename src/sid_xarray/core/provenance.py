@@ -141,7 +141,7 @@ class Provenance:
         ----------
         paths : str or mapping, optional
             Where the raw files are: the file, or the folder; a mapping from the names of the arrays that the history
-            starts from. By default their names alone.
+            starts from. ``"raw.h5::signal"`` names one of several signals. By default the names that the files had.
 
         Returns
         -------

@@ -132,7 +132,10 @@ class _Script:
             said = f"{self.plan.names[key]!r} was an array in memory: {step.out.get('dtype')}, {shape}"
             order = f"open the array here: {name} = sid.open_dataarray(...), and delete this line"
             return [*comment(said), f"raise SystemExit({order!r})"]
+        path, _, chosen = path.partition("::")
         opened = f"{name} = sid.open_dataarray({path!r}"
+        if chosen:
+            return [*comment(f"{step.out.get('dtype')}, {shape}"), f"{opened}, signal={chosen!r})"]
         if not step.op.startswith("sid:open"):
             return [*comment(f"{step.out.get('dtype')}, {shape}"), f"{opened})"]
         seal = f"{p.get('size')} bytes, sha256 of its first and last MiB {p.get('sha256')}"
@@ -146,12 +149,14 @@ class _Script:
         file = str(step.params["name"]) if step.op.startswith("sid:open") and "name" in step.params else None
         given = self.paths
         if isinstance(given, Mapping):
-            called = {self.plan.names[key], key, *aliases(step)}
-            given = next((v for k, v in given.items() if k in called), None)
+            known = (self.plan.names[key], key, *(a for a in aliases(step) if a not in self.plan.names.values()))
+            given = next((given[name] for name in known if name in given), None)
         if given is None:
             return file
-        given = os.fspath(given)
-        return os.path.join(given, file) if os.path.isdir(given) and file is not None else given
+        given = str(os.fspath(given))
+        if os.path.isdir(given):
+            return os.path.join(given, file) if file is not None else None
+        return given
 
     # ------------------------------------------------------------ steps
 
