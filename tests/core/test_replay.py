@@ -105,6 +105,26 @@ def _found(out: xr.Dataset, key: str, ones: xr.DataArray) -> xr.DataArray:
     return xr.DataArray(np.linspace(1, 2, 64), dims="energy", coords={"energy": ones.energy})
 
 
+@pytest.mark.parametrize("how", ["on", "reference", "both", "frame"])
+def test_every_form_of_a_registration_replays(how):
+    stack = sid.datasets.drifting_stack()
+    sharp = provenance.strip(stack * 2).rename("sharp")
+    image = provenance.strip(stack.isel({stack.dims[0]: 0}, drop=True)).rename("image")
+    options = {"on": {"on": sharp}, "reference": {"reference": image}, "frame": {"reference": 1}}
+    options["both"] = options["on"] | options["reference"]
+    out = stack.sid.register(**options[how])
+    arrays = {stack.name: stack, "sharp": sharp, "image": image}
+    view = out.sid.provenance
+    given = {key: arrays[name] for key, name in make_plan(view).names.items()}
+    xr.testing.assert_identical(view.replay(given), out)
+
+
+def test_what_components_make_up_replays_under_its_name(raw):
+    for components, name in ((2, None), ([0, 2], "part"), (None, "all")):
+        out = raw.sid.decompose(3).sid.reconstruct(components, name=name)
+        xr.testing.assert_identical(out.sid.provenance.replay(raw), out)
+
+
 def test_a_history_on_top_of_a_history_goes_on(raw):
     coarse = raw.sid.rebin(x=2)
     again = raw.sid.fit("gaussian + constant").center.sid.provenance.replay(coarse)

@@ -263,5 +263,7 @@ def reconstruct(
     out = out.transpose(*dims).drop_attrs(deep=False).drop_encoding().rename(name or "reconstruction")
     said = ds["mean"].attrs.get(names.LONG_NAME, "").removeprefix("mean of ")
     out.attrs = {names.LONG_NAME: said or "reconstruction", names.UNITS: units_of(ds["scores"])}
-    result: xr.DataArray = provenance.stamp(out, "reconstruct", ds, components=which)
+    result: xr.DataArray = provenance.stamp(
+        out, "reconstruct", ds, components=which, name=None if name is None else str(name)
+    )
     return result
