@@ -113,6 +113,10 @@ def _decompose(p: Params, say: Say) -> str:
     return f"the first {n} principal components were computed{how} [@jolliffe2002]"
 
 
+def _evaluate(p: Params, say: Say) -> str:
+    return "the model was evaluated with the parameters that were found"
+
+
 def _fft(p: Params, say: Say) -> str:
     taper = f", after multiplication by a {p['window']} window [@harris1978]" if p.get("window") else ""
     return f"the discrete Fourier transform along {_dims(p, say)} was taken{taper}"
@@ -188,6 +192,12 @@ def _rebin(p: Params, say: Say) -> str:
     return f"the data were {'averaged' if p.get('reduce') == 'mean' else 'summed'} in bins of {and_(sizes)}"
 
 
+def _reconstruct(p: Params, say: Say) -> str:
+    which = p.get("components") or []
+    several = "s" if len(which) > 1 else ""
+    return f"the data were put together again from component{several} {and_(str(i) for i in which)}"
+
+
 def _register(p: Params, say: Say) -> str:
     plane = and_(say.dim(d) for d in p.get("plane") or [])
     limit = ""
@@ -239,10 +249,12 @@ TABLE: dict[str, Callable[[Params, Say], str]] = {
     "apply": _apply,
     "calibrate": _calibrate,
     "decompose": _decompose,
+    "evaluate": _evaluate,
     "fft": _fft,
     "fit": _fit,
     "ifft": _ifft,
     "rebin": _rebin,
+    "reconstruct": _reconstruct,
     "register": _register,
     "remove_background": _remove_background,
     "sel": _sel,

@@ -102,7 +102,7 @@ def sentence(call: Call, history: Provenance, *, subject: str = "", nouns: Seque
         return _sentence(f"{prose.and_(dict.fromkeys(nouns)) or 'several arrays'} were joined{along}")
     else:
         text, whole = _told(call, history._history.steps, nouns)
-    using = "" if whole else prose.and_(dict.fromkeys(nouns[1:]))
+    using = "" if whole else prose.and_(noun for noun in dict.fromkeys(nouns) if noun != nouns[0])
     return _sentence(f"{f'in {subject}, ' if subject else ''}{text}{f', using {using}' if using else ''}")
 
 
