@@ -226,7 +226,8 @@ class Header:
         try:
             found = self._raw.read(address, size)
             if not text:
-                return np.frombuffer(found, dtype).reshape(shape).copy()
+                numbers = np.frombuffer(found, dtype)
+                return numbers.reshape(shape).copy() if shape else numbers[0]
             return UNKNOWN if shape else self._raw.text(found)
         except (OddError, struct.error, ValueError, OSError):
             return UNKNOWN

@@ -13,6 +13,7 @@ _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _PAGE = 16 * 2**10
 _MOST_PAGES = 1024
 _LARGEST = 64 * 2**20
+_FARTHEST = 2**62
 # A file of a hundred signals takes twenty thousand steps. What a hostile one makes of few bytes ends here.
 _MOST_STEPS = 5_000_000
 _BYTES_A_STEP = 64
@@ -64,6 +65,8 @@ class Raw:
         OddError
             If the file ends before, or they are more than anything but values would need.
         """
+        if start > _FARTHEST:
+            raise OddError
         first, at = divmod(start, _PAGE)
         if at + length <= _PAGE:
             page = self._pages.get(first)
