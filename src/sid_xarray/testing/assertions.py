@@ -71,7 +71,7 @@ def _read(obj: xr.DataArray | xr.Dataset, path: str, place: str, form: str) -> A
 def _through_zarr(obj: Any, path: str | None, options: dict[str, Any]) -> Any:
     import zarr
 
-    store = zarr.storage.MemoryStore() if path is None else path
+    store: Any = zarr.storage.MemoryStore() if path is None else path
     with warnings.catch_warnings():
         # zarr tells of dtypes that its own specification lacks.
         warnings.filterwarnings("ignore", message=".*(Zarr V3|does not have a Zarr)")
