@@ -68,7 +68,7 @@ def tests(session: nox.Session) -> None:
     """The second command of the README: everything, with the newest releases."""
     _pip(session)
     session.install("-e", ".[all]", "--group", "test")
-    session.run("pytest", "-n", "2", "--dist", "loadfile", "--ignore=tests/conformance", *session.posargs)
+    session.run("pytest", "-n", "2", "--dist", "loadfile", "-m", "not peers", *session.posargs)
     session.run("pytest", "-q", "--nbmake", "notebooks", "-p", "no:cacheprovider")
 
 

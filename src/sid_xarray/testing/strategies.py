@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, Literal
 
 import hypothesis.extra.numpy as npst
@@ -28,7 +28,6 @@ from sid_xarray.schema import kinds
 __all__ = ["attributes", "dataarrays", "datasets", "dtypes", "metadata", "names", "trees"]
 
 Store = Literal["nsid", "usid", "zarr"]
-Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 _POINTS = 512
 _UNITS = ("nm", "eV", "1/nm", "s", "V", "µm", "count", "1", "arcsec^2", "no such unit", "")
@@ -203,14 +202,12 @@ def _of_anything() -> st.SearchStrategy[dict[Any, Any]]:
 
 @st.composite
 def datasets(
-    draw: Draw, store: Store = "nsid", *, max_dims: int = 7, min_vars: int = 0, lazy: bool = True
+    draw: st.DrawFn, store: Store = "nsid", *, max_dims: int = 7, min_vars: int = 0, lazy: bool = True
 ) -> xr.Dataset:
     """Draw a Dataset.
 
     Parameters
     ----------
-    draw : callable
-        Of hypothesis; left out in a call.
     store : {"nsid", "usid", "zarr"}
         What has to hold it.
     max_dims : int
@@ -247,7 +244,7 @@ def datasets(
     return ds
 
 
-def _sizes(draw: Draw, store: Store, max_dims: int) -> dict[str, int]:
+def _sizes(draw: st.DrawFn, store: Store, max_dims: int) -> dict[str, int]:
     count = draw(st.integers(0, max_dims))
     dims = draw(st.lists(names(store), min_size=count, max_size=count, unique=True))
     sizes: dict[str, int] = {}
@@ -257,7 +254,7 @@ def _sizes(draw: Draw, store: Store, max_dims: int) -> dict[str, int]:
     return sizes
 
 
-def _with_coordinate(draw: Draw, ds: xr.Dataset, dim: str, sizes: Mapping[str, int], store: Store) -> xr.Dataset:
+def _with_coordinate(draw: st.DrawFn, ds: xr.Dataset, dim: str, sizes: Mapping[str, int], store: Store) -> xr.Dataset:
     kind = draw(st.sampled_from(["none", "even", "numbers", "times", "text", "bare", "over several"]))
     if kind == "none":
         return ds
@@ -282,7 +279,7 @@ def _with_coordinate(draw: Draw, ds: xr.Dataset, dim: str, sizes: Mapping[str, i
     return ds.drop_indexes(dim) if kind == "bare" and store != "zarr" else ds
 
 
-def _variable(draw: Draw, sizes: Mapping[str, int], store: Store, *, whole: bool) -> xr.Variable:
+def _variable(draw: st.DrawFn, sizes: Mapping[str, int], store: Store, *, whole: bool) -> xr.Variable:
     dims = draw(st.permutations(list(sizes)))
     dims = dims if whole else dims[: draw(st.integers(0, len(sizes)))]
     dtype = draw(dtypes(store))
@@ -292,26 +289,24 @@ def _variable(draw: Draw, sizes: Mapping[str, int], store: Store, *, whole: bool
     return xr.Variable(dims, _values(draw, dtype, tuple(sizes[d] for d in dims), store), attrs)
 
 
-def _attrs(draw: Draw, store: Store, *, own: bool = False) -> dict[Hashable, Any]:
+def _attrs(draw: st.DrawFn, store: Store, *, own: bool = False) -> dict[Hashable, Any]:
     """Draw attributes for one of several: few are wild, since these take most of the time."""
     how = draw(st.integers(0, 7))
     if how < 3:
         return {}
     if how < 6 or (own and store == "zarr"):
-        found: dict[Hashable, Any] = draw(_SAID) if not own else draw(_of_json())
-        return found
-    wild: dict[Hashable, Any] = draw(attributes(store))
-    return wild
+        plain: st.SearchStrategy[Any] = _of_json() if own else _SAID
+        return dict(draw(plain))
+    return draw(attributes(store))
 
 
-def _values(draw: Draw, dtype: np.dtype[Any], shape: tuple[int, ...], store: Store) -> np.ndarray[Any, Any]:
+def _values(draw: st.DrawFn, dtype: np.dtype[Any], shape: tuple[int, ...], store: Store) -> np.ndarray[Any, Any]:
     """Draw values: any bits for numbers, with the extremes among them."""
     count = math.prod(shape)
     if store == "zarr" and dtype.kind in "SMm" and not count:  # these forget what they are when there are none
         return np.empty(shape)
     if dtype.kind in "Mm" and store == "zarr":  # xarray counts from the first time, and its counter overflows
-        counted = np.asarray(draw(st.integers(-(2**40), 2**40)) * (np.arange(count) % 7), dtype="i8")
-        return counted.view(dtype).reshape(shape)
+        return (draw(st.integers(-(2**40), 2**40)) * (np.arange(count) % 7)).astype("i8").view(dtype).reshape(shape)
     if dtype.kind in "USO":
         width = 4 if dtype.kind == "O" else dtype.itemsize // (4 if dtype.kind == "U" else 1)
         one: st.SearchStrategy[Any] = st.text(_TEXT, max_size=width)
@@ -338,7 +333,7 @@ def _values(draw: Draw, dtype: np.dtype[Any], shape: tuple[int, ...], store: Sto
     return values.reshape(shape)
 
 
-def _noise(draw: Draw, size: int) -> bytes:
+def _noise(draw: st.DrawFn, size: int) -> bytes:
     return np.random.default_rng(draw(st.integers(0, 2**32 - 1))).bytes(size)
 
 
@@ -359,13 +354,11 @@ def _extremes(dtype: np.dtype[Any]) -> list[Any]:
 
 
 @st.composite
-def dataarrays(draw: Draw, store: Store = "nsid", *, max_dims: int = 7, lazy: bool = True) -> xr.DataArray:
+def dataarrays(draw: st.DrawFn, store: Store = "nsid", *, max_dims: int = 7, lazy: bool = True) -> xr.DataArray:
     """Draw a DataArray; see `datasets`.
 
     Parameters
     ----------
-    draw : callable
-        Of hypothesis; left out in a call.
     store : {"nsid", "usid", "zarr"}
     max_dims : int
     lazy : bool
@@ -378,18 +371,15 @@ def dataarrays(draw: Draw, store: Store = "nsid", *, max_dims: int = 7, lazy: bo
     ds = draw(datasets(store, max_dims=max_dims, min_vars=1, lazy=lazy))
     da = next(iter(ds.data_vars.values()))
     name = draw(names(store) if store == "zarr" else names(store) | st.none() | st.integers())
-    out: xr.DataArray = da.rename(name if name not in ds.coords and name not in ds.dims else "free")
-    return out
+    return da.rename(name if name not in ds.coords and name not in ds.dims else "free")
 
 
 @st.composite
-def trees(draw: Draw, store: Store = "nsid") -> xr.DataTree:
+def trees(draw: st.DrawFn, store: Store = "nsid") -> xr.DataTree:
     """Draw a DataTree: attributes on parents, variables on leaves.
 
     Parameters
     ----------
-    draw : callable
-        Of hypothesis; left out in a call.
     store : {"nsid", "usid"}
 
     Returns
