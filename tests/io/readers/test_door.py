@@ -215,6 +215,14 @@ def test_what_was_opened_can_be_saved_with_its_results(scan: Path, tmp_path: Pat
     assert smaller.sid.provenance.roots[0].params["reader"] == "nanonis_sxm"
 
 
+def test_the_command_line(scan: Path, tmp_path: Path) -> None:
+    run = [sys.executable, "-c", "from sid_xarray.cli import main; main()"]
+    told = subprocess.run([*run, "info", str(scan)], capture_output=True, text=True, check=True, timeout=120).stdout
+    assert "Z_backward  image, float32  Z in m" in told
+    subprocess.run([*run, "convert", str(scan), str(tmp_path / "a.h5")], check=True, timeout=120)
+    assert len(sid.ls(tmp_path / "a.h5")) == 3
+
+
 def test_a_new_reader_joins_by_an_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_reader.py").write_text(
         "import struct\n"
