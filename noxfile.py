@@ -109,6 +109,14 @@ def bridges(session: nox.Session) -> None:
 
 
 @nox.session
+def vendors(session: nox.Session) -> None:
+    """Files of vendors, with every package that reads some of them."""
+    _pip(session)
+    session.install("-e", ".[spm,raman,ms,images,topography,em]", "--group", "test")
+    session.run("pytest", "-q", "-n", "2", "--dist", "loadfile", "tests/io/readers")
+
+
+@nox.session
 def peers(session: nox.Session) -> None:
     """The older packages, in an environment of their own, open what we write."""
     session.install("-r", "tests/conformance/peers.txt")

@@ -64,6 +64,8 @@ def _tree(file: Path, tree: Any) -> Tree:
     branches = {"/": root}
     for node in tree.subtree:
         if node.path == "/":
+            for line in _group(node.to_dataset()) if node.data_vars else ():
+                root.add(line)
             continue
         parent = branches[node.parent.path]
         source = node.encoding.get("sid_source")

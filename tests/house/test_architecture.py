@@ -12,12 +12,13 @@ import sid_xarray
 from sid_xarray import models, ops
 from sid_xarray.core.registry import VERBS, Registry, load
 from sid_xarray.errors import RegistryError
+from sid_xarray.io import readers
 from sid_xarray.viz import views
 
 SRC = Path(sid_xarray.__file__).parent
 FILES = sorted(SRC.rglob("*.py"))
 MODULES = pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))
-TABLES = {"models": models.TABLE, "ops": ops.TABLE, "views": views.TABLE}
+TABLES = {"models": models.TABLE, "ops": ops.TABLE, "views": views.TABLE, "readers": readers.TABLE}
 
 
 def tree(path: Path) -> ast.Module:

@@ -53,7 +53,9 @@ def open_many(
         Name of a new first dimension. The files must then hold one grid each, and the same one.
     signal : str, optional
         Take this variable only, and give a DataArray.
-    reader, chunks, **reader_options
+    reader : str, optional
+    chunks : int, dict or "auto", optional
+    **reader_options
         As in `sid_xarray.open`.
 
     Returns

@@ -31,8 +31,21 @@ def check(source: Source, plugin: str) -> None:
     """
     if plugin == "digitalmicrograph":
         _Tags(source).walk()
+    elif plugin == "mrc":
+        _mrc(source)
     elif plugin in _HDF5 and source.data is None:
         _hdf5(source)
+
+
+def _mrc(source: Source) -> None:
+    """Make sure that what the header declares can lie in the file, in either order of bytes."""
+    raw = source.read(0, 1024, "header")
+    for order in "<>":
+        sizes, (extra,) = struct.unpack(f"{order}3i", raw[:12]), struct.unpack(f"{order}i", raw[92:96])
+        # Two values a byte are the most.
+        if min(sizes) > 0 and sizes[0] * sizes[1] * sizes[2] <= 2 * source.size and 0 <= extra <= source.size:
+            return
+    raise source.error("declares more than the file holds. It is cut off, or damaged", "header")
 
 
 class _Tags:

@@ -147,7 +147,7 @@ def _array(
     out = adopt(xr.DataArray(xr.Variable(dims, data, attrs), coords=coords, name=name))
     identity = {"h5path": place, "size": stamp["size"], "sha256": stamp["sha256"]}
     out = provenance.root(out, "sid:open@1", lazy=lazy, identity=identity, name=stamp["name"], reader=reader)
-    out.encoding = encoding
+    out.encoding = {**out.encoding, **encoding}
     return out
 
 

@@ -196,12 +196,11 @@ def read(source: Source, *, pixel_size: PixelSize | None = None) -> Iterator[Sig
     """
     import imageio.v3 as iio
 
-    raw = io.BytesIO(source.read())
-    said = iio.improps(raw, extension=source.suffix or None)
+    raw = source.read()
+    said = iio.improps(io.BytesIO(raw), extension=source.suffix or None)
     if int(np.prod(said.shape, dtype=object)) > _MAX_VALUES:
         raise source.error(f"has the shape {said.shape}: refused")
-    raw.seek(0)
-    values = np.asarray(iio.imread(raw, extension=source.suffix or None))
+    values = np.asarray(iio.imread(io.BytesIO(raw), extension=source.suffix or None))
     names = {2: ["y", "x"], 3: ["y", "x", "channel"], 4: ["frame", "y", "x", "channel"]}.get(values.ndim)
     if names is None:
         raise source.error(f"has values of shape {values.shape}")

@@ -33,7 +33,7 @@ def _flipped(data: bytes, rng: random.Random, count: int, end: int) -> bytes:
     return bytes(out)
 
 
-def main(path: str, folder: str, reader: str) -> None:
+def main(path: str, folder: str) -> None:
     import sid_xarray as sid
     from sid_xarray.core.trees import signals
     from sid_xarray.errors import FormatError, MissingDependencyError
@@ -68,7 +68,7 @@ def main(path: str, folder: str, reader: str) -> None:
             said = f"FormatError {error}"
         except MemoryError:
             said = "MemoryError"
-        except Exception as error:  # noqa: BLE001 - what must not get out is what is looked for
+        except Exception as error:  # noqa: BLE001 - it is what this looks for
             said = f"LEAK {type(error).__name__}: {error}"
         out.append((name, said, time.perf_counter() - start))
     peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) / 1024
