@@ -144,7 +144,8 @@ class _Rest:
         """Tell what of a group is known; what is shown elsewhere is not entered."""
         self._look_for_damage(path, group, inside)
         inner = inside.get(_h5.PIN)
-        if isinstance(inner, h5py.Group) and USID_MODEL in inner:
+        read = any((path, model) in self.plans for model in (MODEL, USID_MODEL))
+        if isinstance(inner, h5py.Group) and (USID_MODEL in inner or not read):
             self._walk_for_damage(inner, _below(path, _h5.PIN))
         for name in [n for n in inside if n.startswith("_")]:
             del inside[name]
@@ -303,7 +304,9 @@ def _is_scale(dataset: h5py.Dataset) -> bool:
     """Tell whether a dataset gives positions along an axis of others."""
     try:
         said = set(_h5.attribute_names(dataset))
-        return "REFERENCE_LIST" in said or ("dimension_type" in said and bool(said & {"name", "nsid_version"}))
+        return _h5.has_attribute(dataset, "REFERENCE_LIST") or (
+            "dimension_type" in said and bool(said & {"name", "nsid_version"})
+        )
     except Exception:  # noqa: BLE001 - see `_is_main`
         return False
 
