@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import inspect
@@ -147,7 +148,11 @@ def registered() -> Any:
 
 @functools.cache
 def _force(package: Any) -> None:
-    package.register(tuple(_PLUGINS_OF.values()), force=True)
+    there = package.get_config().registered_filters
+    wanted = tuple(name for name in _PLUGINS_OF.values() if name not in there)
+    if wanted:
+        with contextlib.suppress(RuntimeError):  # an open dataset uses the older one, so it can
+            package.register(wanted, force=True)
 
 
 def options(
