@@ -149,7 +149,7 @@ def registered() -> Any:
 @functools.cache
 def _force(package: Any) -> None:
     there = package.get_config().registered_filters
-    wanted = tuple(name for name in _PLUGINS_OF.values() if name not in there)
+    wanted = tuple(name for name in _PLUGINS_OF.values() if there.get(name, "unknown") == "unknown")
     if wanted:
         with contextlib.suppress(RuntimeError):  # an open dataset uses the older one, so it can
             package.register(wanted, force=True)
