@@ -147,7 +147,7 @@ def _pca(da: xr.DataArray, k: int, m: int, features: tuple[Hashable, ...], *, ce
         core=[features, ("component", *features), features],
         out=[Out(("component",), {"component": k}, float_dtype(da))],
     )
-    ds["scores"] = _first(projected[0])
+    ds["scores"] = projected[0].transpose("component", ...)
     ds["explained_variance"] = ("component", variance)
     ds["explained_variance_ratio"] = ds["explained_variance"] / xr.DataArray(total)
     return ds
@@ -173,10 +173,6 @@ def _placed(da: xr.DataArray, components: Any, mean: Any, features: tuple[Hashab
     )
 
 
-def _first(scores: xr.DataArray) -> xr.DataArray:
-    return scores.transpose("component", ...)
-
-
 def _nmf(da: xr.DataArray, k: int, m: int, features: tuple[Hashable, ...], *, seed: int, iterations: int) -> xr.Dataset:
     rows = [d for d in da.dims if d not in features]
     dtype = float_dtype(da)
@@ -192,8 +188,7 @@ def _nmf(da: xr.DataArray, k: int, m: int, features: tuple[Hashable, ...], *, se
     ds = _placed(da, components, np.zeros(m), features, k)
     shape = tuple(da.sizes[d] for d in rows)
     coords = {n: c for n, c in da.coords.items() if set(c.dims) <= set(rows)}
-    placed = xr.DataArray(scores.T.reshape(k, *shape).astype(dtype), dims=("component", *rows), coords=coords)
-    ds["scores"] = placed
+    ds["scores"] = xr.DataArray(scores.T.reshape(k, *shape).astype(dtype), dims=("component", *rows), coords=coords)
     ds["residual"] = xr.DataArray(residual)
     ds["nit"] = xr.DataArray(used)
     return ds
