@@ -104,7 +104,8 @@ def project(samples: Array, components: Array, mean: Array) -> Array:
     ndarray, shape (..., k)
         NaN for samples that are not finite.
     """
-    scores = samples @ components.T.astype(samples.dtype) - (components @ mean).astype(samples.dtype)
+    with np.errstate(invalid="ignore", over="ignore"):  # infinities are told by NaN
+        scores = samples @ components.T.astype(samples.dtype) - (components @ mean).astype(samples.dtype)
     return np.where(np.isfinite(samples).all(axis=-1, keepdims=True), scores, np.nan).astype(samples.dtype)
 
 

@@ -73,8 +73,10 @@ def _which(ds: xr.Dataset, components: int | Sequence[int]) -> list[int]:
     if missing or "component" not in ds.dims:
         raise DimensionError(f"the Dataset has no {(missing or ['component'])[0]!r}: draw what decompose gives.")
     n = ds.sizes["component"]
-    if isinstance(components, int | np.integer):
+    if isinstance(components, int | np.integer) and components >= 1:
         return list(range(min(int(components), n)))
+    if isinstance(components, int | np.integer):
+        raise DimensionError(f"draw one component at least, of {n}; got {components!r}")
     chosen = [int(i) for i in components]
     if any(not -n <= i < n for i in chosen):
         raise DimensionError(f"there are components 0 to {n - 1}, not {components!r}")
