@@ -117,6 +117,8 @@ def test_a_limit_keeps_lattices_from_jumping():
         ({"reference": 9}, "no frame 9"),
         ({"order": 7}, "0 to 5"),
         ({"plane": ("y", "z")}, "two dimensions"),
+        ({"plane": 3}, "two dimensions"),
+        ({"reference": np.zeros((40, 48))}, "as a DataArray"),
         ({"dim": "x"}, "dimension of the images"),
         ({"max_shift": "0.01 nm"}, "one pixel"),
     ],

@@ -119,7 +119,7 @@ def recall(inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[tuple[Any,
 
 def _plane(da: xr.DataArray, plane: Sequence[Hashable] | None) -> tuple[Hashable, Hashable]:
     if plane is not None:
-        chosen = tuple(plane)
+        chosen = tuple(plane) if isinstance(plane, Sequence) else (plane,)
         if len(chosen) != 2 or len(set(chosen)) != 2 or not set(chosen) <= set(da.dims):
             raise DimensionError(f"plane is two dimensions of {da.dims}, got {plane!r}")
         return chosen
@@ -181,8 +181,11 @@ def _reference(
         if not -images.sizes[along] <= reference < images.sizes[along]:
             raise DimensionError(f"no frame {reference} along {along!r}: there are {images.sizes[along]}")
         return images.isel({along: reference}, drop=True)
-    if reference not in _REFERENCES:
-        raise DimensionError(f"the reference is 'first', 'mean', the number of a frame or an image; got {reference!r}")
+    if not isinstance(reference, str) or reference not in _REFERENCES:
+        raise DimensionError(
+            f"the reference is 'first', 'mean', the number of a frame or an image as a DataArray; got "
+            f"{reference if isinstance(reference, str) else type(reference).__name__!r}"
+        )
     first = images.isel({along: 0}, drop=True)
     if reference == "first":
         return first
