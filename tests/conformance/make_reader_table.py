@@ -52,43 +52,20 @@ A reading can have several defects, and counts under each. *Right but dtype, tit
 
 ## Words
 
-right
-: Values, their order and dtype; names, values and units of the axes; quantity, title and metadata, as far as they are
-  known.
-
-values wrong
-: Numbers that are not in the file, or missing ones.
-
-wrong order
-: The numbers of the file, in other places.
-
-no N-D form
-: Rows and columns instead of the array.
-
-axes lost
-: An axis, also one of a single point, without its name or its values (to 10⁻⁵ of its length). A reader that keeps
-  offset and step only loses uneven axes.
-
-units lost
-: Units of the values or of an axis are missing or others.
-
-dtype changed
-: Such as `float64` for `uint8`. Right values are right after rounding to the smaller of both dtypes.
-
-metadata lost
-: Quantity, type of a dimension or an entry of the metadata is missing or another.
-
-title lost
-: Such as the path in the file instead of the title.
-
-n of m found
-: The others are missing, without an error.
-
-nothing found
-: No array and no error.
-
-raises …
-: An error instead of the arrays of the file.
+- **right**: values, their order and dtype; names, values and units of the axes; quantity, title and metadata, as far as
+  they are known
+- **values wrong**: numbers that are not in the file, or missing ones
+- **wrong order**: the numbers of the file, in other places
+- **no N-D form**: rows and columns instead of the array
+- **axes lost**: an axis, also one of a single point, without its name or its values (to 10⁻⁵ of its length); a reader
+  that keeps offset and step only loses uneven axes
+- **units lost**: units of the values or of an axis are missing or others
+- **dtype changed**: such as `float64` for `uint8`; the values are right as far as the smaller of both dtypes goes
+- **metadata lost**: a quantity, the type of a dimension or an entry of the metadata is missing or another
+- **title lost**: such as the path in the file instead of the title
+- **n of m found**: the others are missing, without an error
+- **nothing found**: no array and no error
+- **raises …**: an error instead of the arrays of the file
 
 The truth of the real files was written down with h5py, pyUSID and SciFiReaders: it says little of their metadata, and
 where it comes from a reader, that one cannot be wrong. HyperSpy has no reader for NSID; its reader for NeXus takes any

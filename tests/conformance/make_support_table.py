@@ -31,27 +31,14 @@ written to each format and read by everybody; made by `tests/conformance/make_su
 {versions}.
 The values were chosen to be hard: the largest integers, `NaN`, infinities, `-0.0`, a third.
 
-right
-: Values, dtype, order, names and values of the axes, and units.
-
-`float64`, `complex64` …
-: All that, but for the dtype. *Rounded*: some values do not fit into it.
-
-units lost
-: Those of the values.
-
-axes lost
-: An axis of one point is left out.
-
-not shown
-: The array is in the file, and that reader passes it over.
-
-raises …
-: An error. `Usid_reader` raises one for every file in which it finds nothing.
-
-refused
-: We do not write it, and say so before a file is touched. Store one variable for every field of a structured array;
-  convert `longdouble` to `float64`.
+- **right**: values, dtype, order, names and values of the axes, and units
+- **`float64`, `complex64` …**: all that, but for the dtype; *rounded*: some values do not fit into it
+- **units lost**: those of the values
+- **axes lost**: an axis of one point is left out
+- **not shown**: the array is in the file, and that reader passes it over
+- **raises …**: an error; `Usid_reader` raises one for every file in which it finds nothing
+- **refused**: we do not write it, and say so before a file is touched. Make one variable of every field of a structured
+  array; convert `longdouble` to `float64`
 """
 
 ZARR = """

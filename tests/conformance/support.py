@@ -57,7 +57,7 @@ DTYPES = {
     "datetime64[s]": "M8[s]",
     "datetime64[ns]": "M8[ns]",
     "timedelta64[ns]": "m8[ns]",
-    "structured": "i4,f4",
+    "fields, as `i4,f4`": "i4,f4",
 }
 SHAPES = {
     "0-d": {},

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Literal
 
 import hypothesis.extra.numpy as npst
@@ -87,28 +87,30 @@ def dtypes(store: Store = "nsid") -> st.SearchStrategy[np.dtype[Any]]:
     SearchStrategy of dtype
         ``object`` stands for text.
     """
-    order: Any = "=" if store == "zarr" else "?"
-    found = _numbers(order) | _times(store) | npst.unicode_string_dtypes(endianness="=", min_len=1, max_len=4)
-    # xarray takes bytes of length one for letters of a text.
-    found |= npst.byte_string_dtypes(min_len=2 if store == "zarr" else 1, max_len=4)
-    return found if store == "zarr" else found | st.just(np.dtype(object))
+    numbers = _numbers("=" if store == "zarr" else "?")
+    # xarray takes bytes of length one for letters of a text, when it reads zarr.
+    texts = [f"U{n}" for n in (1, 2, 4)] + [f"S{n}" for n in (2, 4)] + (["S1", "O"] if store != "zarr" else [])
+    return numbers | numbers | numbers | _times(store) | _evenly(texts).map(np.dtype)
 
 
 @functools.cache
-def _numbers(order: Any) -> st.SearchStrategy[np.dtype[Any]]:
-    found: st.SearchStrategy[Any] = (
-        npst.boolean_dtypes() | npst.integer_dtypes(endianness=order) | npst.unsigned_integer_dtypes(endianness=order)
-    )
-    found |= npst.floating_dtypes(endianness=order, sizes=(16, 32, 64))
-    return found | npst.complex_number_dtypes(endianness=order, sizes=(64, 128))
+def _numbers(order: Literal["=", "?"]) -> st.SearchStrategy[np.dtype[Any]]:
+    found = "f8 f4 f2 i1 i2 i4 i8 u1 u2 u4 u8 c8 c16 ?".split()
+    found += [f">{name}" for name in found if name[1:] not in ("1", "")] if order == "?" else []
+    return _evenly(found).map(np.dtype)
+
+
+def _evenly(options: Sequence[Any]) -> st.SearchStrategy[Any]:
+    """Choose one of some; `sampled_from` prefers the first ones."""
+    return st.integers(0, 2**16 - 1).map(lambda i: options[i % len(options)])
 
 
 @functools.cache
-def _index_numbers(order: Any) -> st.SearchStrategy[np.dtype[Any]]:
+def _index_numbers(order: Literal["=", "?"]) -> st.SearchStrategy[np.dtype[Any]]:
     return _numbers(order).filter(lambda d: d.str[1:] != "f2")
 
 
-_INDEX_TEXT = npst.unicode_string_dtypes(endianness="=", min_len=1, max_len=3)
+_INDEX_TEXT = st.sampled_from(["U1", "U3"]).map(np.dtype)
 
 
 @functools.cache
@@ -245,17 +247,18 @@ def datasets(
 
 
 def _sizes(draw: st.DrawFn, store: Store, max_dims: int) -> dict[str, int]:
-    count = draw(st.integers(0, max_dims))
+    count = draw(_evenly(range(max_dims + 1)))
     dims = draw(st.lists(names(store), min_size=count, max_size=count, unique=True))
     sizes: dict[str, int] = {}
     for dim in dims:
         most = max(1, min(4, _POINTS // math.prod(max(s, 1) for s in sizes.values()) // 2 ** (count - len(sizes) - 1)))
-        sizes[dim] = draw(st.integers(0, most) if draw(st.integers(0, 9)) == 0 else st.integers(1, most))
+        # Axes of one point or of none are a matter of their own, and should not be in every array.
+        sizes[dim] = draw(st.integers(0, most) if draw(_evenly(range(7))) == 6 else st.integers(min(2, most), most))
     return sizes
 
 
 def _with_coordinate(draw: st.DrawFn, ds: xr.Dataset, dim: str, sizes: Mapping[str, int], store: Store) -> xr.Dataset:
-    kind = draw(st.sampled_from(["none", "even", "numbers", "times", "text", "bare", "over several"]))
+    kind = draw(_evenly(["none", "even", "numbers", "times", "text", "bare", "over several"]))
     if kind == "none":
         return ds
     attrs = _attrs(draw, store)
@@ -270,8 +273,8 @@ def _with_coordinate(draw: st.DrawFn, ds: xr.Dataset, dim: str, sizes: Mapping[s
         return ds.assign_coords(xr.Coordinates({dim: (over, values, attrs)}, indexes={}))
     else:
         # pandas has no index of half floats.
-        order: Any = "=" if store == "zarr" else "?"
-        drawn = {"times": _times(store), "text": _INDEX_TEXT}.get(kind, _index_numbers(order))
+        numbers = _index_numbers("=" if store == "zarr" else "?")
+        drawn = {"times": _times(store), "text": _INDEX_TEXT}.get(kind, numbers)
         values = _values(draw, draw(drawn), (n,), store)
     if values.dtype.kind in "Mm":
         attrs.pop(known.UNITS, None)
