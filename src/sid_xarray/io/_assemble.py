@@ -81,7 +81,7 @@ def _index(name: Hashable, var: xr.Variable) -> tuple[PandasIndex, xr.Variable]:
     values = var._data if isinstance(var._data, np.ndarray) else var.values
     if values.dtype.kind in "iuf" and values.dtype.itemsize in (4, 8):
         # What PandasIndex does with any array; these are as pandas wants them.
-        index = PandasIndex(pd.Index(values, name=name), var.dims[0], coord_dtype=values.dtype)
+        index = PandasIndex(pd.Index(values, name=name), var.dims[0], coord_dtype=values.dtype, fastpath=True)
     else:
         index = PandasIndex.from_variables({name: var}, options={})
     return index, index.create_variables({name: var})[name]

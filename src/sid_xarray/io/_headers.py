@@ -22,6 +22,7 @@ import h5py
 import numpy as np
 
 from sid_xarray.io._raw import OddError, Raw
+from sid_xarray.io._rawdense import dense_messages
 from sid_xarray.io._rawlinks import Link, list_messages, list_table
 
 __all__ = ["UNKNOWN", "Header", "Headers"]
@@ -36,6 +37,7 @@ _SPACE, _LINKS, _KIND, _LINK = 0x01, 0x02, 0x03, 0x06
 _EXTERNAL, _LAYOUT, _ATTRIBUTE = 0x07, 0x08, 0x0C
 _MORE, _TABLE, _ATTRIBUTES = 0x10, 0x11, 0x15
 _KEPT = frozenset((_SPACE, _LINKS, _KIND, _EXTERNAL, _LAYOUT, _TABLE))
+_TOLD = _KEPT | {_ATTRIBUTE, _LINK, _ATTRIBUTES}
 _OLD_PREFIX, _OLD_MESSAGE = struct.Struct("<BxHII4x"), struct.Struct("<HHB3x")
 _MESSAGE, _NUMBERED_MESSAGE = struct.Struct("<BHB"), struct.Struct("<BHBH")
 _ATTRIBUTE_START = struct.Struct("<BBHHH")
@@ -85,30 +87,33 @@ class Headers:
         messages: dict[int, bytes] = {}
         attributes: list[tuple[int, bytes, Attribute]] = []
         links: list[bytes] = []
-        for kind, flags, order, chunk, at, size in self._messages(address):
+        start = self._raw.read(address, 16)
+        # A header of the newer sort says whether the order of attributes is kept.
+        numbered = start[0] != 1 and bool(start[5] & 4)
+        for kind, flags, order, chunk, at, size in self._messages(address, start):
             if kind == _ATTRIBUTE:
                 if flags & 2:
                     raise OddError  # shared by many objects: it lies elsewhere
-                name, found = _attribute(chunk, at, size)
-                attributes.append((order, name, found))
+                attributes.append((order, *_attribute(chunk, at, size)))
             elif kind in _KEPT:
                 messages[kind] = b"" if flags & 2 else chunk[at : at + size]
             elif kind == _LINK:
                 links.append(chunk[at : at + size])
             elif kind == _ATTRIBUTES:
-                heap = at + (4 if chunk[at + 1] & 1 else 2)
-                if int.from_bytes(chunk[heap : heap + 8], "little") != _NOWHERE:
-                    raise OddError  # they are many, and lie elsewhere
+                heap_at, tree_at = _TWO.unpack_from(chunk, at + (4 if chunk[at + 1] & 1 else 2))
+                for order, flags, message in dense_messages(self._raw, heap_at, tree_at) if heap_at != _NOWHERE else ():
+                    if flags & 2:
+                        raise OddError
+                    attributes.append((order if numbered else 0, *_attribute(message, 0, len(message))))
         attributes.sort()
         by_name = {name.decode("utf-8", "surrogateescape"): found for _, name, found in attributes}
         if len(by_name) != len(attributes):
             raise OddError
         return Header(self._raw, messages, by_name, links)
 
-    def _messages(self, address: int) -> Iterator[tuple[int, int, int, bytes, int, int]]:
+    def _messages(self, address: int, start: bytes) -> Iterator[tuple[int, int, int, bytes, int, int]]:
         """Yield type, flags and number of every message of a header; and the bytes and where in them it lies."""
         raw = self._raw
-        start = raw.read(address, 16)
         old = start[0] == 1
         if old:
             _, left, _, length = _OLD_PREFIX.unpack(start)
@@ -138,7 +143,7 @@ class Headers:
                     raise OddError
                 if kind == _MORE:
                     chunks.append(_TWO.unpack_from(chunk, at))
-                else:
+                elif kind in _TOLD:
                     yield kind, flags, order[0] if order else 0, chunk, at, size
                 at += size
             if i > _MOST_CHUNKS:
@@ -272,10 +277,10 @@ class Header:
         return [set(struct.unpack(f"<{len(part) // 8}Q", part)) for part in held]
 
     def _attribute(self, message: bytes, kind_at: int, space_at: int, at: int) -> Any:
+        if _is_one_text(message[kind_at:at], space_at - kind_at):
+            return self._raw.text(message[at : at + 16])
         kind = message[kind_at:space_at]
         shape = _shape(message[space_at:at])
-        if not shape and shape is not None and _is_text(kind):
-            return self._raw.text(message[at : at + 16])
         count = math.prod(shape) if shape is not None and len(shape) < 2 else -1
         if count < 0 or count > len(message):
             raise OddError
@@ -306,9 +311,10 @@ def _attribute(chunk: bytes, start: int, size: int) -> tuple[bytes, Attribute]:
         at = space_at + (space + 7) // 8 * 8
     else:
         raise OddError
-    if at > start + size or not name or chunk[name_at + name - 1]:
+    called = chunk[name_at : name_at + name - 1]
+    if at > start + size or not name or chunk[name_at + name - 1] or 0 in called:
         raise OddError
-    return chunk[name_at : name_at + name].partition(b"\0")[0], (chunk, kind_at, space_at, at)
+    return called, (chunk, kind_at, space_at, at)
 
 
 def _understood(read: Callable[[bytes], Any], message: bytes) -> Any:
@@ -334,6 +340,12 @@ def _shape(space: bytes) -> tuple[int, ...] | None:
 @functools.lru_cache(maxsize=256)
 def _dtype(kind: bytes) -> np.dtype[Any]:
     return _TEXT[kind[2] & 0x0F] if _is_text(kind) else _number(kind)
+
+
+@functools.lru_cache(maxsize=256)
+def _is_one_text(both: bytes, at: int) -> bool:
+    """Tell whether a type and, from some place on, a shape are those of one text, as nine of ten attributes are."""
+    return _is_text(both[:at]) and _shape(both[at:]) == ()
 
 
 @functools.lru_cache(maxsize=256)

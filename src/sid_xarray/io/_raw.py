@@ -97,22 +97,24 @@ class Raw:
 
     def text(self, heap_id: bytes) -> str:
         """Return the text that a reference into a global heap leads to."""
+        found = self.held(heap_id, 1)
         # It ends where it says, or at the first zero.
-        return self.held(heap_id, 1).partition(b"\0")[0].decode("utf-8", "surrogateescape")
+        return (found if 0 not in found else found[: found.index(0)]).decode("utf-8", "surrogateescape")
 
     def held(self, heap_id: bytes, width: int) -> bytes:
         """Return what a reference into a global heap leads to: so many items of some bytes each."""
         length, address, index = _HEAP_ID.unpack(heap_id)
         if length == 0:
             return b""
-        self.spend(1 + length * width // _BYTES_A_STEP)
+        nbytes = length * width
+        self._left -= 1 + nbytes // _BYTES_A_STEP
         heap = self._heaps.get(address)
         if heap is None:
             heap = self._heaps[address] = self._heap(address)
         at, size = heap[1].get(index, (0, -1))
-        if length * width > size:
+        if nbytes > size or self._left < 0:
             raise OddError
-        return heap[0][at : at + length * width]
+        return heap[0][at : at + nbytes]
 
     def _heap(self, address: int) -> tuple[bytes, dict[int, tuple[int, int]]]:
         start = self.read(address, 16)
