@@ -80,10 +80,13 @@ class Sink:
         stored = self.dataset.dtype
         self.numbers = stored.kind in "biufc" and self.dataset.size > 0
         tile = tile_shape(self.dataset.shape, stored.itemsize, self.dataset.chunks)
-        codec = codec_of(self.dataset) if tile == self.dataset.chunks else None
+        codec = codec_of(self.dataset)
+        # What a filter makes of a tile that is several chunks is known when it is read again.
+        self.exact = codec is None or codec.lossless or tile == self.dataset.chunks
+        codec = codec if tile == self.dataset.chunks else None
         self.recipe = Recipe(self.dataset.shape, tile, stored, job.cast, job.weaver, codec)
         self._here = Recipe(*(getattr(self.recipe, n) for n in ("shape", "tile", "dtype", "cast", "weaver")))
-        if codec is not None and codec.simple:
+        if codec is not None and (codec.simple or not codec.lossless):
             self._here = self.recipe
         self._counts = tuple(-(-n // t) for n, t in zip(self.dataset.shape, tile, strict=True) if n)
         self._digests = bytearray(_DIGEST * math.prod(self._counts)) if self.numbers else bytearray()
@@ -211,6 +214,8 @@ class Sink:
         self._note(index, found.digest)
 
     def _note(self, index: tuple[int, ...], digest: bytes | None) -> None:
+        if not self.exact:
+            return
         i = 0
         for k, n in zip(index, self._counts, strict=True):
             i = i * n + k

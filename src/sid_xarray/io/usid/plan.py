@@ -24,6 +24,8 @@ Array = np.ndarray[Any, Any]
 _POSITION_TYPES = frozenset(("spatial", "point_cloud"))
 _PLACEHOLDER = {POSITION: "arb_pos", SPECTROSCOPIC: "arb_spec"}
 _SMALL = 256 * 2**10
+_TINY = 64 * 2**10
+_MOST_WAITING = 32 * 2**20
 _OPTIONS = ("chunks", "compression", "compression_opts", "shuffle", "fletcher32")
 
 
@@ -333,6 +335,9 @@ def _options(
         # Rows that end where short blocks end make small chunks: wide ones are better than many.
         wide = max(chunks[1], _SMALL // (chunks[0] * encoded.dtype.itemsize))
         chunks = (chunks[0], min(wide, blocks[1][0]))
+        if math.prod(chunks) * encoded.dtype.itemsize < _TINY and _waiting(plan, key, split[0]) <= _MOST_WAITING:
+            # Chunks that several blocks share: they wait in memory until they are complete.
+            chunks = chunk_shape(shape, encoded.dtype.itemsize, ("spatial", "spectral"))
     out: dict[str, Any] = {}
     if chunks is not None:
         out |= {"chunks": chunks, **extra}
@@ -348,6 +353,14 @@ def _options(
         except (ValueError, TypeError, OSError, RuntimeError) as error:
             raise FormatError(path, str(key), f"HDF5 does not take {out}: {error}") from error
     return out
+
+
+def _waiting(plan: GroupPlan, key: Hashable, rows: Sequence[Hashable]) -> int:
+    """Return how many bytes a row of blocks takes: what has to wait for the chunks that they share."""
+    values = plan.base.encoded[key].values
+    slow = next((d for d in rows if len(values.chunksizes[d]) > 1), None)
+    share = max(values.chunksizes[slow]) / values.sizes[slow] if slow is not None else 1.0
+    return int(share * values.size * plan.base.encoded[key].dtype.itemsize)
 
 
 def _blocks(chunks: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
