@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import secrets
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,8 +90,25 @@ class Codec:
                 return Chunk(zlib.compress(raw.data, parameters[0]), 0, values)
         return Chunk(raw, 0, values)
 
+    def decode(self, data: bytes, mask: int) -> Array:
+        """Return the values of one chunk, given its bytes and which filters were left out."""
+        with self._nowhere() as dataset:
+            dataset.id.write_direct_chunk((0,) * len(self.chunks), data, mask)
+            return np.asarray(dataset[...])
+
     def _by_hdf5(self, whole: Array, values: Array) -> Chunk:
-        """Let HDF5 do it, in a file that is nowhere."""
+        """Let HDF5 do it."""
+        with self._nowhere() as dataset:
+            dataset[...] = whole
+            dataset.flush()
+            mask, data = dataset.id.read_direct_chunk((0,) * len(self.chunks))
+        if not self.lossless:
+            values = self.decode(data, mask)[tuple(slice(n) for n in values.shape)]
+        return Chunk(data, mask, values)
+
+    @contextlib.contextmanager
+    def _nowhere(self) -> Iterator[h5py.Dataset]:
+        """Give a dataset of one chunk, in a file that is nowhere."""
         if any(number >= _FIRST_PLUGIN for number, _, _ in self.filters):
             with contextlib.suppress(ImportError):
                 importlib.import_module("hdf5plugin")  # another process knows no filter but those of HDF5
@@ -98,16 +117,10 @@ class Codec:
         for number, flags, parameters in self.filters:
             plist.set_filter(number, flags, parameters)
         kind = h5py.h5t.py_create(self.dtype, logical=True)
-        with h5py.File("chunk.h5", "w", driver="core", backing_store=False) as file:
+        # Two files in memory with one name are one to HDF5.
+        with h5py.File(f"chunk-{secrets.token_hex(8)}", "w", driver="core", backing_store=False) as file:
             space = h5py.h5s.create_simple(self.chunks)
-            dataset = h5py.Dataset(h5py.h5d.create(file.id, b"chunk", kind, space, plist))
-            dataset[...] = whole
-            file.flush()
-            mask, data = dataset.id.read_direct_chunk((0,) * len(self.chunks))
-            if not self.lossless:
-                dataset.id.refresh()
-                values = dataset[tuple(slice(n) for n in values.shape)]
-        return Chunk(data, mask, values)
+            yield h5py.Dataset(h5py.h5d.create(file.id, b"chunk", kind, space, plist))
 
 
 def codec_of(dataset: h5py.Dataset) -> Codec | None:

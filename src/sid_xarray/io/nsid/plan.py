@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -212,7 +213,7 @@ def _try_options(options: dict[str, Any], var: xr.Variable, enc: Encoded, path: 
     if not options:
         return
     try:
-        with h5py.File("try.h5", "w", driver="core", backing_store=False) as file:
+        with h5py.File(f"try-{secrets.token_hex(8)}", "w", driver="core", backing_store=False) as file:
             file.create_dataset("try", shape=var.shape, dtype=enc.dtype, **options)
     except (ValueError, TypeError, OSError, RuntimeError) as error:
         raise FormatError(path, key, f"HDF5 does not take {options}: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -348,7 +349,7 @@ def _options(
     out |= own
     if out:
         try:
-            with h5py.File("try.h5", "w", driver="core", backing_store=False) as file:
+            with h5py.File(f"try-{secrets.token_hex(8)}", "w", driver="core", backing_store=False) as file:
                 file.create_dataset("try", shape=shape, dtype=encoded.dtype, **out)
         except (ValueError, TypeError, OSError, RuntimeError) as error:
             raise FormatError(path, str(key), f"HDF5 does not take {out}: {error}") from error
