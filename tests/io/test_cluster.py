@@ -120,6 +120,15 @@ def test_the_user_may_want_threads(tmp_path: Path, client: Any, monkeypatch: pyt
         blocks().sid.to_nsid(tmp_path / "a.h5")
 
 
+def test_later_on_a_worker(tmp_path: Path, client: Any) -> None:
+    """The file is written in a task, which must not wait for other tasks."""
+    array = blocks()
+    works = [array.sid.to_nsid(tmp_path / f"{i}.h5", compute=False) for i in range(4)]
+    assert dask.compute(*works) == ("/Measurement_000/Channel_000/v",) * 4
+    with dask.config.set(scheduler="synchronous"):
+        np.testing.assert_array_equal(sid.open_dataarray(tmp_path / "3.h5").values, array.values)
+
+
 def test_nothing_is_started_or_imported() -> None:
     code = """
         import sys, dask.array as da, xarray as xr, sid_xarray as sid, tempfile

@@ -115,9 +115,9 @@ def test_bytes_of_a_chunk_are_those_of_hdf5(dtype: str, options: dict[str, Any])
         for start in np.ndindex(3, 1, 2):
             corner = tuple(i * c for i, c in zip(start, (3, 9, 5), strict=True))
             part = np.ascontiguousarray(values[tuple(slice(i, i + c) for i, c in zip(corner, (3, 9, 5), strict=True))])
-            data, mask = codec.encode(part)
-            assert (mask, bytes(data)) == theirs.id.read_direct_chunk(corner)
-            ours.id.write_direct_chunk(corner, data, mask)
+            chunk = codec.encode(part)
+            assert (chunk.mask, bytes(chunk.data)) == theirs.id.read_direct_chunk(corner)
+            ours.id.write_direct_chunk(corner, chunk.data, chunk.mask)
         np.testing.assert_array_equal(ours[...], values)
 
 
@@ -133,8 +133,8 @@ def test_filters_that_only_hdf5_knows(options: dict[str, Any]) -> None:
         assert codec is not None
         assert not codec.simple
         for start in (0, 5):
-            found = codec.encode(np.ascontiguousarray(values[..., start : start + 5]))
-            assert found == theirs.id.read_direct_chunk((0, 0, start))[::-1]
+            chunk = codec.encode(np.ascontiguousarray(values[..., start : start + 5]))
+            assert (chunk.mask, chunk.data) == theirs.id.read_direct_chunk((0, 0, start))
 
 
 def test_filters_of_others(tmp_path: Path) -> None:
@@ -144,6 +144,22 @@ def test_filters_of_others(tmp_path: Path) -> None:
     for lazy in (array, array.chunk(y=10)):
         save(lazy, tmp_path / "a.h5", "nsid", compression=dict(hdf5plugin.Blosc(cname="zstd", clevel=3)))
         check(tmp_path / "a.h5", values)
+
+
+@pytest.mark.parametrize("chunks", [(8, 8, 100), (3, 2, 5)], ids=str)
+def test_filters_that_lose_digits(tmp_path: Path, chunks: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checksum is that of what is in the file."""
+    hdf5plugin = pytest.importorskip("hdf5plugin")
+    values = np.random.default_rng(0).normal(size=(24, 20, 100)).astype("f4")
+    array = xr.DataArray(values, dims=DIMS, name="v")
+    monkeypatch.setattr(_store, "_UNFINISHED", 0)  # parts of chunks are written, too
+    encoding = {"v": {"chunks": chunks, "compression": dict(hdf5plugin.Zfp(accuracy=0.1))["compression"]}}
+    encoding["v"]["compression_opts"] = dict(hdf5plugin.Zfp(accuracy=0.1))["compression_opts"]
+    for lazy in (array, array.chunk(y=8), array.chunk(y=7, energy=33)):
+        save(lazy, tmp_path / "a.h5", "nsid", encoding=encoding)
+        found = sid.open_dataarray(tmp_path / "a.h5", "v").values
+        assert 0 < np.abs(found - values).max() <= 0.1
+        assert [str(f) for f in verify_file(tmp_path / "a.h5") if not f.ok] == []
 
 
 @pytest.mark.parametrize("form", FORMATS)

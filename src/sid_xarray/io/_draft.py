@@ -196,7 +196,8 @@ class Overlay(Draft):
         """Return the file aside, open; it is made when it is needed."""
         if self.aside_fd < 0:
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-            self.aside_fd = os.open(self.aside, flags, 0o600)
+            # Whoever may read the file may have to finish what is written here.
+            self.aside_fd = os.open(self.aside, flags, os.fstat(self.fd).st_mode & 0o777)
         return self.aside_fd
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import importlib
 import inspect
+import secrets
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
 
@@ -246,7 +247,7 @@ def checked(keywords: dict[str, Any], shape: tuple[int, ...], dtype: np.dtype[An
     """
     if keywords:
         try:
-            with h5py.File("try.h5", "w", driver="core", backing_store=False) as file:
+            with h5py.File(f"try-{secrets.token_hex(8)}", "w", driver="core", backing_store=False) as file:
                 file.create_dataset("try", shape=shape, dtype=dtype, **keywords)
         except (ValueError, TypeError, OSError, RuntimeError) as error:
             raise ValueError(f"HDF5 does not take {keywords}: {error}") from error

@@ -9,6 +9,7 @@ __all__ = ["chunk_shape", "read_blocks"]
 
 _TARGET = 512 * 2**10
 _SMALL = 256 * 2**10
+_ALONG = 4
 _BLOCK = 32 * 2**20
 _SIGNAL = frozenset(("spectral", "reciprocal"))
 
@@ -38,11 +39,13 @@ def chunk_shape(
     chunk = list(shape)
     groups = [[i for i, t in enumerate(types) if (t in _SIGNAL) == signal] for signal in (False, True)]
     groups = [g for g in groups if g]
+    # Of several signal dimensions the last is what is mostly looked along, and what lies together in memory.
+    along = groups[-1][-1] if len(groups) == 2 and len(groups[-1]) > 1 else None
     while math.prod(chunk) * itemsize > _TARGET:
         # Halve in the group that is cut into fewer pieces, there the longest dimension.
         open_groups = [g for g in groups if any(chunk[i] > 1 for i in g)]
         group = min(open_groups, key=lambda g: math.prod(math.ceil(shape[i] / chunk[i]) for i in g))
-        longest = max(group, key=lambda i: chunk[i])
+        longest = max(group, key=lambda i: chunk[i] if i != along else chunk[i] / _ALONG)
         chunk[longest] = math.ceil(chunk[longest] / 2)
     if blocks is not None:
         chunk = [_aligned(c, b) for c, b in zip(chunk, blocks, strict=True)]

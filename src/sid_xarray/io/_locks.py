@@ -44,7 +44,7 @@ def _locked(path: str, target: str) -> int | None:
         return None
     while True:
         try:
-            handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+            handle = os.open(path, os.O_CREAT | os.O_RDONLY, 0o644)  # others are to see that it is locked
         except OSError as error:
             # The name of our lock file says nothing to anybody.
             raise _unwritable(target, error) from None
@@ -96,7 +96,8 @@ class Shared:
 
     def __init__(self, target: str) -> None:
         self.target = target
-        self.handle = os.open(target, os.O_RDONLY)
+        # Windows replaces no file that is open, and has no such lock.
+        self.handle = -1 if fcntl is None else os.open(target, os.O_RDONLY)
         self.works = False
         try:
             self._take()

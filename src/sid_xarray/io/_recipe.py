@@ -140,8 +140,7 @@ class Recipe:
         values : ndarray
             As `stored` returns them.
         """
-        digest = tile_digest(values)
         if self.codec is None:
-            return Encoded(tile, values, digest=digest)
-        data, mask = self.codec.encode(values)
-        return Encoded(tile, data, mask, digest)
+            return Encoded(tile, values, digest=tile_digest(values))
+        chunk = self.codec.encode(values)
+        return Encoded(tile, chunk.data, chunk.mask, tile_digest(chunk.values))

@@ -157,7 +157,9 @@ def recover(path: str | os.PathLike[str]) -> None:
             if time.monotonic() > end:
                 raise
             time.sleep(0.01)
-        except PermissionError:
+        except FormatError:
+            raise
+        except OSError:  # no permission, or a disk that is only read
             _readable(target, record)
             return
 

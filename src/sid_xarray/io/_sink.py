@@ -80,10 +80,13 @@ class Sink:
         stored = self.dataset.dtype
         self.numbers = stored.kind in "biufcV" and self.dataset.size > 0
         tile = tile_shape(self.dataset.shape, stored.itemsize, self.dataset.chunks)
-        codec = codec_of(self.dataset) if tile == self.dataset.chunks else None
+        codec = codec_of(self.dataset)
+        if codec is not None and not codec.lossless:
+            tile = codec.chunks  # what a filter makes of them is known of single chunks
+        codec = codec if tile == self.dataset.chunks else None
         self.recipe = Recipe(self.dataset.shape, tile, stored, job.cast, job.weaver, codec)
         self._here = Recipe(*(getattr(self.recipe, n) for n in ("shape", "tile", "dtype", "cast", "weaver")))
-        if codec is not None and codec.simple:
+        if codec is not None and (codec.simple or not codec.lossless):
             self._here = self.recipe
         self._counts = tuple(-(-n // t) for n, t in zip(self.dataset.shape, tile, strict=True) if n)
         self._digests = bytearray(_DIGEST * math.prod(self._counts)) if self.numbers else bytearray()
@@ -150,11 +153,19 @@ class Sink:
         if not all(self._hashed):
             for i, place in enumerate(tiles(shape, tile)):
                 if not self._hashed[i]:
-                    with HDF5_LOCK:
-                        values = read_tile(self.dataset, place)
-                    self._digests[i * _DIGEST : (i + 1) * _DIGEST] = tile_digest(values)
+                    self._digests[i * _DIGEST : (i + 1) * _DIGEST] = tile_digest(self._read(place))
         digests = (bytes(self._digests[i : i + _DIGEST]) for i in range(0, len(self._digests), _DIGEST))
         return Sum(self.dataset.dtype, shape, tile, combine(digests))
+
+    def _read(self, place: Place) -> Array:
+        """Read a tile again: as it is in the file, not as HDF5 still remembers it."""
+        codec = self.recipe.codec
+        with HDF5_LOCK:
+            if codec is None or codec.lossless:
+                return read_tile(self.dataset, place)
+            self.dataset.flush()
+            mask, data = self.dataset.id.read_direct_chunk(tuple(s.start for s in place))
+        return codec.decode(data, mask)[tuple(slice(s.stop - s.start) for s in place)]
 
     def _put_plain(self, key: Any, values: Array) -> None:
         """Write what has no tiles: text, times of no length, arrays without points."""

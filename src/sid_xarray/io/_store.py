@@ -125,6 +125,11 @@ def _scheduler() -> Any:
     # To look for a client would import distributed, where nobody else did.
     if "distributed" not in sys.modules and not dask.config.get("scheduler", None):
         return None
+    if "distributed" in sys.modules:
+        with contextlib.suppress(ValueError):
+            # We are a task ourselves (compute=False): whom we wait for might wait for our thread.
+            sys.modules["distributed"].get_worker()
+            return None
     return get_scheduler()
 
 

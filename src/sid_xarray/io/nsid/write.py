@@ -40,8 +40,9 @@ def to_nsid(
 ) -> Any:
     """Write to an NSID file that pyNSID, sidpy, HyperSpy and any netCDF-4 program open, too.
 
-    The file is written whole or not at all: a new file appears when it is complete, an existing one is
-    replaced by its complete successor. Lazy data are written block by block.
+    The file is written whole or not at all: a new file appears when it is complete, an existing one holds what it
+    held until then. Lazy data are written block by block, in bounded memory; a dask client that is active computes
+    and compresses them. Checksums of all variables are stored, see `sid_xarray.io.checksum`.
 
     Parameters
     ----------

@@ -16,6 +16,8 @@ from sid_xarray.io._layout import chunk_shape
 __all__ = ["Storage"]
 
 _SMALL = 256 * 2**10
+_TINY = 64 * 2**10
+_MOST_WAITING = 32 * 2**20
 
 
 @dataclass
@@ -77,7 +79,16 @@ class Storage:
             # Rows that end where short blocks end make small chunks: wide ones are better than many.
             wide = max(chunks[1], _SMALL // (chunks[0] * self.dtype.itemsize))
             chunks = (chunks[0], min(wide, blocks[1][0]))
+            if math.prod(chunks) * self.dtype.itemsize < _TINY and self._waiting() <= _MOST_WAITING:
+                # Chunks that several blocks share: they wait in memory until they are complete.
+                chunks = chunk_shape(self.shape, self.dtype.itemsize, ("spatial", "spectral"))
         return chunks
+
+    def _waiting(self) -> int:
+        """Return how many bytes a row of blocks takes: what has to wait for the chunks that they share."""
+        slow = next((d for d in self.split[0] if len(self.values.chunksizes[d]) > 1), None)
+        share = max(self.values.chunksizes[slow]) / self.values.sizes[slow] if slow is not None else 1.0
+        return int(share * self.values.size * self.dtype.itemsize)
 
 
 def _blocks(chunks: Sequence[tuple[int, ...]]) -> tuple[int, ...]:

@@ -41,8 +41,9 @@ def to_usid(
 ) -> Any:
     """Write to a USID file that pyUSID, SciFiReaders and HyperSpy open with the right N-D array.
 
-    The file is written whole or not at all: a new file appears when it is complete, an existing one is
-    replaced by its complete successor. Lazy data are written block by block.
+    The file is written whole or not at all: a new file appears when it is complete, an existing one holds what it
+    held until then. Lazy data are written block by block, in bounded memory; a dask client that is active computes
+    and compresses them. Checksums of all variables are stored, see `sid_xarray.io.checksum`.
 
     Parameters
     ----------
