@@ -44,6 +44,16 @@ def open(  # noqa: A001 - sid.open, as in xarray and h5py
     FormatError
         If no reader can read it.
     """
+    engine = _engine(reader)
+    if _is_plain(chunks, reader_options):
+        tree: xr.DataTree = engine().open_lazy_tree(path, **reader_options)
+        return tree
+    # The readers bring the indexes that were saved; xarray would make them again, also where there were none.
+    reader_options.setdefault("create_default_indexes", False)
+    return xr.open_datatree(os.fspath(path), engine=engine, chunks=chunks, **reader_options)
+
+
+def _engine(reader: str | None) -> Any:
     from sid_xarray.io import backends
 
     engines = {
@@ -53,13 +63,21 @@ def open(  # noqa: A001 - sid.open, as in xarray and h5py
     }
     if reader not in engines:
         raise ValueError(f"no reader {reader!r}.{nearest(str(reader), ['nsid', 'usid'])}")
-    # The readers bring the indexes that were saved; xarray would make them again, also where there were none.
-    reader_options.setdefault("create_default_indexes", False)
-    return xr.open_datatree(os.fspath(path), engine=engines[reader], chunks=chunks, **reader_options)
+    return engines[reader]
+
+
+def _is_plain(chunks: Any, options: dict[str, Any]) -> bool:
+    """Tell whether nothing is asked for that only xarray knows how to do."""
+    return chunks is None and options.keys() <= {"group", "drop_variables", "fill"}
 
 
 def open_dataarray(
-    path: str | os.PathLike[str], signal: str | None = None, *, chunks: Any = None, **options: Any
+    path: str | os.PathLike[str],
+    signal: str | None = None,
+    *,
+    reader: str | None = None,
+    chunks: Any = None,
+    **options: Any,
 ) -> xr.DataArray:
     """Open one signal of a file.
 
@@ -69,6 +87,7 @@ def open_dataarray(
     signal : str, optional
         Name, title, path or quantity of the signal. Needed if the file has several; results that were written beside
         their source, tables and other arrays that are no signals do not count.
+    reader : {"nsid", "usid"}, optional
     chunks : int, dict or "auto", optional
         As in `open`.
     **options
@@ -84,10 +103,18 @@ def open_dataarray(
     FormatError
         If there are several signals and none is named, or none of that name.
     """
-    tree = open(path, chunks=chunks, **options)
-    found = signals(tree)
+    nodes: dict[str, xr.Dataset]
+    if _is_plain(chunks, options):
+        # One array needs no tree, which takes as long as all the rest.
+        nodes = _engine(reader)().open_lazy_groups(path, **options)
+    else:
+        tree = open(path, reader=reader, chunks=chunks, **options)
+        nodes = {node.path: node.to_dataset(inherit=False) for node in tree.subtree}
+    found = {
+        f"{place.rstrip('/')}/{name}": ds.variables[name] for place, ds in nodes.items() for name in _data_names(ds)
+    }
     if signal is None:
-        raw = {k: v for k, v in found.items() if not _stands_beside(tree, k)} or found
+        raw = {k: v for k, v in found.items() if not _stands_beside(nodes[_node(k)])} or found
         if len(raw) != 1:
             listed = "\n".join(f"  {k}  {dict(v.sizes)} {v.attrs.get(names.LONG_NAME, '')}" for k, v in raw.items())
             last = next(iter(raw)).rpartition("/")[2]
@@ -95,22 +122,44 @@ def open_dataarray(
         key = next(iter(raw))
     else:
         key = _chosen(path, found, signal)
-    return _renamed(os.fspath(path), key, found[key])
+    ds = _with_parents(nodes, _node(key))
+    da = ds[next(name for name in _data_names(ds) if str(name) == key.rpartition("/")[2])]
+    # A group needs a name for its array, which the array need not have had.
+    return da.rename(*ds.encoding["sid_array"]) if "sid_array" in ds.encoding else da
 
 
-def _stands_beside(tree: xr.DataTree, key: str) -> bool:
-    """Tell whether an array is a result, or belongs to a table or the like, and so is not what a file is about."""
-    node = tree[key.rpartition("/")[0] or "/"]
-    return "sid_source" in node.encoding or names.CONTENT in node.attrs
+def _stands_beside(ds: xr.Dataset) -> bool:
+    """Tell whether a node holds a result, or a table or the like, and so is not what a file is about."""
+    return "sid_source" in ds.encoding or names.CONTENT in ds.attrs
 
 
-def _chosen(path: object, found: dict[str, xr.DataArray], signal: str) -> str:
-    def fits(key: str, da: xr.DataArray) -> bool:
+def _data_names(ds: xr.Dataset) -> list[Hashable]:
+    return [name for name in ds.variables if name not in ds.coords]
+
+
+def _node(key: str) -> str:
+    return key.rpartition("/")[0] or "/"
+
+
+def _with_parents(nodes: dict[str, xr.Dataset], place: str) -> xr.Dataset:
+    """Return a node with the coordinates that it has from the nodes above it."""
+    above = {place: nodes[place]}
+    node = place
+    while node != "/":
+        node = _node(node)
+        above[node] = nodes[node]
+    if not any(ds.variables for key, ds in above.items() if key != place):
+        return nodes[place]
+    return xr.DataTree.from_dict(above)[place].to_dataset()
+
+
+def _chosen(path: object, found: dict[str, xr.Variable], signal: str) -> str:
+    def fits(key: str, var: xr.Variable) -> bool:
         return signal in (
             key,
             key.strip("/"),
             key.rpartition("/")[2],
-            da.attrs.get(names.TITLE),
+            var.attrs.get(names.TITLE),
             key.rpartition("/")[0],
         )
 
@@ -123,18 +172,6 @@ def _chosen(path: object, found: dict[str, xr.DataArray], signal: str) -> str:
         raise FormatError(path, "", f"has {len(keys)} signals {signal!r}, give the path: {', '.join(keys)}")
     short = {k.rpartition("/")[2] for k in found} | {str(v.attrs.get(names.TITLE, k)) for k, v in found.items()}
     raise FormatError(path, "", f"has no signal {signal!r}.{nearest(signal, short | set(found))}")
-
-
-def _renamed(path: str, key: str, da: xr.DataArray) -> xr.DataArray:
-    """Give back the name that a DataArray had when it was written; in a group it needed one."""
-    from sid_xarray.io.nsid import names as nsid
-    from sid_xarray.io.usid import model as usid
-
-    for original_name in (nsid.original_name, usid.original_name):
-        found, name = original_name(path, key.rpartition("/")[0])
-        if found:
-            return da.rename(name)
-    return da
 
 
 def ls(path: str | os.PathLike[str]) -> dict[str, dict[Hashable, int]]:

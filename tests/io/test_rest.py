@@ -272,7 +272,7 @@ def test_a_damaged_table_hides_nothing(tmp_path: Path) -> None:
     path.write_bytes(raw)
     tree = sid.open(path)
     np.testing.assert_array_equal(tree[f"{CHANNEL}/topo/topo"], scan().values)
-    with pytest.raises(sid.FormatError, match=r"\[/Measurement_000/Channel_000/peaks\]: values cannot be read"):
+    with pytest.raises(sid.FormatError, match=r"\[/Measurement_000/Channel_000/peaks\]: values: cannot be read"):
         tree[f"{CHANNEL}/peaks"].to_dataset().load()
 
 

@@ -80,7 +80,7 @@ def test_structures_belong_to_an_array() -> None:
     given = atoms()
     plain = image()
     one = plain.sid.with_structures(given)
-    assert list(one.sid.structures) == sorted(given)
+    assert list(one.sid.structures) == list(given)
     assert "structures" not in plain.sid.metadata, "the input was changed"
     for name, value in given.items():
         assert sid.to_ase(one, name) == value
@@ -101,7 +101,7 @@ def test_what_a_structure_is_not() -> None:
     with pytest.raises(MetadataError, match=r"no structure belongs to it. Add one: obj.sid.with_structures"):
         sid.to_ase(image())
     two = image().sid.with_structures(STO=perovskite(), SRO=perovskite())
-    with pytest.raises(MetadataError, match=r"there are 2 structures\. Name one of 'SRO', 'STO'"):
+    with pytest.raises(MetadataError, match=r"there are 2 structures\. Name one of 'STO', 'SRO'"):
         sid.to_ase(two)
     with pytest.raises(MetadataError, match=r"no structure 'STP'\. Did you mean 'STO'"):
         sid.to_ase(two, "STP")
@@ -172,7 +172,7 @@ def test_what_the_older_readers_cannot_take_stays_in_the_metadata(tmp_path: Path
     with h5py.File(tmp_path / "a.h5") as file:
         group = file["Measurement_000/Channel_000/intensity"]
         names = [next(iter(group[k])) for k in group if k.startswith("Structure")]
-        assert names == ["dummies", "far out", "slab"]
+        assert names == ["slab", "dummies", "far out"]
         assert set(group["metadata/structures"]) == {"big", "chain", "molecule", "nobody"}
     assert not [f for f in check_file(tmp_path / "a.h5") if f.level == "error"]
 

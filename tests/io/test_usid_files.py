@@ -18,9 +18,10 @@ import pytest
 import xarray as xr
 
 import sid_xarray as sid
+from sid_xarray.io._lazy import FileArray
 from sid_xarray.io.backends import USIDBackendEntrypoint
 from sid_xarray.io.nsid import read as nsid
-from sid_xarray.io.usid import array, both, to_usid
+from sid_xarray.io.usid import both, to_usid
 from sid_xarray.io.usid.find import holds_usid
 from sid_xarray.io.usid.read import open_groups
 
@@ -256,14 +257,14 @@ def test_only_a_part_of_a_file(tmp_path: Path) -> None:
 def fetched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """Record every rectangle that is read from a main."""
     seen: list[tuple[Any, ...]] = []
-    real = array._fetch
+    real = FileArray.fetch
 
-    def record(dataset: Any, key: Any, *args: Any) -> Any:
-        values = real(dataset, key, *args)
+    def record(self: FileArray, dataset: Any, key: Any) -> Any:
+        values = real(self, dataset, key)
         seen.append((*values.shape, key))
         return values
 
-    monkeypatch.setattr(array, "_fetch", record)
+    monkeypatch.setattr(FileArray, "fetch", record)
     return seen
 
 

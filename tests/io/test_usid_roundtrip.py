@@ -19,7 +19,6 @@ import sid_xarray as sid
 from sid_xarray.errors import DimensionError
 from sid_xarray.io.backends import USIDBackendEntrypoint
 from sid_xarray.io.usid import to_usid
-from sid_xarray.io.usid.model import original_name
 from sid_xarray.io.usid.read import open_groups
 from sid_xarray.testing.assertions import _assert_equal
 
@@ -37,8 +36,9 @@ def opened(path: Any) -> xr.DataTree:
 def read_back(path: Any, place: str) -> xr.DataArray | xr.Dataset:
     """Return what was written to a group: a DataArray if it was one, with its name."""
     ds = open_groups(str(path), exact=True)[place]
-    is_array, name = original_name(str(path), place)
-    return next(iter(ds.data_vars.values())).rename(name) if is_array else ds
+    if "sid_array" not in ds.encoding:
+        return ds
+    return next(iter(ds.data_vars.values())).rename(*ds.encoding["sid_array"])
 
 
 def assert_roundtrip_usid(obj: Any, path: Any, **options: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,11 +16,15 @@ from sid_xarray.io import _h5, _nodes, _tables
 from sid_xarray.io._filters import whole
 from sid_xarray.io._links import DAMAGED, broken
 from sid_xarray.io._places import load_model
+from sid_xarray.io._seen import Seen
 from sid_xarray.io.nsid import attributes, foreign
+from sid_xarray.io.nsid.find import KIND as NSID
 from sid_xarray.io.nsid.layout import MODEL
 from sid_xarray.io.nsid.model import VERSION
 from sid_xarray.io.usid import context
+from sid_xarray.io.usid.context import Around
 from sid_xarray.io.usid.extras import with_scalar
+from sid_xarray.io.usid.find import KIND as USID
 from sid_xarray.io.usid.find import linked
 from sid_xarray.io.usid.layout import LINKS, SIDES, free_name
 from sid_xarray.io.usid.layout import MODEL as USID_MODEL
@@ -32,43 +36,37 @@ __all__ = ["NOT_SHOWN", "add_rest"]
 NOT_SHOWN = "sid_not_shown"
 """Attribute of the root: what lies in the file and cannot be an array, one a line."""
 
-Members = dict[str, h5py.Group | h5py.Dataset]
 _TABLES = frozenset(name for side in SIDES for name in LINKS[side])
 # Of our own groups: what the older readers show, made of the record that we read.
 _MIRRORED = ("metadata", "original_metadata")
-_MOST_POINTS = 2**27
 _LARGEST_TEXT = 10**6
 
 
-def add_rest(
-    source: Any,
-    file: h5py.File,
-    nodes: dict[str, xr.Dataset],
-    walked: Iterable[tuple[str, h5py.Group, Members]] | None = None,
-) -> list[str]:
+def add_rest(source: Any, file: h5py.File, groups: Mapping[str, h5py.Group], nodes: dict[str, xr.Dataset]) -> list[str]:
     """Add to the nodes of a file what no format claims; what cannot be shown is listed in `NOT_SHOWN` of the root.
 
     Parameters
     ----------
     source : CachingFileManager
     file : h5py.File
+    groups : dict
+        Every group by its path, parents first: those of a survey, which knows what is in them.
     nodes : dict
         From the path of a node to its Dataset; they are added to, and replaced.
-    walked : iterable, optional
-        Every group with its path and its members, parents first, as of `_h5.walk`.
 
     Returns
     -------
     list of str
         What is damaged so that it cannot be opened at all.
     """
-    rest = _Rest(source, file, nodes)
-    groups: list[_Group] = []
-    for path, group, inside in _h5.walk(file["/"]) if walked is None else walked:
+    rest = _Rest(source, Around(file, dict(groups)), nodes)
+    seen: list[_Group] = []
+    for path, group in groups.items():
         with rest.telling(path):
-            groups.append(rest.looked_at(path, group, inside))
+            one = rest.looked_at(path, group)
+            seen += [] if one is None else [one]
     # The tables of a main may lie anywhere: all mains come first.
-    for one in groups:
+    for one in seen:
         with rest.telling(one.path):
             rest.show(one)
     if rest.left:
@@ -98,23 +96,26 @@ class _Group:
 @dataclass
 class _Rest:
     source: Any
-    file: h5py.File
+    around: Around
     nodes: dict[str, xr.Dataset]
     left: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     stamp: dict[str, Any] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)
+    """Groups that are shown with the arrays that they lie beside, or private; and so is what is in them."""
     described: set[str] = field(default_factory=set)
     """Datasets that a model of ours describes."""
     tables: set[int] = field(default_factory=set)
     """Addresses of what describes rows and columns."""
 
     def __post_init__(self) -> None:
+        self.file = self.around.file
         # The group that a node was made of, and where its results lie: their nodes may be elsewhere.
         self.owners: dict[str, str] = {}
         for key, ds in self.nodes.items():
-            for var in ds.data_vars.values():
+            for name, var in ds.variables.items():
                 place = var.encoding.get("sid_h5path")
-                if isinstance(place, str):
+                if isinstance(place, str) and name not in ds._coord_names:
                     self.owners.setdefault(place.rpartition("/")[0] or "/", key)
 
     @contextlib.contextmanager
@@ -125,38 +126,61 @@ class _Rest:
         except Exception as error:  # noqa: BLE001 - h5py raises anything for a damaged file
             self.damaged.append(f"{path}: what lies beside the arrays cannot be read: {_h5.first_line(error)}")
 
-    def looked_at(self, path: str, group: h5py.Group, inside: Members) -> _Group:
-        """Tell what of a group is known; what is shown elsewhere is not entered."""
-        self._look_for_damage(path, group, inside)
-        inner = inside.get(_h5.PIN)
-        if isinstance(inner, h5py.Group) and USID_MODEL in inner:
-            self._walk_for_damage(inner, _below(path, _h5.PIN))
-        for name in [n for n in inside if n.startswith("_")]:
-            del inside[name]
-        self._describe(path, group, inner)
-        datasets = {n: o for n, o in inside.items() if isinstance(o, h5py.Dataset)}
+    def looked_at(self, path: str, group: h5py.Group) -> _Group | None:
+        """Tell what of a group is known; None for one that is shown elsewhere."""
+        name = path.rpartition("/")[2]
+        if (
+            path in self.closed
+            or name.startswith("_")
+            or (path != "/" and (path.rpartition("/")[0] or "/") in self.closed)
+        ):
+            self.closed.add(path)
+            return None
+        self._look_for_damage(path, group)
+        inside = dict(_h5.members(group))
+        self._describe(path, group, inside.pop(_h5.PIN, None))
+        datasets = {n: o for n, o in inside.items() if isinstance(o, h5py.Dataset) and not n.startswith("_")}
+        inner = {n: o for n, o in inside.items() if isinstance(o, h5py.Group) and not n.startswith("_")}
         ours = {n for n in datasets if _below(path, n) in self.described}
-        mains = {n for n, o in datasets.items() if n not in ours and _is_main(o)}
-        usid = any(LINKS[SIDES[0]][0] in datasets[n].attrs for n in mains)
+        mains = {n for n, o in datasets.items() if n not in ours and (NSID.says_main(o) or USID.says_main(o))}
+        usid = any(USID.says_main(datasets[n]) for n in mains)
         if usid:
             found = (linked(self.file, datasets[n], link) for n in mains for link in _TABLES)
-            self.tables |= {_address(table) for table in found if table is not None}
-        out = _Group(path, group, datasets, any(isinstance(o, h5py.Group) for o in inside.values()), ours, mains, usid)
-        for name in [n for n, o in inside.items() if isinstance(o, h5py.Group)]:
-            if out.is_place and self._is_shown(out, name, inside[name]):
-                shown = inside.pop(name)
-                if not ours and isinstance(shown, h5py.Group):
-                    self._walk_for_damage(shown, _below(path, name))
+            self.tables |= {_h5.address(table) for table in found if table is not None}
+        out = _Group(path, group, datasets, bool(inner), ours, mains, usid)
+        for key, obj in inner.items() if out.is_place else ():
+            if self._is_shown(out, key, obj):
+                self.closed.add(_below(path, key))
+                if not ours:
+                    self._walk_for_damage(obj, _below(path, key))
         return out
 
     def _walk_for_damage(self, group: h5py.Group, path: str) -> None:
-        for here, inner, members in _h5.walk(group, path):
-            self._look_for_damage(here, inner, members)
+        for here, inner, _ in _h5.walk(group, path):
+            self._look_for_damage(here, inner)
 
-    def _look_for_damage(self, path: str, group: h5py.Group, inside: Members) -> None:
-        for name, why in broken(group, inside).items():
+    def _look_for_damage(self, path: str, group: h5py.Group) -> None:
+        for name, why in broken(group).items():
             damaged = why.startswith(DAMAGED)
             (self.damaged if damaged else self.left).append(f"{_below(path, name) if name else path}: {why}")
+
+    def _describe(self, path: str, group: h5py.Group, inner: Any) -> None:
+        """Take note of the datasets that a model of ours describes."""
+        if not isinstance(inner, h5py.Group):
+            return
+        own = dict(_h5.members(inner))
+        self._walk_for_damage(inner, _below(path, _h5.PIN))
+        for model in (MODEL, USID_MODEL):
+            if model not in own:
+                continue
+            try:
+                plan = load_model(group, self.file.filename, path, name=model, version=VERSION, held=own[model])
+            except FormatError:
+                continue
+            # A damaged one is told by the reader, and what it describes is read as that of another program.
+            rows = [r for part in ("variables", "sides") for r in plan.get(part) or () if isinstance(r, dict)]
+            known = [row.get(k) for row in rows for k in ("disk", "indices", "values")]
+            self.described |= {k if str(k).startswith("/") else _below(path, str(k)) for k in known if k}
 
     def show(self, one: _Group) -> None:
         """Add to the nodes what of a group nobody claims."""
@@ -164,30 +188,16 @@ class _Rest:
         unknown: dict[str, h5py.Dataset] = {}
         for name in one.datasets.keys() - one.ours - one.mains:
             obj = one.datasets[name]
-            if _is_scale(obj) or _address(obj) in self.tables:
+            if _is_scale(obj) or _h5.address(obj) in self.tables:
                 continue
             why = _tables.unreadable(obj)
             if why:
                 self.left.append(f"{_below(one.path, name)}: {why}")
-            elif not one.usid or obj.dtype.names or "labels" in obj.attrs or 0 in obj.shape:
+            elif not one.usid or obj.dtype.names or _h5.has_attribute(obj, "labels") or 0 in obj.shape:
                 # Others beside an array of USID are coordinates already.
                 unknown[name] = obj
         if unknown:
             self._show(one, dict(sorted(unknown.items())))
-
-    def _describe(self, path: str, group: h5py.Group, inner: Any) -> None:
-        """Take note of the datasets that a model of ours describes."""
-        for model in (MODEL, USID_MODEL) if isinstance(inner, h5py.Group) else ():
-            if model not in inner:
-                continue
-            try:
-                plan = load_model(group, self.file.filename, path, name=model, version=VERSION)
-            except FormatError:
-                continue
-            # A damaged one is told by the reader, and what it describes is read as that of another program.
-            rows = [r for part in ("variables", "sides") for r in plan.get(part) or () if isinstance(r, dict)]
-            known = [row.get(k) for row in rows for k in ("disk", "indices", "values")]
-            self.described |= {k if str(k).startswith("/") else _below(path, str(k)) for k in known if k}
 
     def _is_shown(self, one: _Group, name: str, group: Any) -> bool:
         """Tell whether a group beside arrays is in their metadata."""
@@ -205,9 +215,9 @@ class _Rest:
             return
         ds = xr.Dataset(attrs=attrs)
         if context.is_result(one.group, name):
-            ds.attrs = context.result_attrs(self.file, one.group, name)
-            ds.encoding["sid_source"] = context.source_of(self.file, path) or ""
-        put(self.nodes, path, ds)
+            ds.attrs = context.result_attrs(self.around, path)
+            ds.encoding["sid_source"] = context.source_of(self.around, path) or ""
+        self._put(path, ds)
 
     def _show(self, one: _Group, unknown: Mapping[str, h5py.Dataset]) -> None:
         arrays: dict[str, h5py.Dataset] = {}
@@ -216,7 +226,7 @@ class _Rest:
             if _tables.is_table(dataset):
                 self._put(where, _tables.table(self.source, self.file, where, dataset))
             elif dataset.shape == () and not one.is_place and (value := _value(dataset)) is not None:
-                put(self.nodes, one.path, xr.Dataset(attrs={name: value}))
+                self._put(one.path, xr.Dataset(attrs={name: value}))
             else:
                 arrays[name] = dataset
         owner = self.owners.get(one.path) if one.is_place else None
@@ -234,11 +244,11 @@ class _Rest:
                 self._put(_below(one.path, name), ds)
 
     def _put(self, path: str, ds: xr.Dataset) -> None:
-        for name, var in ds.data_vars.items():
-            if all(n <= _MOST_POINTS for n in var.shape):
-                rooted = _nodes.rooted(var, str(self.source._args[0]), self.stamp)
-                ds.variables[name].attrs, ds.variables[name].encoding = rooted.attrs, rooted.encoding
+        ds = _nodes.with_roots(ds, str(self.source._args[0]), self.stamp)
         ds.set_close(self.source.close)
+        if path != "/" and not all(path[1:].split("/")):
+            self.left.append(f"{path}: has no name")  # only a damaged file has such a link
+            return
         put(self.nodes, path, ds)
 
     def _add_coordinates(self, owner: str, path: str, arrays: Mapping[str, h5py.Dataset]) -> None:
@@ -279,32 +289,17 @@ def _joined(parts: Mapping[str, xr.Dataset]) -> xr.Dataset | None:
     return xr.Dataset(data, coords=coords, attrs={names.CONTENT: "arrays"})
 
 
-def _is_main(dataset: h5py.Dataset) -> bool:
-    """Tell whether a dataset says that it is an array of one of the formats: it is shown, or told as a problem."""
-    try:
-        said = dataset.attrs
-        if "main_data_name" in said and ("pyNSID_version" in said or "nsid_version" in said):
-            return True
-        return all(any(name in said for name in LINKS[side]) for side in SIDES)
-    except Exception:  # noqa: BLE001 - the attributes of a damaged dataset say nothing
-        return False
-
-
 def _is_scale(dataset: h5py.Dataset) -> bool:
     """Tell whether a dataset gives positions along an axis of others."""
-    try:
-        said = dataset.attrs
-        return "REFERENCE_LIST" in said or ("dimension_type" in said and ("name" in said or "nsid_version" in said))
-    except Exception:  # noqa: BLE001 - see `_is_main`
-        return False
+    if "REFERENCE_LIST" in (dataset.listed if isinstance(dataset, Seen) else dataset.attrs):
+        return True
+    return _h5.has_attribute(dataset, "dimension_type") and (
+        _h5.has_attribute(dataset, "name") or _h5.has_attribute(dataset, "nsid_version")
+    )
 
 
 def _below(path: str, name: str) -> str:
     return f"{path.rstrip('/')}/{name}"
-
-
-def _address(dataset: h5py.Dataset) -> int:
-    return int(h5py.h5o.get_info(dataset.id).addr)
 
 
 def _value(dataset: h5py.Dataset) -> Any:

@@ -17,11 +17,13 @@ from sid_xarray.core.dims import data_kind
 from sid_xarray.core.structures import ENTRY
 from sid_xarray.errors import MetadataError, SidWarning
 from sid_xarray.io import _h5
+from sid_xarray.io._assemble import dataset as dataset_of
 from sid_xarray.io._filters import whole
 from sid_xarray.io._layout import read_blocks
+from sid_xarray.io._lazy import H5Array
 from sid_xarray.io.nsid import attributes
 from sid_xarray.io.nsid.find import Main, Place, unreadable_dtype
-from sid_xarray.io.nsid.layout import ABSENT, NATURAL_MAIN, NATURAL_SCALE
+from sid_xarray.io.nsid.layout import ABSENT, BOOKKEEPING, NATURAL_MAIN, NATURAL_SCALE
 from sid_xarray.io.nsid.structures import from_group, is_structure
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import kinds
@@ -52,7 +54,8 @@ def read(source: Any, file: h5py.File, place: Place, mains: list[Main]) -> tuple
         found, more = variables_of(source, place, main)
         variables |= found
         problems += more
-    ds = xr.Dataset(variables, coords=coords, attrs=group_attrs(place.group))
+    ds = dataset_of(variables, coords, coords)
+    ds.attrs = group_attrs(place.group)
     ds = _with_groups(ds, place)
     origin = source_of(file, place)
     if origin is not None:
@@ -69,8 +72,16 @@ def read(source: Any, file: h5py.File, place: Place, mains: list[Main]) -> tuple
 
 def group_attrs(group: h5py.Group) -> dict[Hashable, Any]:
     """Return the attributes of a group without those that serve NeXus and netCDF."""
-    found = {k: attributes.plain(v) for k, v in _h5.attributes(group).items()}
-    return {k: v for k, v in found.items() if k not in _NEXUS and not k.endswith("_indices") and _is_simple(v)}
+    found = {k: attributes.plain(v) for k, v in _h5.attributes(group, but=_is_nexus).items()}
+    return {k: v for k, v in found.items() if _is_simple(v)}
+
+
+def _is_bookkeeping(name: str) -> bool:
+    return name in BOOKKEEPING
+
+
+def _is_nexus(name: str) -> bool:
+    return name in _NEXUS or name.endswith("_indices")
 
 
 def source_of(file: h5py.File, place: Place) -> str | None:
@@ -78,14 +89,15 @@ def source_of(file: h5py.File, place: Place) -> str | None:
     path, group = place.path, place.group
     while path.strip("/"):
         named = path.rpartition("/")[2].startswith("Log_")
-        if named or "source_000" in group.attrs:
+        if named or _h5.has_attribute(group, "source_000"):
             value = _h5.raw_attribute(group, "source_000")
             try:
                 return str(file[value].name) if isinstance(value, h5py.Reference) and value else ""
             except Exception:  # noqa: BLE001 - the source was deleted; that it is a result is still known
                 return ""
         path = path.rpartition("/")[0]
-        above = _h5.find(file, path or "/")
+        path_above = path or "/"
+        above = place.groups[path_above] if path_above in place.groups else _h5.find(file, path_above)
         if not isinstance(above, h5py.Group):
             return None
         group = above
@@ -105,7 +117,7 @@ def coordinate(label: str, scale: h5py.Dataset) -> xr.Variable:
     values = _h5.texts(whole(scale)) if _h5.is_text(scale) else whole(scale)
     if values.dtype.kind == "f" and values.dtype.itemsize not in (4, 8):
         values = values.astype(float)  # pandas has no index of half or long floats
-    said = _h5.attributes(scale)
+    said = _h5.attributes(scale, but=_is_bookkeeping)
     attrs: dict[Hashable, Any] = {}
     quantity = said.get("quantity")
     if isinstance(quantity, str) and quantity.strip().lower() not in ABSENT:
@@ -142,11 +154,9 @@ def variables_of(source: Any, place: Place, main: Main) -> tuple[dict[Hashable, 
         said = sorted(flags, key=lambda name: flags[name])
         values = np.array([flags[name] for name in said], dataset.dtype.str)
         attrs |= {"flag_values": values, "flag_meanings": " ".join("_".join(name.split()) for name in said)}
-    inner = _h5.find(place.group, _h5.PIN)
-    pinned = _h5.attribute(inner, "id") if isinstance(inner, h5py.Group) else None
     fields = dataset.dtype.names
     if fields is None:
-        array = _h5.H5Array(source, path, dataset, pinned=pinned)
+        array = H5Array(source, path, dataset, pinned=place.pinned)
         blocks = read_blocks(dataset.shape, array.dtype.itemsize, dataset.chunks)
         encoding["preferred_chunks"] = dict(zip(main.labels, blocks, strict=True)) if blocks else {}
         name = f"{main.name}_values" if main.name in main.labels else main.name
@@ -160,7 +170,7 @@ def variables_of(source: Any, place: Place, main: Main) -> tuple[dict[Hashable, 
         if why:
             problems.append(f"{path}: field {name!r} {why}: left out")
             continue
-        array = _h5.H5Array(source, path, dataset, field=name, pinned=pinned)
+        array = H5Array(source, path, dataset, field=name, pinned=place.pinned)
         short, _, unit = name.partition("[")
         own = _quiet_units({**attrs, names.LONG_NAME: short.strip(), names.UNITS: unit.rstrip("] ") or None})
         own.pop(names.UNITS_ORIGINAL, None)
@@ -174,7 +184,7 @@ def variables_of(source: Any, place: Place, main: Main) -> tuple[dict[Hashable, 
 
 
 def _main_attrs(dataset: h5py.Dataset, main: Main, path: str) -> dict[Hashable, Any]:
-    said = _h5.attributes(dataset)
+    said = _h5.attributes(dataset, but=_is_bookkeeping)
     attrs: dict[Hashable, Any] = {}
     for key, ours in (("quantity", names.LONG_NAME), ("modality", names.MODALITY), ("source", names.SOURCE)):
         value = said.get(key)
@@ -261,12 +271,13 @@ def _with_groups(ds: xr.Dataset, place: Place) -> xr.Dataset:
     if others:
         attrs[names.OTHER_GROUPS] = _packed(others)
     for key in ds.data_vars:
-        spare = _metadata.unpack(ds[key].attrs.get(names.ORIGINAL_METADATA))
+        var = ds.variables[key]
+        spare = _metadata.unpack(var.attrs.get(names.ORIGINAL_METADATA))
         if spare and names.ORIGINAL_METADATA in attrs:
             tree = {**spare, **_metadata.unpack(attrs[names.ORIGINAL_METADATA])}
-            ds[key].attrs |= {**attrs, names.ORIGINAL_METADATA: _packed(tree)}
+            var.attrs |= {**attrs, names.ORIGINAL_METADATA: _packed(tree)}
         else:
-            ds[key].attrs |= attrs
+            var.attrs |= attrs
     return ds
 
 

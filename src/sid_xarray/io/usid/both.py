@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
+import h5py
 import xarray as xr
 
 from sid_xarray.errors import FormatError, warn
 from sid_xarray.io import _h5, _nodes
+from sid_xarray.io._assemble import bare
 from sid_xarray.io._links import damaged
+from sid_xarray.io._places import Found, asked_for
 from sid_xarray.io._rest import add_rest
 from sid_xarray.io.nsid import read as nsid
+from sid_xarray.io.nsid.find import KIND as NSID
 from sid_xarray.io.usid import read as usid
+from sid_xarray.io.usid.find import KIND as USID
 from sid_xarray.io.usid.find import holds_usid
 
 __all__ = ["open_groups", "open_nodes"]
+
+Read = Callable[..., dict[str, xr.Dataset]]
 
 
 def open_groups(path: str, *, group: str | None = None, exact: bool = False, fill: Any = None) -> dict[str, xr.Dataset]:
@@ -48,20 +56,21 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False, fil
     SidWarning
         If a part could not be read.
     """
-    if group is not None:
-        return open_nodes(path, group=group, exact=exact, fill=fill)
     source = _h5.manager(path)
     full = str(source._args[0])
-    try:
-        found = open_nodes(path, exact=exact, fill=fill)
-    except FormatError as error:
-        with _h5.opened(source, full) as file:
-            lost = damaged(file)
-        if not lost:
-            raise
-        raise FormatError(full, "", f"{error.why}. Damaged: {'; '.join(lost)}") from error
     with _h5.opened(source, full) as file:
-        lost = add_rest(source, file, found)
+        surveyed = asked_for(file, group, [NSID, USID])
+        try:
+            found = _read(source, file, surveyed, group=group, exact=exact, fill=fill)
+        except FormatError as error:
+            lost = damaged(file) if group is None else []
+            if not lost:
+                raise
+            raise FormatError(full, "", f"{error.why}. Damaged: {'; '.join(lost)}") from error
+        lost = add_rest(source, file, surveyed[0].groups, found) if group is None else []
+    for parent in _nodes.parents(found) - set(found):
+        found[parent] = bare()
+        found[parent].set_close(source.close)
     if lost:
         _tell(found["/"], lost, full)
     return dict(sorted(found.items()))
@@ -75,25 +84,38 @@ def _tell(root: xr.Dataset, lost: list[str], path: str) -> None:
         warn(_nodes.note_problems(root, [*new, *known], path))
 
 
-def open_nodes(path: str, *, group: str | None = None, exact: bool = False, fill: Any = None) -> dict[str, xr.Dataset]:
+def open_nodes(path: str) -> dict[str, xr.Dataset]:
     """Open what `open_groups` opens, but for what is neither NSID nor USID."""
-    if not holds_usid(path):
-        return nsid.open_groups(path, group=group, exact=exact)
+    source = _h5.manager(path)
+    with _h5.opened(source, str(source._args[0])) as file:
+        return _read(source, file, asked_for(file, None, [NSID, USID]), group=None, exact=False, fill=None)
+
+
+def _read(
+    source: Any, file: h5py.File, surveyed: list[Found], *, group: str | None, exact: bool, fill: Any
+) -> dict[str, xr.Dataset]:
+    # NSID first: its places are those that were asked for, also of results.
+    of_usid: Read = functools.partial(usid.read_groups, fill=fill)
+    readers: list[tuple[Read, Found]] = list(zip((nsid.read_groups, of_usid), surveyed, strict=True))
+    wanted = [(read, part) for read, part in readers if part]
+    if len(wanted) < 2:
+        # Where nothing was found, one of them says why.
+        read, part = wanted[0] if wanted else readers[group is not None and holds_usid(str(source._args[0]))]
+        return read(source, file, part, group=group, exact=exact)
     found: dict[str, xr.Dataset] = {}
     problems: list[str] = []
     refused: list[FormatError] = []
-    # NSID first: its places are those that were asked for, also of results.
-    for read in (nsid.open_groups, functools.partial(usid.open_groups, fill=fill)):
+    for read, part in wanted:
         try:
-            part = read(path, group=group, exact=exact)
+            nodes = read(source, file, part, group=group, exact=exact)
         except FormatError as error:
             refused.append(error)
             continue
-        problems += filter(None, [part["/"].attrs.get("sid_problems")])
-        for node, ds in part.items():
+        problems += filter(None, [nodes["/"].attrs.get("sid_problems")])
+        for node, ds in nodes.items():
             usid.put(found, node, ds)
     if not found:
         raise refused[-1]
     if problems:
         found["/"].attrs["sid_problems"] = "\n".join(problems)
-    return dict(sorted(found.items()))
+    return found

@@ -71,7 +71,9 @@ def with_datasets(
         Of the positions of every main.
     """
     for name, dataset in place.inside.items():
-        if not isinstance(dataset, h5py.Dataset) or _address(dataset) in known or "labels" in dataset.attrs:
+        if not isinstance(dataset, h5py.Dataset) or _h5.address(dataset) in known:
+            continue
+        if _h5.has_attribute(dataset, "labels"):
             continue
         if dataset.shape is None or 0 in dataset.shape or not _h5.is_stored_here(dataset) or dataset.dtype.names:
             continue
@@ -83,10 +85,6 @@ def with_datasets(
         else:
             ds = _with_array(source, place, ds, name, dataset)
     return ds
-
-
-def _address(dataset: h5py.Dataset) -> int:
-    return int(h5py.h5o.get_info(dataset.id).addr)
 
 
 def _with_done(ds: xr.Dataset, dataset: h5py.Dataset, rows: Form, dims: tuple[Hashable, ...]) -> xr.Dataset:
