@@ -129,10 +129,9 @@ def test_disk_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_two_writers(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     with (
-        _target.replacing(path, mode="w") as temporary,
+        _target.editing(path, mode="w"),
         pytest.raises(BlockingIOError, match="is being written by another process; nothing was written"),
     ):
-        Path(temporary).write_bytes(b"")
         numbers().sid.to_nsid(path)
     numbers().sid.to_nsid(path, mode="w")
     assert only(path) == ["a.h5"]

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import sid_xarray as sid
 from sid_xarray.errors import DimensionError
 from sid_xarray.io.backends import USIDBackendEntrypoint
+from sid_xarray.io.checksum import verify_file
 from sid_xarray.io.usid import to_usid
 from sid_xarray.io.usid.read import open_groups
 from sid_xarray.testing.assertions import _assert_equal
@@ -44,6 +45,7 @@ def read_back(path: Any, place: str) -> xr.DataArray | xr.Dataset:
 def assert_roundtrip_usid(obj: Any, path: Any, **options: Any) -> str:
     """Assert that nothing is lost: values, dtype, byte order, names, order, types of attributes, indexes."""
     place = to_usid(obj, path, mode="w", **options)
+    assert [str(finding) for finding in verify_file(path) if finding.bad] == []
     if isinstance(obj, xr.DataTree):
         found = open_groups(str(path), exact=True)
         for node in obj.subtree:

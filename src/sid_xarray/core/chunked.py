@@ -10,7 +10,7 @@ import xarray as xr
 
 from sid_xarray.errors import warn
 
-__all__ = ["graph_name", "is_chunked", "is_lazy", "same_values", "whole"]
+__all__ = ["graph_name", "is_chunked", "is_lazy", "is_source", "same_values", "whole"]
 
 _TARGET = 128 * 2**20
 _MANY_CHUNKS = 100_000
@@ -94,3 +94,11 @@ def whole(da: xr.DataArray, dims: Iterable[Hashable]) -> xr.DataArray:
     if n > _MANY_CHUNKS:
         warn(f"{n} chunks: a graph costs about 10 ms a chunk. Open with larger chunks (32–128 MiB).")
     return out
+
+
+def is_source(obj: xr.DataArray | xr.Variable) -> bool:
+    """Tell whether a dask array is an array of a file or of memory and nothing else: a part can be read alone."""
+    layers = getattr(getattr(obj.data, "dask", None), "layers", None) if is_chunked(obj) else None
+    if not layers:
+        return False
+    return len(layers) <= 2 and all(str(name).startswith((*_SOURCES, "array-")) for name in layers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -29,6 +30,7 @@ from sid_xarray.io._attrs import (
 )
 from sid_xarray.io._headers import Headers
 from sid_xarray.io._rawlinks import Link
+from sid_xarray.io._redo import recover
 from sid_xarray.io._seen import SeenDataset, SeenGroup, layout
 
 __all__ = [
@@ -60,6 +62,7 @@ __all__ = [
 
 _MANAGERS: weakref.WeakSet[CachingFileManager[h5py.File]] = weakref.WeakSet()
 _HOLDS = threading.local()
+_PATIENCE = 1.0
 _MAX_HOPS = 16
 _MAX_DEPTH = 64
 _MAX_OBJECTS = 100_000
@@ -67,8 +70,16 @@ PIN = "_sid_xarray"
 
 
 def _open(path: str, mode: str) -> h5py.File:
-    # A network or read-only disk without locks must not stop a reader.
-    return h5py.File(path, mode, locking="best-effort")
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            # A network or read-only disk without locks must not stop a reader.
+            return h5py.File(path, mode, locking="best-effort")
+        except BlockingIOError:
+            # A writer of ours that adds to a large file keeps readers out for a moment at its end.
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)
 
 
 def manager(path: str | os.PathLike[str]) -> CachingFileManager[h5py.File]:
@@ -90,6 +101,7 @@ def manager(path: str | os.PathLike[str]) -> CachingFileManager[h5py.File]:
         raise FormatError(path, "", "is a folder, expected an HDF5 file")
     if not os.access(path, os.R_OK):
         raise PermissionError(f"no permission to read {path}")
+    recover(path)
     try:
         is_hdf5 = h5py.is_hdf5(path)
     except Exception as error:

@@ -40,12 +40,15 @@ def assert_roundtrip(obj: xr.DataArray | xr.Dataset | xr.DataTree, path: str | N
         What was read, in memory.
     """
     from sid_xarray import api
+    from sid_xarray.io.checksum import verify_file
 
     with contextlib.ExitStack() as stack:
         if path is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             path = os.path.join(folder, "roundtrip.h5")
         place = obj.sid.to_nsid(path, **options)
+        changed = [str(finding) for finding in verify_file(path) if finding.bad]
+        assert not changed, f"checksums do not fit what was written: {changed}"
         if isinstance(obj, xr.DataTree):
             return _assert_tree(obj, api.open(path), options.get("group"))
         if any(isinstance(k, str) and "/" in k for k in (*obj.coords, *obj.dims, *getattr(obj, "data_vars", ()))):

@@ -12,8 +12,10 @@ import numpy as np
 from sid_xarray.core import metadata as _metadata
 from sid_xarray.core.dims import data_kind
 from sid_xarray.core.history import read as read_history
+from sid_xarray.io import _checksums, _digest
 from sid_xarray.io._names import safe_name
-from sid_xarray.io._store import Job, store
+from sid_xarray.io._sink import Job
+from sid_xarray.io._store import store
 from sid_xarray.io.nsid import attributes
 from sid_xarray.io.nsid.encode import Encoded
 from sid_xarray.io.nsid.layout import GENERIC, MODEL_GROUP, NATURAL_MAIN, NATURAL_SCALE
@@ -41,14 +43,15 @@ def write_group(file: h5py.File, place: str, plan: GroupPlan, *, stamp: Mapping[
     for key in [*ds.data_vars, *(c for c in ds.coords if not plan.is_scale(c))]:
         dataset, row = _create(group, plan, key, scales, stamp)
         rows.append(row)
-        jobs.append(Job(plan.encoded[key].values, dataset, plan.encoded[key].cast))
+        jobs.append(Job(plan.encoded[key].values, dataset, plan.encoded[key].cast, key))
     order = {key: i for i, key in enumerate([*ds.coords, *ds.data_vars])}
     rows.sort(key=lambda row: order.get(row.pop("key"), -1))
     _decorate(group, plan, stamp)
     entries = encode_attrs(group, plan.own_attrs, GROUP_ATTRS | {f"{label}_indices" for label in plan.labels.values()})
     _write_model(group, {"array": plan.array, "name": tagged(plan.name), "attrs": entries, "variables": rows})
     _write_metadata(group, plan, stamp)
-    store(jobs)
+    tags = {key: attrs.tags.values() for key, attrs in plan.attrs.items()}
+    _checksums.record(group[MODEL_GROUP], tags, store(jobs), lambda key: _digest.of_dataset(scales[key]))
 
 
 def write_attrs(file: h5py.File, place: str, attrs: PlannedAttrs) -> None:

@@ -14,16 +14,17 @@ import numpy as np
 from sid_xarray.core import metadata as _metadata
 from sid_xarray.core.history import read as read_history
 from sid_xarray.errors import MetadataError
-from sid_xarray.io import _h5
+from sid_xarray.io import _checksums, _digest, _h5
 from sid_xarray.io._filters import filters, whole
 from sid_xarray.io._layout import chunk_shape
-from sid_xarray.io._store import Job, store
+from sid_xarray.io._sink import Job
+from sid_xarray.io._store import store
 from sid_xarray.io.nsid import attributes
 from sid_xarray.io.nsid.tags import PlannedAttrs, encode_attrs, tagged
 from sid_xarray.io.usid.layout import BOOKKEEPING, LINKS, MODEL, NATURAL_MAIN, POSITION, RESULT_ATTRS, SIDES
 from sid_xarray.io.usid.model import VERSION, load
 from sid_xarray.io.usid.plan import Column, GroupPlan, SidePlan
-from sid_xarray.io.usid.target import GridTarget
+from sid_xarray.io.usid.target import Raster
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import records
 from sid_xarray.version import __version__
@@ -33,6 +34,7 @@ __all__ = ["Pair", "write_attrs", "write_group"]
 Pair = tuple[h5py.Dataset, h5py.Dataset]
 _ROWS = 2**20
 _INCOMPLETE = 1
+_COMPOUND = ("compound",)
 _MAX_NATURAL = 60_000
 
 
@@ -78,7 +80,11 @@ def write_group(
     sides = [_side_row(side, pair, place) for side, pair in zip(plan.sides, pairs, strict=True)]
     content = {"array": plan.base.array, "name": tagged(plan.base.name), "attrs": entries, "natural": natural}
     _write_model(inner, {**content, "sides": sides, "variables": rows})
-    store(jobs)
+    tags = {key: attrs.tags.values() for key, attrs in plan.base.attrs.items()}
+    sums = store(jobs)
+    if plan.compound is not None:  # the fields share what they are stored in
+        sums |= dict.fromkeys(plan.compound.fields, sums.pop(_COMPOUND))
+    _checksums.record(inner, tags, sums, lambda key: _digest.of_values(plan.ds.variables[key].values))
 
 
 _GROUP = BOOKKEEPING | RESULT_ATTRS
@@ -231,7 +237,8 @@ def _write_main(
         row["head"] = heads[0]
     there = [d for side in sides for d in side.dims]
     axes = [there.index(d) if d in there else None for d in var.dims]
-    return row, Job(enc.values, GridTarget(dataset, (sides[0].sizes, sides[1].sizes), axes), enc.cast)
+    raster = Raster((sides[0].sizes, sides[1].sizes), tuple(axes))
+    return row, Job(enc.values, dataset, enc.cast, key, raster)
 
 
 def _write_compound(
@@ -254,7 +261,8 @@ def _write_compound(
     values = compound.values(base)
     there = [d for side in sides for d in side.dims]
     axes = [there.index(d) if d in there else None for d in values.dims]
-    return disk, Job(values, GridTarget(dataset, (sides[0].sizes, sides[1].sizes), axes))
+    raster = Raster((sides[0].sizes, sides[1].sizes), tuple(axes))
+    return disk, Job(values, dataset, name=_COMPOUND, weaver=raster)
 
 
 def _field_row(plan: GroupPlan, key: Hashable, disk: str) -> dict[str, Any]:
@@ -290,7 +298,7 @@ def _write_beside(inner: h5py.Group, plan: GroupPlan, key: Hashable) -> tuple[di
     else:
         heads = read_history(var.attrs).heads
         row |= {"head": heads[0]} if heads else {}
-    return row, Job(enc.values, dataset, enc.cast)
+    return row, Job(enc.values, dataset, enc.cast, key)
 
 
 def _column_row(plan: GroupPlan, key: Hashable) -> dict[str, Any]:
