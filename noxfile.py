@@ -68,7 +68,7 @@ def tests(session: nox.Session) -> None:
     """The second command of the README: everything, with the newest releases."""
     _pip(session)
     session.install("-e", ".[all]", "--group", "test")
-    session.run("pytest", "-n", "2", "--dist", "loadfile", "--ignore=tests/conformance", *session.posargs)
+    session.run("pytest", "-n", "2", "--dist", "loadfile", "-m", "not peers", *session.posargs)
     session.run("pytest", "-q", "--nbmake", "notebooks", "-p", "no:cacheprovider")
 
 
@@ -106,6 +106,14 @@ def bridges(session: nox.Session) -> None:
     _pip(session)
     session.install("-e", ".", "sidpy==0.12.9", "hyperspy==2.5.0", "pytest", "pytest-benchmark", "hypothesis")
     session.run("pytest", "-q", "tests/io/test_interop.py")
+
+
+@nox.session
+def vendors(session: nox.Session) -> None:
+    """Files of vendors, with every package that reads some of them."""
+    _pip(session)
+    session.install("-e", ".[spm,raman,ms,images,topography,em]", "--group", "test")
+    session.run("pytest", "-q", "-n", "2", "--dist", "loadfile", "tests/io/readers")
 
 
 @nox.session

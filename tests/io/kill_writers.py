@@ -5,7 +5,7 @@ Run: python tests/io/kill_writers.py [--runs 200] [--seed 1] [--steps] [--folder
 A run forks a writer, lets it live for a random part of the time that such a write takes, and sends SIGKILL. Then the
 file is opened with plain h5py, then with this library (which may have to finish what was written down), all values are
 compared and all checksums verified; at last somebody adds to it, which must work and leave nothing behind.
-`--steps` kills at every call that changes something on the disk instead, before it or in the middle of it.
+`--steps` kills at every call that changes something on the disk instead, before it and in the middle of it.
 """
 
 from __future__ import annotations
@@ -213,18 +213,56 @@ def stopper(step: int, *, torn: bool) -> Callable[[], None]:
     return install
 
 
-def every_step(folder: Path) -> Iterator[tuple[Scenario, str, str, bool]]:
+def count_of(path: Path, scenario: Scenario) -> int:
+    """How many steps there are."""
+    prepare(path, scenario)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        count = 0
+
+        def counted(real: Callable[..., Any]) -> Callable[..., Any]:
+            def call(*args: Any, **kwargs: Any) -> Any:
+                nonlocal count
+                count += 1
+                return real(*args, **kwargs)
+
+            return call
+
+        for name in STEPS:
+            setattr(os, name, counted(getattr(os, name)))
+        write = os.write
+        work(path, scenario)
+        write(writer, str(count).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        return int(pipe.read())
+
+
+def chosen(count: int, chance: random.Random) -> list[int]:
+    """All steps; of very many, those at both ends and some between."""
+    if count <= 150:
+        return list(range(count))
+    return [*range(30), *sorted(chance.sample(range(30, count - 60), 60)), *range(count - 60, count)]
+
+
+def every_step(folder: Path, seed: int, only: str, last: int) -> Iterator[tuple[Scenario, str, str, bool]]:
     path = folder / "a.h5"
+    chance = random.Random(seed)
     for scenario in itertools.product(FORMATS, ("numpy",), ACTIONS):
+        if only not in f"{scenario[0]},{scenario[2]}":
+            continue
+        count = count_of(path, scenario)
+        steps = range(count - last, count) if last else chosen(count, chance)
         for torn in (False, True):
-            for step in itertools.count():
+            for step in steps:
                 prepare(path, scenario)
                 child = forked(path, scenario, stopper(step, torn=torn))
                 _, status = os.waitpid(child, 0)
-                if not os.WIFSIGNALED(status):
-                    print(f"{scenario}, {'in' if torn else 'before'} each of {step} steps", file=sys.stderr)
-                    break
-                yield scenario, *judged(path, scenario), True
+                yield scenario, *judged(path, scenario), os.WIFSIGNALED(status)
+        print(f"{scenario}: {count} steps", file=sys.stderr, flush=True)
 
 
 def main() -> int:
@@ -232,6 +270,8 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=200, help="kills that hit a living writer")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", action="store_true")
+    parser.add_argument("--only", default="", help="format,action of the steps")
+    parser.add_argument("--last", type=int, default=0, help="only so many steps, the last ones")
     parser.add_argument("--folder", type=Path, default=None)
     args = parser.parse_args()
     warnings.simplefilter("error")
@@ -239,7 +279,8 @@ def main() -> int:
     wrong: list[str] = []
     total = killed = 0
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-        runs = every_step(Path(folder)) if args.steps else random_kills(Path(folder), args.runs, args.seed)
+        runs = every_step(Path(folder), args.seed, args.only, args.last) if args.steps else None
+        runs = runs or random_kills(Path(folder), args.runs, args.seed)
         for scenario, plain, found, was_killed in runs:
             total, killed = total + 1, killed + was_killed
             row = counts.setdefault((scenario[0], scenario[2]), Counter())

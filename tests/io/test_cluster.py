@@ -63,17 +63,17 @@ def test_workers_encode_and_the_client_writes(tmp_path: Path, client: Any, monke
 def test_few_blocks_are_under_way(tmp_path: Path, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     alive: set[Any] = set()
     most: list[int] = []
-    get = client.get
+    get = distributed.Client.get
 
-    def counted(graph: Any, keys: Any, **options: Any) -> Any:
-        found = get(graph, keys, **options)
+    def counted(self: Any, graph: Any, keys: Any, **options: Any) -> Any:
+        found = get(self, graph, keys, **options)
         if options.get("sync") is False:
             alive.add(found[0].key)
             most.append(len(alive))
         return found
 
     put = _sink.Sink.put_encoded
-    monkeypatch.setattr(client, "get", counted)
+    monkeypatch.setattr(distributed.Client, "get", counted)
     monkeypatch.setattr(_sink.Sink, "put_encoded", lambda self, found: (alive and alive.pop(), put(self, found))[1])
     blocks().sid.to_nsid(tmp_path / "a.h5")
     assert len(most) == 16

@@ -163,6 +163,18 @@ def test_soft_link_to_a_main_is_followed(file: h5py.File) -> None:
     assert float(tree["/Measurement_000/Channel_000/again/good"].sum()) == 15
 
 
+def test_array_with_two_names_is_one_signal(file: h5py.File) -> None:
+    group = file["Measurement_000/Channel_000/good"]
+    group["other"] = group["good"]
+    name = file.filename
+    tree, problems = opened(file, problems=False)
+    assert not problems
+    assert list(tree.sid.signals) == ["/Measurement_000/Channel_000/good/good"]
+    for path in ("good", "other"):
+        only = sid.open(name, group=f"/Measurement_000/Channel_000/good/{path}")
+        assert float(only.sid.signals["/Measurement_000/Channel_000/good/good"].sum()) == 15
+
+
 def test_deep_and_wide(file: h5py.File) -> None:
     group = file
     for _ in range(300):

@@ -25,9 +25,8 @@ from sid_xarray.testing.assertions import _assert_equal
 
 PEERS = os.environ.get("SID_PEERS_PYTHON")
 CHECK = Path(__file__).parents[3] / "shared/corpus/peer_check.py"
-EXAMPLES = int(os.environ.get("SID_EXAMPLES", "100"))
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
-SOON = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=SLOW)
+SOON = settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
 
 
 def opened(path: Any) -> xr.DataTree:

@@ -64,6 +64,10 @@ class SidArrays(SidAny):
     provenance = view("sid_xarray.core.provenance:provenance")
     check = method("sid_xarray.core.check:check")
 
+    # Steps of your own
+    trace = method("sid_xarray.core.trace.run:trace")
+    apply = method("sid_xarray.ops.apply:apply")
+
     # Say what it is
     adopt = method("sid_xarray.core.adopt:adopt")
     set_dims = method("sid_xarray.core.adopt:set_dims")

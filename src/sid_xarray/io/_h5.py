@@ -34,6 +34,7 @@ from sid_xarray.io._redo import recover
 from sid_xarray.io._seen import SeenDataset, SeenGroup, layout
 
 __all__ = [
+    "OpenFile",
     "address",
     "attribute",
     "attribute_names",
@@ -60,21 +61,43 @@ __all__ = [
     "walk",
 ]
 
-_MANAGERS: weakref.WeakSet[CachingFileManager[h5py.File]] = weakref.WeakSet()
+_MANAGERS: weakref.WeakSet[CachingFileManager[OpenFile]] = weakref.WeakSet()
 _HOLDS = threading.local()
 _PATIENCE = 1.0
 _MAX_HOPS = 16
 _MAX_DEPTH = 64
 _MAX_OBJECTS = 100_000
+_MOST_KEPT = 4
 PIN = "_sid_xarray"
 
 
-def _open(path: str, mode: str) -> h5py.File:
+class OpenFile(h5py.File):  # type: ignore[misc]
+    """A file with the datasets that were read last: as long as one is open, HDF5 keeps its chunks in memory.
+
+    Attributes
+    ----------
+    kept : dict
+        From HDF5 path to dataset and name tag of its group, the last one used at the end.
+    """
+
+    def __init__(self, path: str, mode: str) -> None:
+        # A network or read-only disk without locks must not stop a reader.
+        super().__init__(path, mode, locking="best-effort")
+        self.kept: dict[str, tuple[h5py.Dataset, str | None]] = {}
+
+    def keep(self, place: str, dataset: h5py.Dataset, pinned: str | None) -> None:
+        """Keep a dataset open, and let go of the one that was not used for longest."""
+        self.kept.pop(place, None)
+        self.kept[place] = dataset, pinned
+        if len(self.kept) > _MOST_KEPT:
+            del self.kept[next(iter(self.kept))]
+
+
+def _open(path: str, mode: str) -> OpenFile:
     end = time.monotonic() + _PATIENCE
     while True:
         try:
-            # A network or read-only disk without locks must not stop a reader.
-            return h5py.File(path, mode, locking="best-effort")
+            return OpenFile(path, mode)
         except BlockingIOError:
             # A writer of ours that adds to a large file keeps readers out for a moment at its end.
             if time.monotonic() > end:
@@ -82,7 +105,7 @@ def _open(path: str, mode: str) -> h5py.File:
             time.sleep(0.01)
 
 
-def manager(path: str | os.PathLike[str]) -> CachingFileManager[h5py.File]:
+def manager(path: str | os.PathLike[str]) -> CachingFileManager[OpenFile]:
     """Return a file manager that opens read-only, reopens by itself and pickles.
 
     Managers of one file share its handle, as long as the file on disk is the same.
@@ -111,15 +134,13 @@ def manager(path: str | os.PathLike[str]) -> CachingFileManager[h5py.File]:
     stat = os.stat(path)
     identity = f"sid-{stat.st_dev}-{stat.st_ino}-{stat.st_size}-{stat.st_mtime_ns}"
     # The mode is named, since xarray's mark for "no mode" does not survive the way into another process.
-    found: CachingFileManager[h5py.File] = CachingFileManager(
-        _open, path, mode="r", lock=HDF5_LOCK, manager_id=identity
-    )
+    found: CachingFileManager[OpenFile] = CachingFileManager(_open, path, mode="r", lock=HDF5_LOCK, manager_id=identity)
     _MANAGERS.add(found)
     return found
 
 
 @contextlib.contextmanager
-def opened(source: CachingFileManager[h5py.File], path: str) -> Iterator[h5py.File]:
+def opened(source: CachingFileManager[OpenFile], path: str) -> Iterator[OpenFile]:
     """Give the open file; whatever goes wrong with a damaged one becomes a `FormatError`."""
     # xarray's lock is not re-entrant, and building a Dataset may read a variable to index it.
     outer = getattr(_HOLDS, "lock", False)

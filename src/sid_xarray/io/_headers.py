@@ -30,6 +30,7 @@ UNKNOWN: Any = object()
 """Stands for what HDF5 has to be asked for."""
 
 _MOST_CHUNKS = 256
+_SMALLEST = 8
 _NOWHERE = 2**64 - 1
 _SPACE, _LINKS, _KIND, _LINK = 0x01, 0x02, 0x03, 0x06
 _EXTERNAL, _LAYOUT, _ATTRIBUTE = 0x07, 0x08, 0x0C
@@ -123,6 +124,7 @@ class Headers:
             raise OddError
         chunks = [(first, length)]
         for i, (place, length) in enumerate(chunks):
+            raw.spend(1 + length // _SMALLEST)
             chunk, at = raw.read(place, length), 0
             if i and not old:
                 if chunk[:4] != b"OCHK":
@@ -186,7 +188,7 @@ class Header:
         if self._listed is UNKNOWN:
             try:
                 if _TABLE in self._messages:
-                    self._listed = list_table(self._raw.read, self._messages[_TABLE])
+                    self._listed = list_table(self._raw, self._messages[_TABLE])
                 else:
                     self._listed = list_messages(self._messages[_LINKS], self._links)
             except (OddError, KeyError, ValueError, IndexError, struct.error, OSError):
@@ -210,6 +212,7 @@ class Header:
         shape, dtype = self.shape, self.dtype
         if (
             said[:2] != b"\x03\x01"
+            or len(said) < 18
             or shape is UNKNOWN
             or shape is None
             or dtype is UNKNOWN
@@ -223,9 +226,10 @@ class Header:
         try:
             found = self._raw.read(address, size)
             if not text:
-                return np.frombuffer(found, dtype).reshape(shape).copy()
+                numbers = np.frombuffer(found, dtype)
+                return numbers.reshape(shape).copy() if shape else numbers[0]
             return UNKNOWN if shape else self._raw.text(found)
-        except (OddError, struct.error, OSError):
+        except (OddError, struct.error, ValueError, OSError):
             return UNKNOWN
 
     def attribute(self, name: str) -> Any:

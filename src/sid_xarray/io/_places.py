@@ -10,7 +10,6 @@ import h5py
 
 from sid_xarray.errors import FormatError
 from sid_xarray.io import _h5
-from sid_xarray.io._seen import SeenDataset
 from sid_xarray.schema import records
 
 __all__ = ["Found", "Kind", "Place", "asked_for", "load_model", "survey"]
@@ -67,6 +66,8 @@ class Place(Generic[M]):
         Every group of the survey, by path.
     mains : list of Main
         Those that were looked at.
+    plan : dict or None
+        What the model says, once it was read.
     """
 
     kind: Kind[M]
@@ -80,6 +81,7 @@ class Place(Generic[M]):
     objects: dict[int, h5py.Dataset]
     groups: dict[str, h5py.Group]
     mains: list[M] = field(default_factory=list)
+    plan: dict[str, Any] | None = None
 
     @property
     def ours(self) -> bool:
@@ -116,13 +118,18 @@ class Found:
         Parents first.
     problems : list of str
         What could not be read, in plain words.
-    groups : dict
-        Every group of the survey, by path.
+    walked : dict
+        Every group of the survey with what is in it, by path.
     """
 
-    groups: dict[str, h5py.Group]
+    walked: dict[str, tuple[h5py.Group, dict[str, h5py.Group | h5py.Dataset]]]
     places: list[Place[Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def groups(self) -> dict[str, h5py.Group]:
+        """Every group of the survey, by path."""
+        return {path: group for path, (group, _) in self.walked.items()}
 
     def __bool__(self) -> bool:
         return bool(self.places or self.problems)
@@ -143,14 +150,15 @@ def survey(file: h5py.File, start: str, kinds: Sequence[Kind[Any]]) -> list[Foun
     list of Found
         One a kind. What could not be read never stops the rest.
     """
+    walked: dict[str, tuple[h5py.Group, dict[str, h5py.Group | h5py.Dataset]]] = {}
     groups: dict[str, h5py.Group] = {}
     objects: dict[int, h5py.Dataset] = {}
-    out = [Found(groups) for _ in kinds]
+    out = [Found(walked) for _ in kinds]
     root = _h5.find(file, start)
     if not isinstance(root, h5py.Group):
         return out
     for path, group, inside in _h5.walk(root, start):
-        groups[path] = group
+        walked[path], groups[path] = (group, dict(inside)), group
         inner = inside.pop(_h5.PIN, None)
         own = dict(_h5.members(inner)) if isinstance(inner, h5py.Group) else {}
         tag = _h5.attribute(inner, "id") if isinstance(inner, h5py.Group) else None
@@ -159,7 +167,9 @@ def survey(file: h5py.File, start: str, kinds: Sequence[Kind[Any]]) -> list[Foun
         objects |= {obj.address: obj for obj in datasets.values()}
         closed: set[str] = set()
         for kind, found in zip(kinds, out, strict=True):
-            named = [name for name, obj in datasets.items() if kind.says_main(obj)]
+            # A dataset with two names in a group is one array; an old writer gave it both.
+            first = {obj.address: name for name, obj in reversed(datasets.items()) if kind.says_main(obj)}
+            named = [name for name in datasets if first.get(datasets[name].address) == name]
             if not named and kind.model not in own:
                 continue
             # A copy, since the groups that are taken out below still belong to the place.
@@ -198,10 +208,19 @@ def asked_for(file: h5py.File, group: str | None, kinds: Sequence[Kind[Any]]) ->
         return survey(file, start, kinds)
     above = start.rpartition("/")[0] or "/"
     out = survey(file, above, kinds)
+    start = _first_name(file, above, start)
     for kind, found in zip(kinds, out, strict=True):
         found.places = kind.only(found.places, above, start)
         found.problems = [p for p in found.problems if p.startswith(f"{start}:")]
     return out
+
+
+def _first_name(file: h5py.File, above: str, path: str) -> str:
+    """Return the path of a dataset by the first of its names in a group."""
+    wanted, group = _h5.find(file, path), _h5.find(file, above)
+    inside = _h5.members(group) if wanted is not None and isinstance(group, h5py.Group) else ()
+    same = None if wanted is None else _h5.address(wanted)
+    return next((f"{above.rstrip('/')}/{name}" for name, obj in inside if _h5.address(obj) == same), path)
 
 
 def load_model(
@@ -233,9 +252,6 @@ def load_model(
         If it is damaged, or of a newer version.
     """
     where = f"{path.rstrip('/')}/{_h5.PIN}/{name}"
-    if isinstance(held, SeenDataset) and "plan" in held.asked:
-        plan: dict[str, Any] = held.asked["plan"]
-        return plan
     try:
         held = _h5.find(group, f"{_h5.PIN}/{name}") if held is None else held
         if not isinstance(held, h5py.Dataset) or not _h5.is_stored_here(held):
@@ -247,6 +263,4 @@ def load_model(
         raise FormatError(file, where, "is damaged: it describes no variables")
     if found.get("v") != version:
         raise FormatError(file, where, f"has version {found.get('v')!r}, this library reads {version}. Upgrade it")
-    if isinstance(held, SeenDataset):
-        held.asked["plan"] = found
     return found

@@ -13,6 +13,10 @@ _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _PAGE = 16 * 2**10
 _MOST_PAGES = 1024
 _LARGEST = 64 * 2**20
+_FARTHEST = 2**62
+# A file of a hundred signals takes twenty thousand steps. What a hostile one makes of few bytes ends here.
+_MOST_STEPS = 5_000_000
+_BYTES_A_STEP = 64
 _HEAP_ID = struct.Struct("<IQI")
 _HEAP_OBJECT = struct.Struct("<HH4xQ")
 
@@ -32,6 +36,7 @@ class Raw:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._left = _MOST_STEPS
         self._pages: dict[int, bytes] = {}
         self._heaps: dict[int, tuple[bytes, dict[int, tuple[int, int]]]] = {}
 
@@ -60,6 +65,8 @@ class Raw:
         OddError
             If the file ends before, or they are more than anything but values would need.
         """
+        if start > _FARTHEST:
+            raise OddError
         first, at = divmod(start, _PAGE)
         if at + length <= _PAGE:
             page = self._pages.get(first)
@@ -76,6 +83,18 @@ class Raw:
             raise OddError
         return found
 
+    def spend(self, steps: int) -> None:
+        """Take note of some steps of work.
+
+        Raises
+        ------
+        OddError
+            If there were too many altogether.
+        """
+        self._left -= steps
+        if self._left < 0:
+            raise OddError
+
     def text(self, heap_id: bytes) -> str:
         """Return the text that a reference into a global heap leads to."""
         # It ends where it says, or at the first zero.
@@ -86,6 +105,7 @@ class Raw:
         length, address, index = _HEAP_ID.unpack(heap_id)
         if length == 0:
             return b""
+        self.spend(1 + length * width // _BYTES_A_STEP)
         heap = self._heaps.get(address)
         if heap is None:
             heap = self._heaps[address] = self._heap(address)
@@ -107,5 +127,6 @@ class Raw:
             if index == 0 or index in objects or at + 16 + size > length:
                 break  # free space up to the end
             objects[index] = (at + 16, size)
+            self.spend(1)
             at += 16 + (size + 7) // 8 * 8
         return heap, objects

@@ -8,23 +8,20 @@ References
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from sid_xarray.io._raw import OddError
+from sid_xarray.io._raw import OddError, Raw
 
 __all__ = ["Link", "list_messages", "list_table"]
 
 _NOWHERE = 2**64 - 1
 _HARD, _SOFT = 0, 1
-_MOST_NODES = 10_000
 _TWO = struct.Struct("<QQ")
 _HEAP = struct.Struct("<4sB3xQQQ")
 _TREE = struct.Struct("<4sBBHQQ")
 _LEAF = struct.Struct("<4sBxH")
 _ENTRY = struct.Struct("<QQI4xI12x")
-
-Read = Callable[[int, int], bytes]
 
 
 class Link(NamedTuple):
@@ -35,16 +32,16 @@ class Link(NamedTuple):
     address: int
 
 
-def list_table(read: Read, message: bytes) -> list[Link]:
+def list_table(raw: Raw, message: bytes) -> list[Link]:
     """Return the links of a group of the older sort, by name: a tree of tables and a heap of names.
 
     Parameters
     ----------
-    read : callable
-        From a start and a length to bytes of the file.
+    raw : Raw
     message : bytes
         That says where both are.
     """
+    read = raw.read
     root, heap_at = _TWO.unpack_from(message)
     mark, _, size, _, names_at = _HEAP.unpack(read(heap_at, _HEAP.size))
     if mark != b"HEAP":
@@ -54,7 +51,8 @@ def list_table(read: Read, message: bytes) -> list[Link]:
     nodes = [root]
     for node in nodes:
         mark, kind, level, count, _, _ = _TREE.unpack(read(node, _TREE.size))
-        if mark != b"TREE" or kind or len(nodes) > _MOST_NODES:
+        raw.spend(1 + count)
+        if mark != b"TREE" or kind:
             raise OddError
         children = [_TWO.unpack_from(part)[1] for part in _cut(read(node + _TREE.size, 16 * count), 16)]
         if level:
@@ -62,6 +60,7 @@ def list_table(read: Read, message: bytes) -> list[Link]:
             continue
         for leaf in children:
             mark, _, used = _LEAF.unpack(read(leaf, _LEAF.size))
+            raw.spend(1 + used)
             if mark != b"SNOD":
                 raise OddError
             out += [_entry(part, names) for part in _cut(read(leaf + _LEAF.size, _ENTRY.size * used), _ENTRY.size)]

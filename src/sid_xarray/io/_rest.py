@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,20 +11,15 @@ import h5py
 import numpy as np
 import xarray as xr
 
-from sid_xarray.errors import FormatError
 from sid_xarray.io import _h5, _nodes, _tables
 from sid_xarray.io._filters import whole
 from sid_xarray.io._links import DAMAGED, broken
-from sid_xarray.io._places import load_model
+from sid_xarray.io._places import Found
 from sid_xarray.io._seen import Seen
 from sid_xarray.io.nsid import attributes, foreign
-from sid_xarray.io.nsid.find import KIND as NSID
 from sid_xarray.io.nsid.layout import MODEL
-from sid_xarray.io.nsid.model import VERSION
 from sid_xarray.io.usid import context
-from sid_xarray.io.usid.context import Around
 from sid_xarray.io.usid.extras import with_scalar
-from sid_xarray.io.usid.find import KIND as USID
 from sid_xarray.io.usid.find import linked
 from sid_xarray.io.usid.layout import LINKS, SIDES, free_name
 from sid_xarray.io.usid.layout import MODEL as USID_MODEL
@@ -36,43 +31,63 @@ __all__ = ["NOT_SHOWN", "add_rest"]
 NOT_SHOWN = "sid_not_shown"
 """Attribute of the root: what lies in the file and cannot be an array, one a line."""
 
+Members = dict[str, h5py.Group | h5py.Dataset]
 _TABLES = frozenset(name for side in SIDES for name in LINKS[side])
 # Of our own groups: what the older readers show, made of the record that we read.
-_MIRRORED = ("metadata", "original_metadata")
+_MIRRORED = ("metadata", "original_metadata", "provenance")
+_MOST_POINTS = 2**27
 _LARGEST_TEXT = 10**6
 
 
-def add_rest(source: Any, file: h5py.File, groups: Mapping[str, h5py.Group], nodes: dict[str, xr.Dataset]) -> list[str]:
+def add_rest(source: Any, file: h5py.File, nodes: dict[str, xr.Dataset], surveyed: Sequence[Found]) -> list[str]:
     """Add to the nodes of a file what no format claims; what cannot be shown is listed in `NOT_SHOWN` of the root.
 
     Parameters
     ----------
     source : CachingFileManager
     file : h5py.File
-    groups : dict
-        Every group by its path, parents first: those of a survey, which knows what is in them.
     nodes : dict
         From the path of a node to its Dataset; they are added to, and replaced.
+    surveyed : sequence of Found
+        What the readers went by: the file is not walked again.
 
     Returns
     -------
     list of str
         What is damaged so that it cannot be opened at all.
     """
-    rest = _Rest(source, Around(file, dict(groups)), nodes)
-    seen: list[_Group] = []
-    for path, group in groups.items():
+    plans = {(place.path, place.kind.model): place.plan for found in surveyed for place in found.places}
+    rest = _Rest(source, file, nodes, {key: plan for key, plan in plans.items() if plan is not None})
+    groups: list[_Group] = []
+    for path, group, inside in _again(surveyed[0].walked):
         with rest.telling(path):
-            one = rest.looked_at(path, group)
-            seen += [] if one is None else [one]
+            groups.append(rest.looked_at(path, group, inside))
     # The tables of a main may lie anywhere: all mains come first.
-    for one in seen:
+    for one in groups:
         with rest.telling(one.path):
             rest.show(one)
     if rest.left:
         root = nodes.setdefault("/", xr.Dataset())
         root.attrs[NOT_SHOWN] = "\n".join(rest.left)
     return rest.damaged
+
+
+def _again(walked: Mapping[str, tuple[h5py.Group, Members]]) -> Iterator[tuple[str, h5py.Group, Members]]:
+    """Walk where a survey has been, as `_h5.walk` does: what is taken out of the members is not entered."""
+    seen = {_h5.address(group) for group, _ in walked.values()}
+    todo = ["/"] if "/" in walked else []
+    while todo:
+        path = todo.pop()
+        group, members = walked[path]
+        inside = dict(members)
+        yield path, group, inside
+        for name, obj in reversed(inside.items()):
+            below = _below(path, name)
+            if below in walked:
+                todo.append(below)
+            elif isinstance(obj, h5py.Group) and _h5.address(obj) not in seen:
+                # Groups of metadata, which the survey did not enter.
+                yield from _h5.walk(obj, below)
 
 
 @dataclass
@@ -96,26 +111,26 @@ class _Group:
 @dataclass
 class _Rest:
     source: Any
-    around: Around
+    file: h5py.File
     nodes: dict[str, xr.Dataset]
+    plans: Mapping[tuple[str, str], Mapping[str, Any]]
+    """Models that were read, by the path of their group and their name."""
     left: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     stamp: dict[str, Any] = field(default_factory=dict)
-    closed: set[str] = field(default_factory=set)
-    """Groups that are shown with the arrays that they lie beside, or private; and so is what is in them."""
     described: set[str] = field(default_factory=set)
     """Datasets that a model of ours describes."""
     tables: set[int] = field(default_factory=set)
     """Addresses of what describes rows and columns."""
 
     def __post_init__(self) -> None:
-        self.file = self.around.file
+        self.around = context.Around(self.file)
         # The group that a node was made of, and where its results lie: their nodes may be elsewhere.
         self.owners: dict[str, str] = {}
         for key, ds in self.nodes.items():
-            for name, var in ds.variables.items():
+            for var in ds.data_vars.values():
                 place = var.encoding.get("sid_h5path")
-                if isinstance(place, str) and name not in ds._coord_names:
+                if isinstance(place, str):
                     self.owners.setdefault(place.rpartition("/")[0] or "/", key)
 
     @contextlib.contextmanager
@@ -126,33 +141,28 @@ class _Rest:
         except Exception as error:  # noqa: BLE001 - h5py raises anything for a damaged file
             self.damaged.append(f"{path}: what lies beside the arrays cannot be read: {_h5.first_line(error)}")
 
-    def looked_at(self, path: str, group: h5py.Group) -> _Group | None:
-        """Tell what of a group is known; None for one that is shown elsewhere."""
-        name = path.rpartition("/")[2]
-        if (
-            path in self.closed
-            or name.startswith("_")
-            or (path != "/" and (path.rpartition("/")[0] or "/") in self.closed)
-        ):
-            self.closed.add(path)
-            return None
+    def looked_at(self, path: str, group: h5py.Group, inside: Members) -> _Group:
+        """Tell what of a group is known; what is shown elsewhere is not entered."""
         self._look_for_damage(path, group)
-        inside = dict(_h5.members(group))
-        self._describe(path, group, inside.pop(_h5.PIN, None))
-        datasets = {n: o for n, o in inside.items() if isinstance(o, h5py.Dataset) and not n.startswith("_")}
-        inner = {n: o for n, o in inside.items() if isinstance(o, h5py.Group) and not n.startswith("_")}
+        inner = inside.get(_h5.PIN)
+        if isinstance(inner, h5py.Group):
+            self._walk_for_damage(inner, _below(path, _h5.PIN))
+        for name in [n for n in inside if n.startswith("_")]:
+            del inside[name]
+        self._describe(path, inner)
+        datasets = {n: o for n, o in inside.items() if isinstance(o, h5py.Dataset)}
         ours = {n for n in datasets if _below(path, n) in self.described}
-        mains = {n for n, o in datasets.items() if n not in ours and (NSID.says_main(o) or USID.says_main(o))}
-        usid = any(USID.says_main(datasets[n]) for n in mains)
+        mains = {n for n, o in datasets.items() if n not in ours and _is_main(o)}
+        usid = any(_h5.has_attribute(datasets[n], LINKS[SIDES[0]][0]) for n in mains)
         if usid:
             found = (linked(self.file, datasets[n], link) for n in mains for link in _TABLES)
             self.tables |= {_h5.address(table) for table in found if table is not None}
-        out = _Group(path, group, datasets, bool(inner), ours, mains, usid)
-        for key, obj in inner.items() if out.is_place else ():
-            if self._is_shown(out, key, obj):
-                self.closed.add(_below(path, key))
-                if not ours:
-                    self._walk_for_damage(obj, _below(path, key))
+        out = _Group(path, group, datasets, any(isinstance(o, h5py.Group) for o in inside.values()), ours, mains, usid)
+        for name in [n for n, o in inside.items() if isinstance(o, h5py.Group)]:
+            if out.is_place and self._is_shown(out, name, inside[name]):
+                shown = inside.pop(name)
+                if not ours and isinstance(shown, h5py.Group):
+                    self._walk_for_damage(shown, _below(path, name))
         return out
 
     def _walk_for_damage(self, group: h5py.Group, path: str) -> None:
@@ -163,24 +173,6 @@ class _Rest:
         for name, why in broken(group).items():
             damaged = why.startswith(DAMAGED)
             (self.damaged if damaged else self.left).append(f"{_below(path, name) if name else path}: {why}")
-
-    def _describe(self, path: str, group: h5py.Group, inner: Any) -> None:
-        """Take note of the datasets that a model of ours describes."""
-        if not isinstance(inner, h5py.Group):
-            return
-        own = dict(_h5.members(inner))
-        self._walk_for_damage(inner, _below(path, _h5.PIN))
-        for model in (MODEL, USID_MODEL):
-            if model not in own:
-                continue
-            try:
-                plan = load_model(group, self.file.filename, path, name=model, version=VERSION, held=own[model])
-            except FormatError:
-                continue
-            # A damaged one is told by the reader, and what it describes is read as that of another program.
-            rows = [r for part in ("variables", "sides") for r in plan.get(part) or () if isinstance(r, dict)]
-            known = [row.get(k) for row in rows for k in ("disk", "indices", "values")]
-            self.described |= {k if str(k).startswith("/") else _below(path, str(k)) for k in known if k}
 
     def show(self, one: _Group) -> None:
         """Add to the nodes what of a group nobody claims."""
@@ -193,11 +185,22 @@ class _Rest:
             why = _tables.unreadable(obj)
             if why:
                 self.left.append(f"{_below(one.path, name)}: {why}")
-            elif not one.usid or obj.dtype.names or _h5.has_attribute(obj, "labels") or 0 in obj.shape:
+            elif not one.usid or obj.dtype.names or "labels" in obj.attrs or 0 in obj.shape:
                 # Others beside an array of USID are coordinates already.
                 unknown[name] = obj
         if unknown:
             self._show(one, dict(sorted(unknown.items())))
+
+    def _describe(self, path: str, inner: Any) -> None:
+        """Take note of the datasets that a model of ours describes."""
+        for model in (MODEL, USID_MODEL) if isinstance(inner, h5py.Group) else ():
+            if model not in inner:
+                continue
+            # A damaged one is told by the reader, and what it describes is read as that of another program.
+            plan = self.plans.get((path, model), {})
+            rows = [r for part in ("variables", "sides") for r in plan.get(part) or () if isinstance(r, dict)]
+            known = [row.get(k) for row in rows for k in ("disk", "indices", "values")]
+            self.described |= {k if str(k).startswith("/") else _below(path, str(k)) for k in known if k}
 
     def _is_shown(self, one: _Group, name: str, group: Any) -> bool:
         """Tell whether a group beside arrays is in their metadata."""
@@ -226,7 +229,7 @@ class _Rest:
             if _tables.is_table(dataset):
                 self._put(where, _tables.table(self.source, self.file, where, dataset))
             elif dataset.shape == () and not one.is_place and (value := _value(dataset)) is not None:
-                self._put(one.path, xr.Dataset(attrs={name: value}))
+                put(self.nodes, one.path, xr.Dataset(attrs={name: value}))
             else:
                 arrays[name] = dataset
         owner = self.owners.get(one.path) if one.is_place else None
@@ -244,7 +247,7 @@ class _Rest:
                 self._put(_below(one.path, name), ds)
 
     def _put(self, path: str, ds: xr.Dataset) -> None:
-        ds = _nodes.with_roots(ds, str(self.source._args[0]), self.stamp)
+        _nodes.with_roots(ds, str(self.source._args[0]), self.stamp)
         ds.set_close(self.source.close)
         if path != "/" and not all(path[1:].split("/")):
             self.left.append(f"{path}: has no name")  # only a damaged file has such a link
@@ -289,13 +292,24 @@ def _joined(parts: Mapping[str, xr.Dataset]) -> xr.Dataset | None:
     return xr.Dataset(data, coords=coords, attrs={names.CONTENT: "arrays"})
 
 
+def _is_main(dataset: h5py.Dataset) -> bool:
+    """Tell whether a dataset says that it is an array of one of the formats: it is shown, or told as a problem."""
+    try:
+        said = set(_h5.attribute_names(dataset))
+        if "main_data_name" in said and said & {"pyNSID_version", "nsid_version"}:
+            return True
+        return all(said & set(LINKS[side]) for side in SIDES)
+    except Exception:  # noqa: BLE001 - the attributes of a damaged dataset say nothing
+        return False
+
+
 def _is_scale(dataset: h5py.Dataset) -> bool:
     """Tell whether a dataset gives positions along an axis of others."""
-    if "REFERENCE_LIST" in (dataset.listed if isinstance(dataset, Seen) else dataset.attrs):
-        return True
-    return _h5.has_attribute(dataset, "dimension_type") and (
-        _h5.has_attribute(dataset, "name") or _h5.has_attribute(dataset, "nsid_version")
-    )
+    try:
+        said = set(dataset.listed if isinstance(dataset, Seen) else dataset.attrs)
+        return "REFERENCE_LIST" in said or ("dimension_type" in said and bool(said & {"name", "nsid_version"}))
+    except Exception:  # noqa: BLE001 - see `_is_main`
+        return False
 
 
 def _below(path: str, name: str) -> str:

@@ -58,6 +58,8 @@ def _store_array(sink: Sink, run: Callable[..., None]) -> None:
         return
     # Lazy from a file: read in blocks, and not into the cache of the variable.
     shape = values.shape
+    if 0 in shape:
+        return
     block = read_blocks(
         shape, max(values.dtype.itemsize, 1), sink.dataset.chunks if sink.ndim == sink.dataset.ndim else None
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import xarray as xr
 from xarray.backends import BackendEntrypoint
 
-__all__ = ["HDF5BackendEntrypoint", "NSIDBackendEntrypoint", "USIDBackendEntrypoint"]
+__all__ = ["OWN", "HDF5BackendEntrypoint", "NSIDBackendEntrypoint", "SIDBackendEntrypoint", "USIDBackendEntrypoint"]
 
 
 class HDF5BackendEntrypoint(BackendEntrypoint):
@@ -49,16 +49,8 @@ class HDF5BackendEntrypoint(BackendEntrypoint):
         FormatError
             If nothing there can be read, or several groups can.
         """
-        from sid_xarray.errors import FormatError
-
         groups = self._groups(filename_or_obj, group, fill, exact=True)
-        found = {k: v for k, v in groups.items() if v.data_vars} or {k: v for k, v in groups.items() if v.coords}
-        if len(found) != 1:
-            listed = ", ".join(found) or "none"
-            hint = f"name one: group={next(iter(found))!r}" if found else "name another"
-            why = f"holds {len(found)} groups with arrays, {hint}. There are: {listed}"
-            raise FormatError(filename_or_obj, group or "", why)
-        return _without(next(iter(found.values())), drop_variables)
+        return _without(_only(groups, filename_or_obj, group), drop_variables)
 
     def open_groups_as_dict(
         self,
@@ -131,6 +123,84 @@ class USIDBackendEntrypoint(HDF5BackendEntrypoint):
     reader = "sid_xarray.io.usid.read"
 
 
+class SIDBackendEntrypoint(BackendEntrypoint):
+    """Every file that ``sid.open`` opens, for ``xr.open_dataset(path, engine="sid")`` and ``xr.open_datatree``."""
+
+    description = "Files of microscopes: scanning probes, electron microscopes, spectrometers"
+    url = "https://sid-xarray.readthedocs.io"
+    open_dataset_parameters = ("filename_or_obj", "drop_variables", "group", "reader", "reader_options")
+    supports_groups = True
+
+    def guess_can_open(self, filename_or_obj: Any) -> bool:
+        """Claim what the first bytes tell beyond doubt; never HDF5, zip or plain images."""
+        from sid_xarray.io import door
+
+        return door.claims(filename_or_obj)
+
+    def open_dataset(
+        self,
+        filename_or_obj: Any,
+        *,
+        drop_variables: str | Iterable[str] | None = None,
+        group: str | None = None,
+        reader: str | None = None,
+        reader_options: Mapping[str, Any] | None = None,
+    ) -> xr.Dataset:
+        """Open one group; the only one, if none is named.
+
+        Raises
+        ------
+        FormatError
+            If nothing there can be read, or several groups can.
+        """
+        groups = self.open_groups_as_dict(filename_or_obj, group=group, reader=reader, reader_options=reader_options)
+        return _without(_only(groups, filename_or_obj, group), drop_variables)
+
+    def open_groups_as_dict(
+        self,
+        filename_or_obj: Any,
+        *,
+        drop_variables: str | Iterable[str] | None = None,
+        group: str | None = None,
+        reader: str | None = None,
+        reader_options: Mapping[str, Any] | None = None,
+    ) -> dict[str, xr.Dataset]:
+        """Open every group."""
+        from sid_xarray.io import door
+
+        found = door.nodes(filename_or_obj, reader=reader, group=group, options=reader_options)
+        return {k: _without(v, drop_variables) for k, v in found.items()}
+
+    def open_datatree(
+        self,
+        filename_or_obj: Any,
+        *,
+        drop_variables: str | Iterable[str] | None = None,
+        group: str | None = None,
+        reader: str | None = None,
+        reader_options: Mapping[str, Any] | None = None,
+    ) -> xr.DataTree:
+        """Open the whole file as a tree."""
+        found = self.open_groups_as_dict(
+            filename_or_obj, drop_variables=drop_variables, group=group, reader=reader, reader_options=reader_options
+        )
+        tree = xr.DataTree.from_dict(found)
+        tree.set_close(found["/"]._close)
+        return tree
+
+
+def _only(groups: dict[str, xr.Dataset], path: Any, group: str | None) -> xr.Dataset:
+    from sid_xarray.errors import FormatError
+
+    found = {k: v for k, v in groups.items() if v.data_vars} or {k: v for k, v in groups.items() if v.coords}
+    if len(found) != 1:
+        listed = ", ".join(found) or "none"
+        hint = f"name one: group={next(iter(found))!r}" if found else "name another"
+        why = f"holds {len(found)} groups with arrays, {hint}. There are: {listed}"
+        raise FormatError(path, group or "", why)
+    return next(iter(found.values()))
+
+
 def _tree(found: dict[str, xr.Dataset]) -> xr.DataTree:
     from sid_xarray.io._assemble import tree
 
@@ -138,6 +208,22 @@ def _tree(found: dict[str, xr.Dataset]) -> xr.DataTree:
     # The Datasets were copied on their way into the tree, and a copy does not close the file.
     out.set_close(found["/"]._close)
     return out
+
+
+def is_hdf5(path: Any) -> bool:
+    """Tell whether a path is that of a file that begins as HDF5 does."""
+    if not isinstance(path, str | os.PathLike) or not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(8) == b"\x89HDF\r\n\x1a\n"
+
+
+OWN: dict[str | None, type[HDF5BackendEntrypoint]] = {
+    None: HDF5BackendEntrypoint,
+    "nsid": NSIDBackendEntrypoint,
+    "usid": USIDBackendEntrypoint,
+}
+"""Engines of the formats of this library, by the name that users give."""
 
 
 def _without(ds: xr.Dataset, names: str | Iterable[str] | None) -> xr.Dataset:

@@ -17,11 +17,11 @@ from sid_xarray.io import _checksums, _digest, _h5
 from sid_xarray.io._checksums import attrs_digest, key_of
 from sid_xarray.io._digest import combine, tile_digest
 from sid_xarray.io._places import survey
+from sid_xarray.io.nsid import find as nsid_find
 from sid_xarray.io.nsid import model as nsid_model
-from sid_xarray.io.nsid.find import KIND as NSID
 from sid_xarray.io.nsid.tags import untagged
+from sid_xarray.io.usid import find as usid_find
 from sid_xarray.io.usid import model as usid_model
-from sid_xarray.io.usid.find import KIND as USID
 
 __all__ = ["STATUSES", "Finding", "attrs_digest", "combine", "tile_digest", "verify_file", "verify_group"]
 
@@ -145,7 +145,7 @@ def _verify(path: str | os.PathLike[str], only: str | None) -> list[Finding]:
 class _Format:
     """Where one format keeps its groups, and how they are read."""
 
-    kind: Any
+    find: Any
     model: Any
 
     def __init__(self, source: Any, file: h5py.File, path: str) -> None:
@@ -155,8 +155,8 @@ class _Format:
         raise NotImplementedError
 
     def findings(self, only: str | None) -> list[Finding]:
-        (surveyed,) = survey(self.file, "/", [self.kind])
-        places = surveyed.places
+        (found,) = survey(self.file, "/", [self.find.KIND])
+        places = found.places
         out: list[Finding] = []
         ours: set[str] = set()
         for place in (p for p in places if p.ours):
@@ -168,7 +168,6 @@ class _Format:
             except (FormatError, KeyError, TypeError) as error:
                 out.append(Finding(place.path, "", "unreadable", _h5.first_line(error)))
         for place in places:
-            place.complete(but={path.rpartition("/")[2] for path in ours if path.rpartition("/")[0] == place.path})
             for main in place.mains:
                 if place.path_of(main.name) not in ours and only in (None, place.path):
                     out.append(Finding(place.path, main.name, "no checksum"))
@@ -200,14 +199,14 @@ class _Format:
 
 
 class _Nsid(_Format):
-    kind, model = NSID, nsid_model
+    find, model = nsid_find, nsid_model
 
     def read(self, place: Any) -> xr.Dataset:
         return nsid_model.read(self.source, place)[0]
 
 
 class _Usid(_Format):
-    kind, model = USID, usid_model
+    find, model = usid_find, usid_model
 
     def read(self, place: Any) -> xr.Dataset:
         return usid_model.read(self.source, self.file, place)[0]

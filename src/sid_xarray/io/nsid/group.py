@@ -18,6 +18,7 @@ from sid_xarray.io._sink import Job
 from sid_xarray.io._store import store
 from sid_xarray.io.nsid import attributes
 from sid_xarray.io.nsid.encode import Encoded
+from sid_xarray.io.nsid.history import HISTORY, write_history
 from sid_xarray.io.nsid.layout import GENERIC, MODEL_GROUP, NATURAL_MAIN, NATURAL_SCALE
 from sid_xarray.io.nsid.model import GROUP_ATTRS, VERSION, load
 from sid_xarray.io.nsid.plan import GroupPlan
@@ -47,8 +48,12 @@ def write_group(file: h5py.File, place: str, plan: GroupPlan, *, stamp: Mapping[
     order = {key: i for i, key in enumerate([*ds.coords, *ds.data_vars])}
     rows.sort(key=lambda row: order.get(row.pop("key"), -1))
     _decorate(group, plan, stamp)
-    entries = encode_attrs(group, plan.own_attrs, GROUP_ATTRS | {f"{label}_indices" for label in plan.labels.values()})
-    _write_model(group, {"array": plan.array, "name": tagged(plan.name), "attrs": entries, "variables": rows})
+    reserved = GROUP_ATTRS | {f"{label}_indices" for label in plan.labels.values()}
+    own = HISTORY in plan.own_attrs.values
+    marked = write_history(group, (plan.ds.variables[key].attrs for key in plan.mains), own=own)
+    entries = encode_attrs(group, plan.own_attrs, reserved - {HISTORY} if own else reserved)
+    about = {"array": plan.array, "name": tagged(plan.name), "attrs": entries, "variables": rows}
+    _write_model(group, about if marked is None else {**about, "history": marked})
     _write_metadata(group, plan, stamp)
     tags = {key: attrs.tags.values() for key, attrs in plan.attrs.items()}
     _checksums.record(group[MODEL_GROUP], tags, store(jobs), lambda key: _digest.of_dataset(scales[key]))
@@ -123,7 +128,9 @@ def _create(
     nsid: dict[str, str] = {}
     if coord:
         row["coord"] = True
-        if key in plan.ds.xindexes:
+        if var.dims == (key,):  # has an index, if nobody says otherwise
+            row |= {} if key in plan.ds.xindexes else {"index": False}
+        elif key in plan.ds.xindexes:
             row["index"] = True
     else:
         heads = read_history(var.attrs).heads

@@ -71,8 +71,14 @@ class GroupPlan:
         return [k for k in self.ds.data_vars if self.encoded[k].main]
 
     def is_scale(self, key: Hashable) -> bool:
-        """Tell whether a coordinate is that of the dimension of its name."""
-        return key in self.ds.dims and key in self.ds.coords and self.ds.variables[key].dims == (key,)
+        """Tell whether a coordinate is that of the dimension of its name, and the older readers can take its values.
+
+        A scale of complex numbers makes a whole file unreadable for them.
+        """
+        if key not in self.ds.dims or key not in self.ds.coords:
+            return False
+        var = self.ds.variables[key]
+        return var.dims == (key,) and var.dtype.kind != "c"
 
 
 def plan_group(

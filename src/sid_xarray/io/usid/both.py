@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import h5py
@@ -22,8 +21,6 @@ from sid_xarray.io.usid.find import KIND as USID
 from sid_xarray.io.usid.find import holds_usid
 
 __all__ = ["open_groups", "open_nodes"]
-
-Read = Callable[..., dict[str, xr.Dataset]]
 
 
 def open_groups(path: str, *, group: str | None = None, exact: bool = False, fill: Any = None) -> dict[str, xr.Dataset]:
@@ -60,14 +57,16 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False, fil
     full = str(source._args[0])
     with _h5.opened(source, full) as file:
         surveyed = asked_for(file, group, [NSID, USID])
+        if group is not None:
+            return _nodes_of(source, file, surveyed, group=group, exact=exact, fill=fill)
         try:
-            found = _read(source, file, surveyed, group=group, exact=exact, fill=fill)
+            found = _nodes_of(source, file, surveyed, group=None, exact=exact, fill=fill)
         except FormatError as error:
-            lost = damaged(file) if group is None else []
+            lost = damaged(file)
             if not lost:
                 raise
             raise FormatError(full, "", f"{error.why}. Damaged: {'; '.join(lost)}") from error
-        lost = add_rest(source, file, surveyed[0].groups, found) if group is None else []
+        lost = add_rest(source, file, found, surveyed)
     for parent in _nodes.parents(found) - set(found):
         found[parent] = bare()
         found[parent].set_close(source.close)
@@ -84,24 +83,27 @@ def _tell(root: xr.Dataset, lost: list[str], path: str) -> None:
         warn(_nodes.note_problems(root, [*new, *known], path))
 
 
-def open_nodes(path: str) -> dict[str, xr.Dataset]:
+def open_nodes(path: str, *, group: str | None = None, exact: bool = False, fill: Any = None) -> dict[str, xr.Dataset]:
     """Open what `open_groups` opens, but for what is neither NSID nor USID."""
     source = _h5.manager(path)
     with _h5.opened(source, str(source._args[0])) as file:
-        return _read(source, file, asked_for(file, None, [NSID, USID]), group=None, exact=False, fill=None)
+        surveyed = asked_for(file, group, [NSID, USID])
+        return _nodes_of(source, file, surveyed, group=group, exact=exact, fill=fill)
 
 
-def _read(
+def _nodes_of(
     source: Any, file: h5py.File, surveyed: list[Found], *, group: str | None, exact: bool, fill: Any
 ) -> dict[str, xr.Dataset]:
     # NSID first: its places are those that were asked for, also of results.
-    of_usid: Read = functools.partial(usid.read_groups, fill=fill)
-    readers: list[tuple[Read, Found]] = list(zip((nsid.read_groups, of_usid), surveyed, strict=True))
+    readers: list[tuple[Any, Found]] = list(
+        zip((nsid.read_groups, functools.partial(usid.read_groups, fill=fill)), surveyed, strict=True)
+    )
     wanted = [(read, part) for read, part in readers if part]
     if len(wanted) < 2:
         # Where nothing was found, one of them says why.
-        read, part = wanted[0] if wanted else readers[group is not None and holds_usid(str(source._args[0]))]
-        return read(source, file, part, group=group, exact=exact)
+        read, part = wanted[0] if wanted else readers[group is not None and holds_usid(file.filename)]
+        nodes: dict[str, xr.Dataset] = read(source, file, part, group=group, exact=exact)
+        return nodes
     found: dict[str, xr.Dataset] = {}
     problems: list[str] = []
     refused: list[FormatError] = []
@@ -118,4 +120,4 @@ def _read(
         raise refused[-1]
     if problems:
         found["/"].attrs["sid_problems"] = "\n".join(problems)
-    return found
+    return dict(sorted(found.items()))

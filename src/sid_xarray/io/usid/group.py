@@ -20,6 +20,7 @@ from sid_xarray.io._layout import chunk_shape
 from sid_xarray.io._sink import Job
 from sid_xarray.io._store import store
 from sid_xarray.io.nsid import attributes
+from sid_xarray.io.nsid.history import HISTORY, write_cf
 from sid_xarray.io.nsid.tags import PlannedAttrs, encode_attrs, tagged
 from sid_xarray.io.usid.layout import BOOKKEEPING, LINKS, MODEL, NATURAL_MAIN, POSITION, RESULT_ATTRS, SIDES
 from sid_xarray.io.usid.model import VERSION, load
@@ -34,7 +35,6 @@ __all__ = ["Pair", "write_attrs", "write_group"]
 Pair = tuple[h5py.Dataset, h5py.Dataset]
 _ROWS = 2**20
 _INCOMPLETE = 1
-_COMPOUND = ("compound",)
 _MAX_NATURAL = 60_000
 
 
@@ -75,19 +75,27 @@ def write_group(
         rows.append(row)
         jobs += [] if job is None else [job]
     own = _GROUP | _natural_names(plan.base.own_attrs)
-    entries = encode_attrs(group, plan.base.own_attrs, _GROUP)
+    told = HISTORY in plan.base.own_attrs.values
+    marked = None if told else write_cf(group, (plan.ds.variables[key].attrs for key in plan.mains))
+    entries = encode_attrs(group, plan.base.own_attrs, _GROUP - {HISTORY} if told else _GROUP)
     natural = _write_metadata(file, place, plan, own)
     sides = [_side_row(side, pair, place) for side, pair in zip(plan.sides, pairs, strict=True)]
     content = {"array": plan.base.array, "name": tagged(plan.base.name), "attrs": entries, "natural": natural}
+    content |= {} if marked is None else {HISTORY: marked}
     _write_model(inner, {**content, "sides": sides, "variables": rows})
     tags = {key: attrs.tags.values() for key, attrs in plan.base.attrs.items()}
     sums = store(jobs)
-    if plan.compound is not None:  # the fields share what they are stored in
-        sums |= dict.fromkeys(plan.compound.fields, sums.pop(_COMPOUND))
-    _checksums.record(inner, tags, sums, lambda key: _digest.of_values(plan.ds.variables[key].values))
+
+    def other(key: Hashable) -> _digest.Sum:
+        # Fields share the checksum of the main that holds them all.
+        return sums[_COMPOUND] if key in plan.mains else _digest.of_values(plan.ds.variables[key].values)
+
+    _checksums.record(inner, tags, sums, other)
 
 
-_GROUP = BOOKKEEPING | RESULT_ATTRS
+_COMPOUND: Hashable = object()
+"""Name of the job that writes all variables in one main; no variable is called that."""
+_GROUP = BOOKKEEPING | RESULT_ATTRS | {HISTORY}
 
 
 def _natural_names(attrs: PlannedAttrs) -> set[Any]:
@@ -261,8 +269,7 @@ def _write_compound(
     values = compound.values(base)
     there = [d for side in sides for d in side.dims]
     axes = [there.index(d) if d in there else None for d in values.dims]
-    raster = Raster((sides[0].sizes, sides[1].sizes), tuple(axes))
-    return disk, Job(values, dataset, name=_COMPOUND, weaver=raster)
+    return disk, Job(values, dataset, name=_COMPOUND, weaver=Raster((sides[0].sizes, sides[1].sizes), tuple(axes)))
 
 
 def _field_row(plan: GroupPlan, key: Hashable, disk: str) -> dict[str, Any]:
