@@ -86,7 +86,9 @@ def minimum(session: nox.Session) -> None:
     """The oldest releases that are promised."""
     _pip(session)
     session.install("-e", ".", "pytest", "pytest-benchmark", "hypothesis", *OLDEST)
-    session.run("pytest", "-q", "--ignore=tests/viz", "--ignore=tests/conformance", "--ignore=tests/browser")
+    # The HDF5 of then hangs and crashes on damaged files more often than that of now.
+    unsuited = ("viz", "conformance", "browser", "io/test_fuzz.py")
+    session.run("pytest", "-q", *(f"--ignore=tests/{part}" for part in unsuited))
 
 
 @nox.session

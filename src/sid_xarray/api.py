@@ -105,6 +105,8 @@ def open_dataarray(
     }
     if signal is None:
         raw = {k: v for k, v in found.items() if not _stands_beside(nodes[_node(k)])} or found
+        if not raw:
+            raise FormatError(path, "", "holds no signal. See what it holds: sid.open(path)")
         if len(raw) != 1:
             listed = "\n".join(f"  {k}  {dict(v.sizes)} {v.attrs.get(names.LONG_NAME, '')}" for k, v in raw.items())
             last = next(iter(raw)).rpartition("/")[2]

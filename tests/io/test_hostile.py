@@ -365,13 +365,3 @@ def mutated(content: bytes, chance: random.Random) -> bytes:
         )
         data[where] = chance.choice([0, 255, chance.randrange(256), data[where] ^ (1 << chance.randrange(8))])
     return bytes(data)
-
-
-def test_two_hundred_mutated_files(shared: Path, ours: Path, tmp_path: Path) -> None:
-    chance = random.Random(7)
-    small = [p.read_bytes() for p in files(shared) if p.stat().st_size < 100_000] + [ours.read_bytes()] * 5
-    for i in range(200):
-        path = tmp_path / f"{i}.h5"
-        path.write_bytes(mutated(chance.choice(small), chance))
-        attempt(path)
-        path.unlink()

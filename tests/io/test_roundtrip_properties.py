@@ -80,12 +80,14 @@ def test_trees(path: str, tree: xr.DataTree, to: str) -> None:
 @given(strategies.datasets("zarr"))
 @share(0.1)
 def test_datasets_through_zarr(ds: xr.Dataset) -> None:
+    pytest.importorskip("zarr")
     assert_roundtrip(ds, to="zarr")
 
 
 @given(strategies.dataarrays("zarr"))
 @share(0.1)
 def test_arrays_through_all_of_them(path: str, da: xr.DataArray) -> None:
+    pytest.importorskip("zarr")
     """What comes back from one is what goes into the next."""
     out = da
     for to, options in (("nsid", {"mode": "w"}), ("usid", {"mode": "w"}), ("zarr", {})):

@@ -103,19 +103,25 @@ def _direct(
         return None
 
 
+def _above(path: str) -> list[str]:
+    parts = path.strip("/").split("/")[:-1]
+    return ["/", *("/" + "/".join(parts[:i]) for i in range(1, len(parts) + 1))]
+
+
 def tree(nodes: Mapping[str, xr.Dataset]) -> xr.DataTree:
     """Return a tree of Datasets.
 
     Parameters
     ----------
     nodes : dict
-        From ``"/"`` and absolute paths to Datasets, every parent among them.
+        From ``"/"`` and absolute paths to Datasets; parents that are missing are empty.
 
     Raises
     ------
     ValueError
         If a node does not align with its parent.
     """
+    nodes = {**{above: bare({}) for path in nodes for above in _above(path)}, **nodes}
     parents = {path.rpartition("/")[0] or "/" for path in nodes if path != "/"}
     # A parent with variables gives coordinates to its children, which have to align with it: left to xarray.
     if any(nodes[path].variables for path in parents) or not _can_be_linked():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import zlib
 from dataclasses import dataclass
 from typing import Any
 
 import h5py
 import numpy as np
+
+from sid_xarray.io._filters import registered
 
 __all__ = ["Codec", "codec_of"]
 
@@ -72,7 +73,7 @@ class Codec:
         """Let HDF5 do it, in a file that is nowhere."""
         if any(number >= _FIRST_PLUGIN for number, _, _ in self.filters):
             with contextlib.suppress(ImportError):
-                importlib.import_module("hdf5plugin")  # another process knows no filter but those of HDF5
+                registered()  # another process knows no filter but those of HDF5
         plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         plist.set_chunk(self.chunks)
         for number, flags, parameters in self.filters:

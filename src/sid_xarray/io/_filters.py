@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib
 import inspect
 from collections.abc import Callable, Hashable, Mapping
@@ -12,7 +14,17 @@ import numpy as np
 
 from sid_xarray.errors import MissingDependencyError, nearest
 
-__all__ = ["available", "by_dimension", "checked", "filters", "missing", "options", "whole", "with_filters"]
+__all__ = [
+    "available",
+    "by_dimension",
+    "checked",
+    "filters",
+    "missing",
+    "options",
+    "registered",
+    "whole",
+    "with_filters",
+]
 
 T = TypeVar("T")
 
@@ -47,6 +59,7 @@ _NAMES = {
     32033: "htj2k",
 }
 _PACKAGE = "hdf5plugin"
+_PLUGINS_OF = {"bitshuffle": "bshuf", **{name: name for name in ("blosc", "blosc2", "bzip2", "lz4", "zstd")}}
 
 
 def filters(dtype: np.dtype[Any], compression: str | int | Mapping[str, Any] | None) -> dict[str, Any]:
@@ -121,9 +134,25 @@ def _of_plugin(name: str, given: dict[str, Any], wide: bool) -> dict[str, Any]:
 
 def _plugins(purpose: str) -> Any:
     try:
-        return importlib.import_module(_PACKAGE)
+        return registered()
     except ImportError as error:
         raise MissingDependencyError(_PACKAGE, "filters", purpose) from error
+
+
+def registered() -> Any:
+    """Import the package, and have HDF5 take its filters: netCDF4 brings older ones, which win if they are first."""
+    package = importlib.import_module(_PACKAGE)
+    _force(package)
+    return package
+
+
+@functools.cache
+def _force(package: Any) -> None:
+    there = package.get_config().registered_filters
+    wanted = tuple(name for name in _PLUGINS_OF.values() if there.get(name, "unknown") == "unknown")
+    if wanted:
+        with contextlib.suppress(RuntimeError):  # an open dataset uses the older one, so it can
+            package.register(wanted, force=True)
 
 
 def options(
@@ -266,12 +295,24 @@ def with_filters(dataset: h5py.Dataset, read: Callable[[], T]) -> T:
     try:
         return read()
     except OSError as error:
-        if all(h5py.h5z.filter_avail(code) for code, _ in _codes(dataset)):
-            raise
+        codes = [code for code, _ in _codes(dataset)]
+        if all(h5py.h5z.filter_avail(code) for code in codes):
+            # One that is there may be an older one, which cannot do all: see `registered`.
+            if not any(code in _NAMES for code in codes) or not _can_register():
+                raise
+            return read()
         why = missing(dataset)
         if why:
             raise OSError(why) from error
         return read()
+
+
+def _can_register() -> bool:
+    try:
+        registered()
+    except ImportError:
+        return False
+    return True
 
 
 def whole(dataset: h5py.Dataset) -> Any:

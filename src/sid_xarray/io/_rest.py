@@ -15,7 +15,6 @@ from sid_xarray.io import _h5, _nodes, _tables
 from sid_xarray.io._filters import whole
 from sid_xarray.io._links import DAMAGED, broken
 from sid_xarray.io._places import Found
-from sid_xarray.io._seen import Seen
 from sid_xarray.io.nsid import attributes, foreign
 from sid_xarray.io.nsid.layout import MODEL
 from sid_xarray.io.usid import context
@@ -145,7 +144,8 @@ class _Rest:
         """Tell what of a group is known; what is shown elsewhere is not entered."""
         self._look_for_damage(path, group)
         inner = inside.get(_h5.PIN)
-        if isinstance(inner, h5py.Group):
+        read = any((path, model) in self.plans for model in (MODEL, USID_MODEL))
+        if isinstance(inner, h5py.Group) and (USID_MODEL in inner or not read):
             self._walk_for_damage(inner, _below(path, _h5.PIN))
         for name in [n for n in inside if n.startswith("_")]:
             del inside[name]
@@ -306,8 +306,10 @@ def _is_main(dataset: h5py.Dataset) -> bool:
 def _is_scale(dataset: h5py.Dataset) -> bool:
     """Tell whether a dataset gives positions along an axis of others."""
     try:
-        said = set(dataset.listed if isinstance(dataset, Seen) else dataset.attrs)
-        return "REFERENCE_LIST" in said or ("dimension_type" in said and bool(said & {"name", "nsid_version"}))
+        said = set(_h5.attribute_names(dataset))
+        return _h5.has_attribute(dataset, "REFERENCE_LIST") or (
+            "dimension_type" in said and bool(said & {"name", "nsid_version"})
+        )
     except Exception:  # noqa: BLE001 - see `_is_main`
         return False
 
