@@ -144,3 +144,31 @@ def test_sidpy_shows_the_steps(fit, tmp_path):
             assert view["003_fit"]["package"] == "sid-xarray"
             assert "model='linear'" in view["003_fit"]["call"]
     assert sys.version_info >= (3, 11)
+
+
+@pytest.mark.parametrize("writer", ["to_nsid", "to_usid"])
+def test_every_format_tells_of_the_steps_and_never_twice(fit, tmp_path, writer):
+    place = getattr(fit.sid, writer)(tmp_path / "a.h5")
+    first = group_of(tmp_path / "a.h5", place)[0]
+    assert [line.partition(": ")[2].partition("(")[0] for line in first.splitlines()] == [
+        "open",
+        "remove_background",
+        "fit",
+    ]
+    found = sid.open(tmp_path / "a.h5")[place].to_dataset()
+    xr.testing.assert_identical(found, fit)
+    assert "history" not in found.attrs
+    again = getattr(found.load().sid, writer)(tmp_path / "b.h5")
+    assert group_of(tmp_path / "b.h5", again)[0] == first
+
+
+@pytest.mark.parametrize("writer", ["to_nsid", "to_usid"])
+def test_what_another_program_wrote_into_the_history_is_seen(fit, tmp_path, writer):
+    place = getattr(fit.sid, writer)(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        text = "2026-11-25T00:00:00Z ncks -A in.nc out.nc\n" + file[place].attrs["history"]
+        file[place].attrs["history"] = text
+    found = sid.open(tmp_path / "a.h5")[place].to_dataset()
+    assert found.attrs["history"] == text
+    again = getattr(found.load().sid, writer)(tmp_path / "b.h5")
+    assert group_of(tmp_path / "b.h5", again)[0] == text, "no line is written twice"

@@ -148,3 +148,19 @@ def test_pyusid_sees_the_same(tmp_path: Path) -> None:
     seen = json.loads(run.stdout.splitlines()[-1])
     assert seen["shape"] == [3, 4, 2]
     np.testing.assert_array_equal(seen["q"], ds.q.transpose("y", "x", "cycle"))
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_fields_have_checksums(tmp_path: Path, lazy: bool) -> None:
+    from sid_xarray.io.checksum import verify_file
+
+    ds = parameters()
+    (ds.chunk(y=2) if lazy else ds).sid.to_usid(tmp_path / "a.h5", compound=True)
+    assert {finding.status for finding in verify_file(tmp_path / "a.h5")} == {"ok"}
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        main = file["Measurement_000/Channel_000/Parameters"]
+        values = main[0, 0]
+        values["q"] += 1
+        main[0, 0] = values
+    bad = [finding for finding in verify_file(tmp_path / "a.h5") if finding.bad]
+    assert {finding.status for finding in bad} == {"values changed"}

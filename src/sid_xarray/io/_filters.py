@@ -318,4 +318,5 @@ def _can_register() -> bool:
 
 def whole(dataset: h5py.Dataset) -> Any:
     """Return all values of a dataset, as h5py gives them; see `with_filters`."""
-    return with_filters(dataset, lambda: dataset[()])
+    values = with_filters(dataset, lambda: dataset[()])
+    return values[()] if isinstance(values, np.ndarray) and values.ndim == 0 else values

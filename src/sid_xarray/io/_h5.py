@@ -57,6 +57,7 @@ __all__ = [
     "referred",
     "text",
     "texts",
+    "unopened",
     "walk",
 ]
 
@@ -236,13 +237,17 @@ def members(group: h5py.Group) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]
     if not isinstance(group, SeenGroup):
         group = SeenGroup(None, b"", None, 0, None, group.id)
     if group.held is None:
-        group.held = dict(_members(group))
+        links = _links(group)
+        group.held = dict(_members(group, links))
+        if len(links) > len(group.held):
+            names = (link.name.decode("utf-8", "surrogateescape") for link in links)
+            group.unopened = [name for name in names if name not in group.held]
     yield from group.held.items()
 
 
-def _members(group: SeenGroup) -> Iterator[tuple[str, SeenGroup | SeenDataset]]:
+def _members(group: SeenGroup, links: list[Link]) -> Iterator[tuple[str, SeenGroup | SeenDataset]]:
     headers = group.headers
-    for link in _links(group):
+    for link in links:
         name, address, found = link.name.decode("utf-8", "surrogateescape"), link.address, None
         if link.kind == h5l.TYPE_SOFT and (led := find(group, name)) is not None:
             found, address = led.id, _address(led.id)
@@ -264,6 +269,15 @@ def _members(group: SeenGroup) -> Iterator[tuple[str, SeenGroup | SeenDataset]]:
             yield name, SeenGroup(group, link.name, headers, address, header, found)
         elif isinstance(found, h5d.DatasetID):
             yield name, SeenDataset(group, link.name, headers, address, header, found)
+
+
+def unopened(group: h5py.Group) -> list[str]:
+    """Return the names of links that lead to nothing that can be opened, or out of the file."""
+    if not isinstance(group, SeenGroup):
+        group = SeenGroup(None, b"", None, 0, None, group.id)
+    for _ in members(group):
+        break
+    return group.unopened or []
 
 
 def _links(group: SeenGroup) -> list[Link]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
-
 import h5py
 
 from sid_xarray.io import _h5
@@ -14,18 +12,18 @@ DAMAGED = "cannot be opened"
 """How the reason begins where the file is damaged; other links lead out of it, or nowhere."""
 
 
-def broken(group: h5py.Group, inside: Container[str]) -> dict[str, str]:
+def broken(group: h5py.Group) -> dict[str, str]:
     """Return the links of a group that lead to nothing that can be opened, and why.
 
     Parameters
     ----------
     group : h5py.Group
-    inside : container of str
-        Names of what could be opened.
     """
     out: dict[str, str] = {}
     try:
-        names = [name for name in group if name not in inside]
+        names = _h5.unopened(group)
+        if not names and not dict(_h5.members(group)):
+            list(group)  # a damaged group looks empty
     except Exception:  # noqa: BLE001 - a damaged group cannot even be listed; h5py raises anything
         return {"": f"{DAMAGED}: the list of its members is damaged"}
     for name in names:
@@ -48,8 +46,8 @@ def broken(group: h5py.Group, inside: Container[str]) -> dict[str, str]:
 def damaged(file: h5py.File) -> list[str]:
     """Return what cannot be opened in a file, with its path; nothing is read."""
     found: list[str] = []
-    for path, group, inside in _h5.walk(file["/"]):
-        here = broken(group, inside).items()
+    for path, group, _ in _h5.walk(file["/"]):
+        here = broken(group).items()
         found += [
             f"{path.rstrip('/')}/{name}".rstrip("/") + f": {why}" for name, why in here if why.startswith(DAMAGED)
         ]

@@ -142,7 +142,7 @@ class _Rest:
 
     def looked_at(self, path: str, group: h5py.Group, inside: Members) -> _Group:
         """Tell what of a group is known; what is shown elsewhere is not entered."""
-        self._look_for_damage(path, group, inside)
+        self._look_for_damage(path, group)
         inner = inside.get(_h5.PIN)
         read = any((path, model) in self.plans for model in (MODEL, USID_MODEL))
         if isinstance(inner, h5py.Group) and (USID_MODEL in inner or not read):
@@ -166,11 +166,11 @@ class _Rest:
         return out
 
     def _walk_for_damage(self, group: h5py.Group, path: str) -> None:
-        for here, inner, members in _h5.walk(group, path):
-            self._look_for_damage(here, inner, members)
+        for here, inner, _ in _h5.walk(group, path):
+            self._look_for_damage(here, inner)
 
-    def _look_for_damage(self, path: str, group: h5py.Group, inside: Members) -> None:
-        for name, why in broken(group, inside).items():
+    def _look_for_damage(self, path: str, group: h5py.Group) -> None:
+        for name, why in broken(group).items():
             damaged = why.startswith(DAMAGED)
             (self.damaged if damaged else self.left).append(f"{_below(path, name) if name else path}: {why}")
 
@@ -220,7 +220,7 @@ class _Rest:
         if context.is_result(one.group, name):
             ds.attrs = context.result_attrs(self.around, path)
             ds.encoding["sid_source"] = context.source_of(self.around, path) or ""
-        put(self.nodes, path, ds)
+        self._put(path, ds)
 
     def _show(self, one: _Group, unknown: Mapping[str, h5py.Dataset]) -> None:
         arrays: dict[str, h5py.Dataset] = {}
@@ -249,6 +249,9 @@ class _Rest:
     def _put(self, path: str, ds: xr.Dataset) -> None:
         _nodes.with_roots(ds, str(self.source._args[0]), self.stamp)
         ds.set_close(self.source.close)
+        if path != "/" and not all(path[1:].split("/")):
+            self.left.append(f"{path}: has no name")  # only a damaged file has such a link
+            return
         put(self.nodes, path, ds)
 
     def _add_coordinates(self, owner: str, path: str, arrays: Mapping[str, h5py.Dataset]) -> None:

@@ -94,9 +94,12 @@ class SeenGroup(Seen, h5py.Group):  # type: ignore[misc]
     ----------
     held : dict or None
         Its members, once they were listed.
+    unopened : list of str or None
+        Links that led to none.
     """
 
     held: dict[str, Any] | None = None
+    unopened: list[str] | None = None
 
     def __getattr__(self, name: str) -> Any:
         return self._late(name, lambda bind: h5py.Group.__init__(self, bind))

@@ -50,9 +50,10 @@ def write_group(file: h5py.File, place: str, plan: GroupPlan, *, stamp: Mapping[
     _decorate(group, plan, stamp)
     reserved = GROUP_ATTRS | {f"{label}_indices" for label in plan.labels.values()}
     own = HISTORY in plan.own_attrs.values
-    write_history(group, (plan.ds.variables[key].attrs for key in plan.mains), own=own)
+    marked = write_history(group, (plan.ds.variables[key].attrs for key in plan.mains), own=own)
     entries = encode_attrs(group, plan.own_attrs, reserved - {HISTORY} if own else reserved)
-    _write_model(group, {"array": plan.array, "name": tagged(plan.name), "attrs": entries, "variables": rows})
+    about = {"array": plan.array, "name": tagged(plan.name), "attrs": entries, "variables": rows}
+    _write_model(group, about if marked is None else {**about, "history": marked})
     _write_metadata(group, plan, stamp)
     tags = {key: attrs.tags.values() for key, attrs in plan.attrs.items()}
     _checksums.record(group[MODEL_GROUP], tags, store(jobs), lambda key: _digest.of_dataset(scales[key]))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import h5py
@@ -11,11 +12,12 @@ from sid_xarray.core import metadata as _metadata
 from sid_xarray.core.calls import Call, calls, line
 from sid_xarray.core.history import History, read
 from sid_xarray.errors import MetadataError
+from sid_xarray.io import _h5
 from sid_xarray.io._names import safe_name
 from sid_xarray.io.nsid import attributes
 from sid_xarray.schema import attrs as names
 
-__all__ = ["HISTORY", "PROVENANCE", "write_history"]
+__all__ = ["HISTORY", "PROVENANCE", "edited", "mark", "write_cf", "write_history"]
 
 PROVENANCE = "provenance"
 HISTORY = "history"
@@ -23,8 +25,8 @@ _MOST = 50  # steps; all of them are in the attribute of the array
 _LONGEST = 600
 
 
-def write_history(group: h5py.Group, arrays: Iterable[Mapping[Any, Any]], *, own: bool) -> None:
-    """Write the histories of the arrays of a group beside them.
+def write_history(group: h5py.Group, arrays: Iterable[Mapping[Any, Any]], *, own: bool) -> str | None:
+    """Write the histories of the arrays of a group beside them, and return the `mark` of what CF is told.
 
     Parameters
     ----------
@@ -39,7 +41,7 @@ def write_history(group: h5py.Group, arrays: Iterable[Mapping[Any, Any]], *, own
         found = found.union(read(attrs))
         others = others or _of_others(attrs)
     if not found.steps and not others:
-        return
+        return None
     everything = calls(found.steps.values())
     inner = group.create_group(PROVENANCE, track_order=True)  # so that a group without members is small
     attributes.write_tree(inner, others)
@@ -49,8 +51,41 @@ def write_history(group: h5py.Group, arrays: Iterable[Mapping[Any, Any]], *, own
             step = inner.create_group(f"{i:03d}_{safe_name(call.name, 'step')}", track_order=True)
             for key, value in _about(call, number).items():
                 step.attrs[key] = value
-    if everything and not own:
-        group.attrs[HISTORY] = "\n".join(_cf_line(call) for call in everything[-_MOST:])
+    return None if own else _written(group, everything)
+
+
+def write_cf(group: h5py.Group, arrays: Iterable[Mapping[Any, Any]]) -> str | None:
+    """Write the histories of the arrays of a group as CF wants them, and return the `mark` of that."""
+    found = History()
+    for attrs in arrays:
+        found = found.union(read(attrs))
+    return _written(group, calls(found.steps.values())) if found.steps else None
+
+
+def _written(group: h5py.Group, everything: Sequence[Call]) -> str | None:
+    if not everything:
+        return None
+    text = "\n".join(_cf_line(call) for call in everything[-_MOST:])
+    group.attrs[HISTORY] = text
+    return mark(text)
+
+
+def mark(text: str) -> str:
+    """Return what tells one history from another; it is kept in the model, so that an edit is seen."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:12]
+
+
+def edited(group: h5py.Group, marked: object) -> str | None:
+    """Return the history of a group if another program wrote or changed it; None if it is the one that we wrote.
+
+    Parameters
+    ----------
+    group : h5py.Group
+    marked : object
+        The `mark` in the model; None if we wrote no history.
+    """
+    found = _h5.attribute(group, HISTORY)
+    return found if isinstance(found, str) and mark(found) != marked else None
 
 
 def _of_others(attrs: Mapping[Any, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from sid_xarray.io._places import load_model
 from sid_xarray.io.nsid.encode import restored_dtype
 from sid_xarray.io.nsid.find import Main, Place
 from sid_xarray.io.nsid.foreign import variables_of
+from sid_xarray.io.nsid.history import HISTORY, edited
 from sid_xarray.io.nsid.layout import ABSENT, MODEL, NATURAL_MAIN, NATURAL_SCALE
 from sid_xarray.io.nsid.tags import decode_attrs, untagged
 from sid_xarray.schema import attrs as names
@@ -86,6 +87,8 @@ def _read(source: Any, place: Place, plan: dict[str, Any]) -> tuple[xr.Dataset, 
     )
     nexus = {f"{row['disk']}_indices" for row in plan["variables"] if row.get("scale")}
     ds.attrs = decode_attrs(place.group, plan["attrs"], GROUP_ATTRS | nexus)
+    if HISTORY not in ds.attrs and (text := edited(place.group, plan.get(HISTORY))) is not None:
+        ds.attrs[HISTORY] = text
     origin = _h5.attribute(place.group, "source_000_path")
     if origin is not None:
         ds.encoding["sid_source"] = str(origin)

@@ -10,6 +10,7 @@ import xarray as xr
 
 from sid_xarray.errors import FormatError, warn
 from sid_xarray.io import _h5, _nodes
+from sid_xarray.io._assemble import bare
 from sid_xarray.io._links import damaged
 from sid_xarray.io._places import Found, asked_for
 from sid_xarray.io._rest import add_rest
@@ -66,6 +67,9 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False, fil
                 raise
             raise FormatError(full, "", f"{error.why}. Damaged: {'; '.join(lost)}") from error
         lost = add_rest(source, file, found, surveyed)
+    for parent in _nodes.parents(found) - set(found):
+        found[parent] = bare()
+        found[parent].set_close(source.close)
     if lost:
         _tell(found["/"], lost, full)
     return dict(sorted(found.items()))

@@ -20,6 +20,7 @@ from sid_xarray.io._layout import chunk_shape
 from sid_xarray.io._sink import Job
 from sid_xarray.io._store import store
 from sid_xarray.io.nsid import attributes
+from sid_xarray.io.nsid.history import HISTORY, write_cf
 from sid_xarray.io.nsid.tags import PlannedAttrs, encode_attrs, tagged
 from sid_xarray.io.usid.layout import BOOKKEEPING, LINKS, MODEL, NATURAL_MAIN, POSITION, RESULT_ATTRS, SIDES
 from sid_xarray.io.usid.model import VERSION, load
@@ -74,10 +75,13 @@ def write_group(
         rows.append(row)
         jobs += [] if job is None else [job]
     own = _GROUP | _natural_names(plan.base.own_attrs)
-    entries = encode_attrs(group, plan.base.own_attrs, _GROUP)
+    told = HISTORY in plan.base.own_attrs.values
+    marked = None if told else write_cf(group, (plan.ds.variables[key].attrs for key in plan.mains))
+    entries = encode_attrs(group, plan.base.own_attrs, _GROUP - {HISTORY} if told else _GROUP)
     natural = _write_metadata(file, place, plan, own)
     sides = [_side_row(side, pair, place) for side, pair in zip(plan.sides, pairs, strict=True)]
     content = {"array": plan.base.array, "name": tagged(plan.base.name), "attrs": entries, "natural": natural}
+    content |= {} if marked is None else {HISTORY: marked}
     _write_model(inner, {**content, "sides": sides, "variables": rows})
     tags = {key: attrs.tags.values() for key, attrs in plan.base.attrs.items()}
     sums = store(jobs)
@@ -91,7 +95,7 @@ def write_group(
 
 _COMPOUND: Hashable = object()
 """Name of the job that writes all variables in one main; no variable is called that."""
-_GROUP = BOOKKEEPING | RESULT_ATTRS
+_GROUP = BOOKKEEPING | RESULT_ATTRS | {HISTORY}
 
 
 def _natural_names(attrs: PlannedAttrs) -> set[Any]:

@@ -20,6 +20,7 @@ from sid_xarray.io._layout import read_blocks
 from sid_xarray.io._lazy import FileArray
 from sid_xarray.io._places import load_model
 from sid_xarray.io.nsid.encode import restored_dtype
+from sid_xarray.io.nsid.history import HISTORY, edited
 from sid_xarray.io.nsid.tags import decode_attrs, untagged
 from sid_xarray.io.usid.array import GridArray, grid_chunks
 from sid_xarray.io.usid.find import Place
@@ -32,7 +33,7 @@ __all__ = ["VERSION", "load", "read"]
 VERSION = 1
 _AT_ONCE = 2**20
 _MIRRORS = {"quantity": names.LONG_NAME, "units": names.UNITS}
-_GROUP_ATTRS = BOOKKEEPING | RESULT_ATTRS
+_GROUP_ATTRS = BOOKKEEPING | RESULT_ATTRS | {HISTORY}
 
 
 load = functools.partial(load_model, name=MODEL, version=VERSION)
@@ -91,6 +92,8 @@ class _Model:
         ignored = _GROUP_ATTRS | set(self.plan.get("natural", ()))
         own = {entry[0] for entry in self.plan["attrs"] if len(entry) == 1}
         ds.attrs = decode_attrs(group, self.plan["attrs"], ignored - own)
+        if HISTORY not in ds.attrs and (text := edited(group, self.plan.get(HISTORY))) is not None:
+            ds.attrs[HISTORY] = text
         origin = _h5.attribute(group, "source_000_path")
         if origin is not None:
             ds.encoding["sid_source"] = str(origin)

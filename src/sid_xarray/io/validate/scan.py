@@ -119,7 +119,7 @@ def scan(file: h5py.File, path: str, *, problems: list[str]) -> Scan:
     """Look at every object of a file; no values are read. ``problems`` is what our own readers complained of."""
     scene = Scan(path, problems=problems)
     for place, group, inside in _h5.walk(file):
-        node = scene.nodes[place] = Node(place, group, inside, broken(group, inside))
+        node = scene.nodes[place] = Node(place, group, inside, broken(group))
         for name, obj in inside.items():
             if not isinstance(obj, h5py.Dataset):
                 continue
