@@ -228,6 +228,29 @@ def compare(args: argparse.Namespace, folder: Path, dtype: str, lazy: bool, gb: 
     sys.stdout.flush()
 
 
+def append(args: argparse.Namespace, folder: Path) -> None:
+    """Add a map to a file of some size: where it is, and by a copy of it."""
+    import sid_xarray as sid
+    from sid_xarray.io import _target
+
+    path = folder / "bench.h5"
+    source = _ours(numbers(args.append_gb, "f4"))
+    source.sid.to_nsid(path, mode="w")
+    result = sid.dataarray(np.zeros((1024, 1024)), {"y": (1, "nm"), "x": (1, "nm")}, name="map")
+    found: dict[str, list[float]] = {"in place": [], "by a copy": []}
+    for _ in range(args.rounds):
+        for how, times in found.items():
+            _target.LARGE = 0 if how == "in place" else 2**60
+            os.sync()
+            start = time.perf_counter()
+            result.sid.to_nsid(path)
+            times.append(time.perf_counter() - start)
+    print(f"\n8 MiB added to a file of {source.nbytes / 2**20:.0f} MiB\n| how | seconds: median (range) |\n|---|---|")
+    for how, times in found.items():
+        print(f"| {how} | {statistics.median(times):.3f} ({min(times):.3f}–{max(times):.3f}) |")
+    path.unlink()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -235,6 +258,7 @@ def main() -> None:
     parser.add_argument("--dask-gb", type=float, default=0.5)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--width", type=int, default=32, help="of a dask block along x")
+    parser.add_argument("--append-gb", type=float, default=1.0)
     parser.add_argument("--folder", type=Path, default=Path())
     parser.add_argument("--only", default="")
     parser.add_argument("--cases", default="f4 numpy,f4 dask,u2 numpy,u2 dask")
@@ -242,7 +266,9 @@ def main() -> None:
     if args.one:
         print(json.dumps(one(json.loads(args.one))))
         return
-    for case in args.cases.split(","):
+    if args.append_gb:
+        append(args, args.folder.resolve())
+    for case in filter(None, args.cases.split(",")):
         dtype, kind = case.split()
         compare(args, args.folder.resolve(), dtype, kind == "dask", args.dask_gb if kind == "dask" else args.gb)
 
