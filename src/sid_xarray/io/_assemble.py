@@ -121,7 +121,8 @@ def tree(nodes: Mapping[str, xr.Dataset]) -> xr.DataTree:
     ValueError
         If a node does not align with its parent.
     """
-    nodes = {**{above: bare({}) for path in nodes for above in _above(path)}, **nodes}
+    # Those that are missing come last among their siblings, as xarray has it.
+    nodes = {**nodes, **{above: bare({}) for path in nodes for above in _above(path) if above not in nodes}}
     parents = {path.rpartition("/")[0] or "/" for path in nodes if path != "/"}
     # A parent with variables gives coordinates to its children, which have to align with it: left to xarray.
     if any(nodes[path].variables for path in parents) or not _can_be_linked():
