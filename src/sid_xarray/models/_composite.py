@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sid_xarray.models._model import Array, FitModel
-from sid_xarray.models._search import start_sum
+from sid_xarray.models._search import SumSearch
 
 __all__ = ["Product", "Sum"]
 
@@ -58,11 +58,15 @@ class Sum(_Composite):
         return np.concatenate(_alike(self.slopes(x, parameters)), axis=-2).swapaxes(-1, -2)
 
     def guess(self, x: Array, y: Array, background: Array | None = None, widest: float = 0.5) -> Array:
-        """Start every term from what the others leave of the data, shape (..., p); see `start_sum`.
+        """Start the terms one after the other, shape (..., p); see `SumSearch`.
 
         A sum of peaks that is a factor is told of a background; its peaks find their own.
         """
-        return start_sum(self.models, np.asarray(x), np.asarray(y))
+        return SumSearch(self.models).start(x, y)
+
+    def restart(self, x: Array, y: Array, attempt: int) -> Array:
+        """Return another start, shape (..., p)."""
+        return SumSearch(self.models).start(x, y, attempt)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sid_xarray.errors import ModelError
+from sid_xarray.models.formula import Formula, Slopes
 
 __all__ = ["Array", "FitModel", "Param", "Term"]
 
@@ -119,6 +120,16 @@ class FitModel:
         the greatest width to look for, as part of the axis.
     terms : tuple of Term
         Summands of a composite. Empty for a model that is none.
+    expression : Formula, optional
+        What ``function`` and ``jacobian`` were made from; compiled functions are made from it, too.
+    attempts : int, default: 1
+        How many starts there are.
+    restart : callable, optional
+        ``restart(x, y, attempt)`` gives the start of ``attempt`` 1, 2 …; ``guess`` gives the first.
+    always : int, default: 1
+        How many of them are tried for every curve; the others only where the best so far looks bad.
+    search : object, optional
+        How to find the starts, in a form that compiled functions know; see `sid_xarray.models._search`.
     """
 
     name: str
@@ -131,6 +142,38 @@ class FitModel:
     formula: str = ""
     peak: bool = False
     terms: tuple[Term, ...] = ()
+    expression: Formula | None = None
+    attempts: int = 1
+    restart: Callable[..., Any] | None = None
+    always: int = 1
+    search: Any = None
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        text: str,
+        guess: Callable[..., Any],
+        params: tuple[Param, ...],
+        *,
+        axes: tuple[str, ...] = ("x",),
+        **more: Any,
+    ) -> FitModel:
+        """Return the model of a formula, from which its function and its derivatives are made.
+
+        Parameters
+        ----------
+        name, guess, params, **more
+            See `FitModel`.
+        text : str
+            The formula, in ``x`` and the names of the parameters; see `sid_xarray.models.formula.Formula`.
+        axes : tuple of str, default: ("x",)
+            Names of what varies along a curve.
+        """
+        formula = Formula(text, tuple(param.name for param in params), axes)
+        return cls(
+            name, formula, guess, params, jacobian=Slopes(formula), linear=formula.linear, expression=formula, **more
+        )
 
     def __post_init__(self) -> None:
         names = self.names

@@ -6,11 +6,14 @@ import ast
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from sid_xarray.errors import ModelError
 from sid_xarray.models import load
 from sid_xarray.models._composite import Product, Sum
 from sid_xarray.models._model import FitModel, Param, Term
+from sid_xarray.models._search import SumSearch
+from sid_xarray.models.formula import Formula, Slopes
 
 __all__ = ["parse"]
 
@@ -114,7 +117,11 @@ def _prefixed(model: FitModel, prefix: str) -> FitModel:
     if not prefix:
         return model
     params = tuple(replace(param, name=prefix + param.name) for param in model.params)
-    return replace(model, params=params, linear=tuple(prefix + name for name in model.linear), terms=())
+    renamed = replace(model, params=params, linear=tuple(prefix + name for name in model.linear), terms=())
+    if model.expression is None:
+        return renamed
+    formula = model.expression.renamed({name: prefix + name for name in model.names})
+    return replace(renamed, function=formula, jacobian=Slopes(formula), expression=formula)
 
 
 def _build(tree: ast.expr, take: Callable[[], tuple[str, FitModel]]) -> tuple[str, FitModel]:
@@ -168,16 +175,36 @@ def _joined(
     params: tuple[Param, ...] = tuple(param for model in models for param in model.params)
     exact = all(model.jacobian is not None for model in models)
     inside = [f"\\left({m.formula}\\right)" if isinstance(node, Product) and m.terms else m.formula for m in models]
+    formula = _formula(node, models)
     model = FitModel(
         label,
-        node.function,
+        node.function if formula is None else formula,
         node.guess,
         params,
-        jacobian=node.jacobian if exact else None,
-        linear=linear,
+        jacobian=(node.jacobian if exact else None) if formula is None else Slopes(formula),
+        linear=linear if formula is None else formula.linear,
         reference="; ".join(dict.fromkeys(m.reference for m in models if m.reference)),
         formula=(" + " if isinstance(node, Sum) else " \\cdot ").join(inside),
         peak=(all if isinstance(node, Sum) else any)(m.peak for m in models),
         terms=terms,
+        expression=formula,
+        **_starts(node),
     )
     return label, model
+
+
+def _starts(node: Sum | Product) -> dict[str, Any]:
+    search = SumSearch(node.models) if isinstance(node, Sum) else None
+    if search is None:
+        return {}
+    return {"attempts": search.attempts, "always": search.always, "restart": node.restart, "search": search}
+
+
+def _formula(node: Sum | Product, models: Sequence[FitModel]) -> Formula | None:
+    """Return the formula of the whole, if every part has one of the same axes."""
+    parts = [model.expression for model in models if model.expression is not None]
+    if len(parts) < len(models) or len({part.axes for part in parts}) > 1:
+        return None
+    sign = " + " if isinstance(node, Sum) else " * "
+    text = sign.join(f"({part.text})" for part in parts)
+    return Formula(text, tuple(name for part in parts for name in part.parameters), parts[0].axes)

@@ -1,0 +1,93 @@
+"""Where fits start, and when they start again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from sid_xarray._types import BoolArray, FloatArray
+from sid_xarray.kernels._lsq_block import Block, Found
+from sid_xarray.kernels._lsq_lm import CONVERGED
+from sid_xarray.kernels._lsq_strategy import ILL_CONDITIONED, iterate_with_care
+
+__all__ = ["fit_from_starts"]
+
+# A fit that leaves more than this many times the noise of the data is looked at again from another start.
+_SUSPICIOUS = 1.3
+_BETTER = 1 - 1e-9
+
+
+def fit_from_starts(
+    block: Block,
+    fit: Callable[[Block, BoolArray], Found],
+    guess: Callable[[Block, int, BoolArray], FloatArray],
+    given: BoolArray,
+) -> Found:
+    """Fit a block from the first start of its model, and suspicious curves from the others; take the best.
+
+    Parameters
+    ----------
+    block : Block
+        ``start`` holds what is given.
+    fit : callable
+        The engine.
+    guess : callable
+        ``guess(block, attempt, todo)`` of shape (b, p).
+    given : ndarray of bool, shape (p,)
+        Parameters whose starting values are given.
+    """
+    known = block.start[:, given]
+    everything = np.ones(block.size, dtype=bool)
+    if given.all() or not block.x.size:
+        found = fit(block, everything)
+    else:
+        found = _attempts(block, fit, lambda number, todo: _start(block, guess(block, number, todo), given, known), everything)
+    iterate_with_care(block, found)
+    return found
+
+
+def _start(block: Block, guessed: FloatArray, given: BoolArray, known: FloatArray) -> FloatArray:
+    """Return a start with what is given in its place, within the bounds."""
+    start = np.array(np.broadcast_to(guessed, block.start.shape), dtype=np.float64)
+    start[:, given] = known
+    return start
+
+
+def _attempts(
+    block: Block,
+    fit: Callable[[Block, BoolArray], Found],
+    start: Callable[[int, BoolArray], FloatArray],
+    todo: BoolArray,
+) -> Found:
+    block.start = start(0, todo)
+    found = fit(block, todo)
+    tried = [block.start]
+    attempts = 1 if block.is_linear else getattr(block.model, "attempts", 1)
+    for number in range(1, attempts):
+        todo = _doubtful(block, found, every=number < block.model.always)
+        if not todo.any():
+            break
+        block.start = start(number, todo)
+        # Where a search finds what it found before, there is nothing to try.
+        for before in tried:
+            todo &= ~(block.start == before).all(axis=1)
+        tried.append(block.start)
+        other = fit(block, todo)
+        worse = ~_is_good(found) | (other.chi2 < _BETTER * found.chi2)
+        found.take(other, todo & _is_good(other) & worse)
+    return found
+
+
+def _is_good(found: Found) -> BoolArray:
+    return np.asarray((found.status == CONVERGED) & ~(found.pivot < ILL_CONDITIONED))
+
+
+def _doubtful(block: Block, found: Found, *, every: bool) -> BoolArray:
+    """Return which curves may have a better minimum."""
+    possible = found.points > block.free.size
+    if every:
+        return np.asarray(possible)
+    noise = found.noise if np.isfinite(found.noise[possible]).all() else block.noise()
+    left = found.chi2 / np.where(possible, found.points - block.free.size, 1.0)
+    return np.asarray(possible & (~_is_good(found) | (left > _SUSPICIOUS * noise)))

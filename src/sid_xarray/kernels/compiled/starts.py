@@ -1,0 +1,37 @@
+"""Starts by compiled functions, one function a kind of search."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sid_xarray._types import BoolArray, FloatArray
+from sid_xarray.kernels._lsq_block import Block
+from sid_xarray.kernels.compiled.loader import load_model
+from sid_xarray.kernels.compiled.search import search_rows, search_size
+
+__all__ = ["peaks"]
+
+
+def peaks(block: Block, number: int, todo: BoolArray) -> FloatArray:
+    """Start a sum of peaks and linear backgrounds; see `sid_xarray.models._search.SumSearch`."""
+    model = block.model
+    facts = model.search.facts(number, block.x)
+    n, p = block.x.size, len(model.params)
+    order = np.argsort(block.x, kind="stable")
+    out = np.tile(facts.start, (block.size, 1))
+    valid = block.valid() if block.weights is not None else None
+    search_rows(
+        load_model(model.expression.source()[0]),
+        np.empty(search_size(n, p)),
+        np.ascontiguousarray(model.expression.rows(block.x)[:, order]),
+        block.y if valid is None else np.where(valid, block.y, np.nan),
+        order,
+        block.x[order],
+        facts.boxes,
+        facts.peaks,
+        facts.background,
+        facts.lengths,
+        todo,
+        out,
+    )
+    return out
