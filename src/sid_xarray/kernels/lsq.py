@@ -232,7 +232,7 @@ def fit_batch(
     workers = threads if threads is not None else processors() if compiled else 1
     parts = job.blocks(block if block is not None else job.block_size(workers, compiled=compiled))
 
-    guess_of = guess_compiled if compiled and searches(job.model) and not np.iscomplexobj(job.y) else _guess
+    guess_of = guess_compiled if compiled and searches(job.model) else _guess
 
     def work(part: tuple[slice, ...]) -> None:
         with np.errstate(all="ignore"):

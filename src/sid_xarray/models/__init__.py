@@ -15,7 +15,9 @@ TABLE: dict[str, str] = {
     "gaussian": "sid_xarray.models.gaussian:MODEL",
     "linear": "sid_xarray.models.linear:MODEL",
     "lorentzian": "sid_xarray.models.lorentzian:MODEL",
+    "loop": "sid_xarray.models.loop:MODEL",
     "power_law": "sid_xarray.models.power_law:MODEL",
+    "sho": "sid_xarray.models.sho:MODEL",
 }
 
 

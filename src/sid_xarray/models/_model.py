@@ -31,7 +31,7 @@ class Param:
         Lower snake case: it becomes the name of a variable.
     units : str, default: "1"
         In terms of the units of the data and of the axis: a product or quotient of ``y``, ``x`` and ``1``, such as
-        ``"y"``, ``"1/x"``, ``"y/x"``, ``"y*x**2"``.
+        ``"y"``, ``"1/x"``, ``"y/x"``, ``"y*x**2"``. Or ``"rad"``.
     lower, upper : float
         Bounds that belong to the meaning of the parameter, for instance 0 for a width.
     """
@@ -57,6 +57,8 @@ class Param:
             If ``units`` is no such expression.
         """
         powers = {"y": 0, "x": 0}
+        if self.units == "rad":
+            return 0, 0
         sign = 1
         for token in re.split(r"(?<!\*)([*/])(?!\*)", self.units.replace(" ", "")):
             if token in {"*", "/"}:

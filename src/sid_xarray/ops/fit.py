@@ -292,7 +292,7 @@ def _dataset(
     y, x = units_of(da), units_of(da, dim)
     for param, value, error in zip(model.params, results[:n], results[n : 2 * n], strict=True):
         ey, ex = param.exponents()
-        unit = units.multiply(units.power(y, ey), units.power(x, ex))
+        unit = "rad" if param.units == "rad" else units.multiply(units.power(y, ey), units.power(x, ex))
         label = param.name.replace("_", " ")
         ds[param.name] = value.assign_attrs(
             {names.LONG_NAME: label, names.UNITS: unit, names.ANCILLARY: f"{param.name}_stderr"}

@@ -7,9 +7,10 @@ import numpy as np
 from sid_xarray._types import BoolArray, FloatArray
 from sid_xarray.kernels._lsq_block import Block
 from sid_xarray.kernels.compiled.loader import load_model
+from sid_xarray.kernels.compiled.resonance import resonance_rows
 from sid_xarray.kernels.compiled.search import search_rows, search_size
 
-__all__ = ["peaks"]
+__all__ = ["peaks", "resonance"]
 
 
 def peaks(block: Block, number: int, todo: BoolArray) -> FloatArray:
@@ -34,4 +35,17 @@ def peaks(block: Block, number: int, todo: BoolArray) -> FloatArray:
         todo,
         out,
     )
+    return out
+
+
+def resonance(block: Block, number: int, todo: BoolArray) -> FloatArray:
+    """Start a resonance; see `sid_xarray.models.sho.guess`."""
+    out = np.full((block.size, 4), np.nan)
+    valid = np.tile(block.valid(), 2) if block.weights is not None else None
+    y = block.y if valid is None else np.where(valid, block.y, np.nan)
+    if number == 0:
+        resonance_rows(block.x, y, todo, out)
+    elif todo.any():
+        n = block.x.size
+        out[todo] = block.model.restart(block.x, y[todo, :n] + 1j * y[todo, n:], number)
     return out

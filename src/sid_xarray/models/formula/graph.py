@@ -13,7 +13,7 @@ ON_AXES, ON_PARAMETERS = 1, 2
 
 # Functions of one argument. Those of two are built from operations here, or named in the graph by hand.
 FUNCTIONS = frozenset(
-    "exp log sqrt sin cos tan sinh cosh tanh arcsin arccos arctan erf abs sign real imag conj langevin".split()
+    "exp log sqrt sin cos tan sinh cosh tanh arcsin arccos arctan erf abs sign real imag conj langevin rising".split()
 )
 _FOLDED = {
     "exp": cmath.exp, "log": cmath.log, "sqrt": cmath.sqrt, "sin": cmath.sin, "cos": cmath.cos, "tan": cmath.tan,

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 
 from sid_xarray.errors import ModelError, nearest
-from sid_xarray.models.formula.graph import FUNCTIONS, Graph
+from sid_xarray.models.formula.graph import FUNCTIONS, ON_AXES, Graph
 
 __all__ = ["CALLS", "names_in", "read", "rename", "to_graph"]
 
@@ -148,6 +148,8 @@ def _operate(graph: Graph, kind: type[ast.operator], left: int, right: int) -> i
 
 def _call(graph: Graph, name: str, args: list[int]) -> int:
     a = args[0]
+    if name == "rising" and graph.ops[a].depends != ON_AXES:
+        raise ModelError("rising() tells where an axis rises along the curve: it takes an axis, not parameters")
     if name in FUNCTIONS:
         return graph.function(name, a)
     one = graph.number(1)

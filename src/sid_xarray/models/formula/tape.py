@@ -10,7 +10,7 @@ import numpy as np
 
 from sid_xarray.models.formula.graph import ON_AXES, ON_PARAMETERS, Graph
 
-__all__ = ["Tape"]
+__all__ = ["Tape", "rising"]
 
 _PLAIN = frozenset(
     "add subtract multiply negative sqrt exp log sin cos tan sinh cosh tanh arcsin arccos arctan abs sign power less "
@@ -184,10 +184,23 @@ def _langevin_slope(a: Any) -> Any:
     )
 
 
+def rising(x: Any) -> Any:
+    """Return 1 where x rises towards the next sample, else 0; where it rests, as before."""
+    step = np.diff(np.asarray(x, dtype=np.float64), axis=-1)
+    if not step.size:
+        return np.ones(np.shape(x))
+    moving = np.where(step != 0, np.arange(step.shape[-1]), -1)
+    last = np.maximum.accumulate(moving, axis=-1)
+    first = (step != 0).argmax(axis=-1, keepdims=True)
+    taken = np.take_along_axis(step, np.where(last < 0, first, last), axis=-1)
+    return (np.concatenate([taken, taken[..., -1:]], axis=-1) > 0).astype(np.float64)
+
+
 _SPECIAL: dict[str, Callable[..., Any]] = {
     "erf": _erf,
     "voigt_real": _voigt_real,
     "voigt_imag": _voigt_imag,
     "langevin": _langevin,
     "langevin_slope": _langevin_slope,
+    "rising": rising,
 }
