@@ -9,7 +9,7 @@ import xarray as xr
 
 from sid_xarray.core.create import dataarray
 
-__all__ = ["bfo_iv", "bfo_iv_path", "edge_map", "lattice_image", "lattice_spectrum", "peak_map"]
+__all__ = ["bfo_iv", "bfo_iv_path", "drifting_stack", "edge_map", "lattice_image", "lattice_spectrum", "peak_map"]
 
 
 def bfo_iv_path() -> str:
@@ -119,3 +119,35 @@ def lattice_spectrum() -> xr.DataArray:
     DataArray of complex64, dims (ky, kx)
     """
     return lattice_image().sid.fft()  # type: ignore[no-any-return]
+
+
+def drifting_stack(*, frames: int = 5, ny: int = 40, nx: int = 48, noise: float = 0.0, seed: int = 0) -> xr.DataArray:
+    """Return images of blurred dots that drift from frame to frame.
+
+    Parameters
+    ----------
+    frames, ny, nx : int
+        Size.
+    noise : float, default: 0
+        Standard deviation; the dots are 1 high.
+    seed : int, default: 0
+
+    Returns
+    -------
+    DataArray of float32, dims (frame, y, x)
+        Pixels of 0.1 nm. The truth are the coordinates ``true_drift_y`` and ``true_drift_x``, in nm.
+    """
+    rng = np.random.default_rng(seed)
+    drift = np.cumsum(rng.normal(scale=0.8, size=(frames, 2)), axis=0)
+    drift -= drift[0]
+    dots = rng.uniform(-0.2, 1.2, size=(60, 2)) * (ny, nx)
+    y, x = np.arange(ny), np.arange(nx)
+    values = noise * rng.normal(size=(frames, ny, nx))
+    for k, (dy, dx) in enumerate(drift):
+        down = np.exp(-0.5 * ((y[:, np.newaxis] - dots[:, 0] - dy) / 2.0) ** 2)
+        across = np.exp(-0.5 * ((x[:, np.newaxis] - dots[:, 1] - dx) / 2.0) ** 2)
+        values[k] += down @ across.T
+    dims = {"frame": (1.0, "1"), "y": (0.1, "nm"), "x": (0.1, "nm")}
+    da = dataarray(values.astype("f4"), dims, units="count", quantity="intensity", title="drift", modality="STEM")
+    truth = {f"true_drift_{d}": ("frame", drift[:, i] * 0.1, {"units": "nm"}) for i, d in enumerate("yx")}
+    return da.assign_coords(truth)

@@ -153,3 +153,10 @@ def test_positions_may_be_text_with_units(value, position):
         dims.position_of(da, "x", "3 eV")
     with pytest.raises(DimensionError, match=r"a position along 'x' is a number in nm, or text such as '0\.5 nm'"):
         dims.position_of(da, "x", [1, 2])
+
+
+def test_a_wavelength_is_a_length_and_no_place():
+    da = xr.DataArray(np.zeros((3, 4, 5)), dims=("y", "x", "wavelength"))
+    da = da.assign_coords(wavelength=("wavelength", np.arange(5.0), {"units": "nm"}))
+    assert dims.describe(da)["wavelength"] == "spectral"
+    assert dims.data_kind(da) == "spectral_image"

@@ -174,6 +174,8 @@ def test_stamps_are_small_and_upright():
     ("found", "shown"),
     [
         ("$\\sqrt E$", "√E"),
+        (r"$\frac{dI}{dV}$", "dI/dV"),
+        (r"$\frac{1}{k_B T}$", "1/(k_B T)"),
         ("$\\Delta E^{-1}$ (eV)", "ΔE⁻¹ (eV)"),
         ("$\\lambda$", "λ"),
         ("$\\mu_0$", "µ₀"),

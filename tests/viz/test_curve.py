@@ -134,3 +134,32 @@ def test_thinning_keeps_order(n):
 def test_unknown_dimensions_are_named(arrays):
     with pytest.raises(DimensionError, match="no dimension 'bais' on 'current': there are 'energy'"):
         bound_view(arrays("spectrum"), "curve")(dim="bais")
+
+
+@pytest.mark.parametrize("backend", ["bokeh", "matplotlib"])
+def test_a_value_without_neighbours_is_a_dot(hv, backend):
+    values = np.array([0.0, 1.0, np.nan, 4.0, np.nan, 2.0, 3.0])
+    da = dataarray(values, dims={"energy": (1, "eV")}, units="nA")
+    drawn = plot(da, backend=backend)
+    dots = [e for e in drawn if type(e).__name__ == "Scatter"]
+    assert len(dots) == 1
+    np.testing.assert_array_equal(dots[0].dimension_values(0), [3.0])
+    one = plot(da[:1], backend=backend)
+    assert any(type(e).__name__ == "Scatter" for e in one)
+    hv.render(drawn, backend=backend)
+
+
+@pytest.mark.parametrize("backend", ["bokeh", "matplotlib"])
+def test_dates_are_drawn_as_dates(hv, backend):
+    days = np.arange("2020-01-01", "2020-01-06", dtype="datetime64[D]").astype("datetime64[ns]")
+    da = xr.DataArray(np.arange(5.0), dims="time", coords={"time": days}, name="height", attrs={"units": "nm"})
+    drawn = plot(da, backend=backend)
+    np.testing.assert_array_equal(drawn.dimension_values(0), days)
+    assert drawn.kdims[0].label == "time"
+    assert not drawn.kdims[0].unit
+    hv.render(drawn, backend=backend)
+
+
+def test_text_has_no_picture():
+    with pytest.raises(DimensionError, match="text or records"):
+        plot(xr.DataArray(["a", "b"], dims="x", name="words"))

@@ -67,7 +67,7 @@ def test_every_view_draws_or_explains(hv, arrays, kind, view):
     try:
         element = quietly(lambda: bound_view(arrays(kind), view)())
     except DimensionError:
-        assert view in ("image", "map_grid", "spectral_image")
+        assert view in ("image", "map_grid", "spectral_image", "components", "scree")
     else:
         rendered(hv, element, "matplotlib")
 

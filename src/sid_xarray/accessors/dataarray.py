@@ -20,12 +20,15 @@ class SidDataArray(SidArrays):
     kind = view("sid_xarray.core.dims:data_kind")
 
     calibrate = method(TABLE["calibrate"].place)
+    decompose = method(TABLE["decompose"].place)
     fft = method(TABLE["fft"].place)
     fit = method(TABLE["fit"].place)
     ifft = method(TABLE["ifft"].place)
     rebin = method(TABLE["rebin"].place)
+    register = method(TABLE["register"].place)
     remove_background = method(TABLE["remove_background"].place)
     sel = method(TABLE["sel"].place)
+    to_units = method(TABLE["to_units"].place)
 
 
 xr.DataArray.sid = Accessor(SidDataArray)  # type: ignore[attr-defined]

@@ -17,6 +17,7 @@ class SidDataset(SidArrays):
     __slots__ = ()
 
     evaluate = method("sid_xarray.core.evaluate:evaluate")
+    reconstruct = method("sid_xarray.ops.decompose:reconstruct")
 
 
 xr.Dataset.sid = Accessor(SidDataset)  # type: ignore[attr-defined]

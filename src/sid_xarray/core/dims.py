@@ -79,12 +79,14 @@ def _own_evidence(obj: xr.DataArray | xr.Dataset, dim: Hashable) -> DimensionTyp
     declared = kinds.parse_dimension_type(attrs.get(names.DIMENSION_TYPE))
     if declared is not None:
         return DimensionType(declared, "declared")
+    by_name = kinds.dimension_type_from_name(dim)
     if names.UNITS in attrs:
         text = units.normalise(attrs[names.UNITS]).canonical
         by_units = units.dimension_type_of(text)
+        if by_units == "spatial" and by_name == "spectral":
+            return DimensionType(by_name, "name")  # a wavelength is a length, and no place
         if by_units is not None:
             return DimensionType(by_units, "units")
-    by_name = kinds.dimension_type_from_name(dim)
     if by_name is not None:
         return DimensionType(by_name, "name")
     return DimensionType("unknown", "none")

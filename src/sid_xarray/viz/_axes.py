@@ -41,6 +41,8 @@ class Axis:
         Type of the dimension.
     counted : bool
         Whether positions are only indices, because those of the coordinate cannot be drawn.
+    dates : ndarray or None
+        The same positions as dates, where the coordinate has dates: curves are drawn over them.
     """
 
     dim: Hashable
@@ -50,6 +52,7 @@ class Axis:
     step: float | None
     kind: str
     counted: bool = False
+    dates: np.ndarray | None = None
 
     @property
     def monotonic(self) -> bool:
@@ -90,7 +93,9 @@ def axis_of(da: xr.DataArray, dim: Hashable) -> Axis:
     if da[dim].dtype.kind == "M":
         first = da[dim].values[0] if da.sizes[dim] else np.datetime64("NaT")
         seconds = (da[dim].values - first) / np.timedelta64(1, "s")
-        return replace(bare, label=f"{label} since {first!s:.19}", units="s", values=seconds, step=None)
+        since = f"{label} since {first!s:.19}"
+        dates = None if np.isnat(da[dim].values).any() else da[dim].values
+        return replace(bare, label=since, units="s", values=seconds, step=None, dates=dates)
     try:
         values = values_of(da, dim)
     except DimensionError:

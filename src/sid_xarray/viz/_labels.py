@@ -16,8 +16,10 @@ from sid_xarray.schema import units as _units
 __all__ = ["comfortable", "distinct", "number", "plain", "quantity", "range_text", "size_text", "unit_text"]
 
 _TEX = {"sqrt": "√", "AA": "Å", "cdot": "·", "times": "×", "pm": "±", "circ": "°", "degree": "°", "hbar": "ħ"}
+_TEX |= {"partial": "∂", "nabla": "∇", "infty": "∞", "approx": "≈", "propto": "∝", "parallel": "∥", "perp": "⊥"}
 _TEX |= {"lambda": "λ", "Lambda": "Λ"}  # unicode spells these LAMDA
 _SPACED = re.compile(r"\\(sqrt|left|right|mathrm|text|rm|it|mathit)\s*")
+_FRACTION = re.compile(r"\\[dt]?frac\s*\{((?:[^{}]|\{[^{}]*\})*)\}\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _COMMAND = re.compile(r"\\([A-Za-z]+) ?")
 _UP = str.maketrans("0123456789+-n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ")
 _DOWN = str.maketrans("0123456789+-", "₀₁₂₃₄₅₆₇₈₉₊₋")
@@ -39,11 +41,21 @@ def plain(text: object, *, limit: int = 120) -> str:
 
 
 def _from_tex(text: str) -> str:
+    while (shorter := _FRACTION.sub(_over, text)) != text:
+        text = shorter
     text = _SPACED.sub(lambda m: _TEX.get(m[1], ""), text)
     text = _COMMAND.sub(lambda m: _TEX.get(m[1]) or _letter(m[1]), text)  # with the space that ends a command
     text = re.sub(r"\^\{?([-+0-9n]+)\}?(?![.0-9])", lambda m: m[1].translate(_UP), text)
     text = re.sub(r"_\{?([-+0-9]+)\}?(?![.0-9])", lambda m: m[1].translate(_DOWN), text)
     return re.sub(r"[{}$\\]", "", text)
+
+
+def _over(fraction: re.Match[str]) -> str:
+    """Return a fraction on one line; a sum or product below the bar keeps its parentheses."""
+    above, below = fraction[1].strip(), fraction[2].strip()
+    above = f"({above})" if re.search(r"[-+\s](?!$)", above.lstrip("-+")) and not above.startswith("\\") else above
+    below = f"({below})" if re.search(r"[-+*/\s]", below) and not below.startswith("\\") else below
+    return f"{above}/{below}"
 
 
 def _letter(name: str) -> str:

@@ -77,6 +77,8 @@ def _for_dataset(ds: xr.Dataset) -> str:
     own = own_variables(ds)
     if looks_like_fit(ds):
         return "fit"
+    if {"scores", "components"} <= {str(n) for n in ds.data_vars} and "component" in ds.dims:
+        return "components"
     main = ds[main_variable(ds)]
     by_kind = choose_view(main) if main.ndim else "fit"
     maps = [n for n in own if ds[n].ndim >= 2]
@@ -118,6 +120,7 @@ def bound_view(obj: xr.DataArray | xr.Dataset, name: str) -> Callable[..., Any]:
     except RegistryError as error:
         raise UnknownViewError(str(error)) from None
     target = _fitting(obj, view)
+    _drawable(target)
     function = view.load()
     signature = _signature(function)
 
@@ -130,6 +133,12 @@ def bound_view(obj: xr.DataArray | xr.Dataset, name: str) -> Callable[..., Any]:
     draw.__name__ = draw.__qualname__ = name
     draw.__signature__ = signature  # type: ignore[attr-defined]
     return draw
+
+
+def _drawable(obj: xr.DataArray | xr.Dataset) -> None:
+    da = obj if isinstance(obj, xr.DataArray) else obj[main_variable(obj)]
+    if da.dtype.kind not in "biufcmM":
+        raise DimensionError(f"{da.name!r} is text or records ({da.dtype}) and has no picture: print(da) shows it.")
 
 
 def _fitting(obj: Any, view: View) -> Any:

@@ -79,5 +79,7 @@ SPECTRAL_IMAGE = View(
 )
 FIT = View("fit", suits=Shape(), draws="sid_xarray.viz.views.fit:draw", on=("Dataset",))
 MAP_GRID = View("map_grid", suits=Shape(any=2), draws="sid_xarray.viz.views.map_grid:draw", on=("Dataset",))
+COMPONENTS = View("components", suits=Shape(), draws="sid_xarray.viz.views.components:draw", on=("Dataset",))
+SCREE = View("scree", suits=Shape(), draws="sid_xarray.viz.views.components:scree", on=("Dataset",))
 
-TABLE: dict[str, View] = {view.name: view for view in (CURVE, IMAGE, SPECTRAL_IMAGE, FIT, MAP_GRID)}
+TABLE: dict[str, View] = {view.name: view for view in (CURVE, IMAGE, SPECTRAL_IMAGE, FIT, MAP_GRID, COMPONENTS, SCREE)}

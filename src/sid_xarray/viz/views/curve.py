@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -233,8 +233,12 @@ def lines_element(
     """Return an hv.Curve, or an hv.Overlay of curves and bands."""
     hv = _style.ready()
     drawn = [(_style.displayable(line.values), line) for line in lines]
-    if prefix:
+    dates = axis.dates
+    if dates is not None:
+        axis = replace(axis, units="1", label=axis.label.partition(" since ")[0])
+    elif prefix:
         axis = axis.scaled(*comfortable(axis.units, axis.reach))
+    if prefix:
         units, factor = comfortable(units, max((_reach(v) for v, _ in drawn), default=0.0))
     else:
         factor = 1.0
@@ -248,12 +252,16 @@ def lines_element(
         keep = thinned(axis.values, values, max(200, min(points, 400_000 // max(1, len(lines)))))
         # A label that is the name of a dimension would be replaced by its values: a thin space keeps it text.
         label = f"{line.label}\u2009" if line.label in (kdim.name, kdim.label, vdim.name, vdim.label) else line.label
-        curve = hv.Curve((axis.values[keep], values[keep]), kdims=[kdim], vdims=[vdim], label=label)
+        x, y = (axis.values if dates is None else dates)[keep], values[keep]
         if line.sigma is not None and np.isfinite(line.sigma).any():
-            elements.append(_band(hv, axis.values[keep], values[keep], line.sigma[keep] * factor, kdim, vdim, colour))
-        elements.append(_dressed(curve, colour))
+            elements.append(_band(hv, x, y, line.sigma[keep] * factor, kdim, vdim, colour))
+        elements.append(_dressed(hv.Curve((x, y), kdims=[kdim], vdims=[vdim], label=label), colour))
+        alone = _without_neighbours(y)
+        if alone.any():  # a line needs two points
+            elements.append(_dots(hv.Scatter((x[alone], y[alone]), kdims=[kdim], vdims=[vdim]), colour))
     corner = _corner(axis.values, [values for values, _ in drawn])
-    return _finished(hv, elements, title, (size, height), (legend, corner), len(lines))
+    out = _finished(hv, elements, title, (size, height), (legend, corner), len(lines))
+    return out if dates is None else _style.apply(out, matplotlib={"hooks": [*_hooks(out), _short_dates]}, fonts=False)
 
 
 def _reach(values: np.ndarray) -> float:
@@ -280,6 +288,32 @@ def _dressed(curve: Any, colour: str) -> Any:
         matplotlib={"linewidth": 1.3},
         fonts=False,
     )
+
+
+def _without_neighbours(y: np.ndarray) -> np.ndarray:
+    """Return where a value stands alone among NaN or at the ends, so that no line would show it."""
+    there = np.isfinite(y)
+    beside = np.zeros_like(there)
+    beside[1:] |= there[:-1]
+    beside[:-1] |= there[1:]
+    return np.asarray(there & ~beside)
+
+
+def _dots(scatter: Any, colour: str) -> Any:
+    return _style.apply(scatter, {"color": colour}, bokeh={"size": 6, "tools": []}, matplotlib={"s": 20}, fonts=False)
+
+
+def _hooks(element: Any) -> list[Any]:
+    return list(element.opts.get("plot", backend="matplotlib").kwargs.get("hooks", []))
+
+
+def _short_dates(plot: Any, element: Any) -> None:
+    """Write what differs at every tick, and what is common once: whole dates would overlap."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    axis = plot.handles["axis"].xaxis
+    axis.set_major_locator(AutoDateLocator(minticks=3))
+    axis.set_major_formatter(ConciseDateFormatter(axis.get_major_locator()))
 
 
 def _entitle(plot: Any, element: Any, title: str) -> None:
