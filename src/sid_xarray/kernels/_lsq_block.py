@@ -182,7 +182,9 @@ class Found:
 
         status = np.full(b, NO_FINITE_DATA, dtype=np.int64)
         held = np.zeros((b, q), dtype=bool)
-        return cls(block.start.copy(), nan(), nan(), nan(), nan(), nan(), nan(q, q), held, nan(), status, np.zeros_like(status))
+        return cls(
+            block.start.copy(), nan(), nan(), nan(), nan(), nan(), nan(q, q), held, nan(), status, np.zeros_like(status)
+        )
 
     def take(self, other: Found, rows: BoolArray) -> None:
         """Replace the results of some curves."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,14 +40,15 @@ class Job:
         As it was given, samples where x is not finite included.
     usable : ndarray of bool, or None
         Samples where x is finite; None if it is everywhere.
+    known : mapping
+        From the position of a parameter to its starting values, shape (...).
     """
 
     model: Any
     x: FloatArray
     y: AnyArray
     usable: BoolArray | None
-    guess: FloatArray | None
-    given: BoolArray
+    known: Mapping[int, AnyArray]
     lower: AnyArray
     upper: AnyArray
     free: IntArray
@@ -64,7 +65,7 @@ class Job:
         model: Any,
         guess: FloatArray | None,
         *,
-        given: npt.ArrayLike | None,
+        known: Mapping[int, npt.ArrayLike],
         lower: npt.ArrayLike | None,
         upper: npt.ArrayLike | None,
         fixed: npt.ArrayLike | None,
@@ -99,16 +100,18 @@ class Job:
             None if s is None else rows(s, y.shape[-1], name, 1.0)
             for s, name in zip(sigma, ("weights", "variance"), strict=True)
         )
-        start = None if guess is None else rows(guess, p, "guess", np.nan)
-        known = np.broadcast_to(np.asarray(guess is not None if given is None else given, dtype=bool), (p,))
+        columns = {} if guess is None else dict(enumerate(np.moveaxis(rows(guess, p, "guess", np.nan), -1, 0)))
+        try:
+            columns |= {i: np.broadcast_to(np.asarray(value, dtype=np.float64), lead) for i, value in known.items()}
+        except ValueError as error:
+            raise ValueError(f"a starting value does not broadcast to {lead}: {error}") from None
         every = bool(usable.all())
         return cls(
             model=model,
             x=x if every else x[..., usable],
             y=y,
             usable=None if every else usable,
-            guess=start,
-            given=known if guess is not None else np.zeros(p, dtype=bool),
+            known={i: value if np.ndim(value) else np.broadcast_to(value, lead) for i, value in columns.items()},
             lower=limits[0],
             upper=limits[1],
             free=np.flatnonzero(~held),
@@ -117,6 +120,11 @@ class Job:
             loss=loss,
             tolerances=tolerances,
         )
+
+    @property
+    def given(self) -> BoolArray:
+        """Which parameters have a starting value, shape (p,)."""
+        return np.array([i in self.known for i in range(self.p)], dtype=bool)
 
     @property
     def lead(self) -> tuple[int, ...]:
@@ -162,8 +170,8 @@ class Job:
         elif self.variance is not None:
             weights = 1 / np.sqrt(self._samples(self._cut(self.variance, part)).astype(np.float64))
         start = np.full((b, self.p), np.nan)
-        if self.guess is not None:
-            start[:, self.given] = self._cut(self.guess, part)[:, self.given]
+        for i, value in self.known.items():
+            start[:, i] = value[part].reshape(-1)
         linear = {i for i, param in enumerate(self.model.params) if param.name in self.model.linear}
         block = Block(
             model=self.model,
@@ -175,7 +183,7 @@ class Job:
             lower=self._cut(self.lower, part)[:, self.free].astype(np.float64),
             upper=self._cut(self.upper, part)[:, self.free].astype(np.float64),
             free=self.free,
-            solvable=np.array([i in linear and not self.given[i] for i in self.free], dtype=bool),
+            solvable=np.array([i in linear and i not in self.known for i in self.free], dtype=bool),
             loss=Loss("linear", np.ones(1)),
             tolerances=self.tolerances,
         )

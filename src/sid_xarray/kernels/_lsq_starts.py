@@ -42,7 +42,9 @@ def fit_from_starts(
     if given.all() or not block.x.size:
         found = fit(block, everything)
     else:
-        found = _attempts(block, fit, lambda number, todo: _start(block, guess(block, number, todo), given, known), everything)
+        found = _attempts(
+            block, fit, lambda number, todo: _start(block, guess(block, number, todo), given, known), everything
+        )
     iterate_with_care(block, found)
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -114,7 +114,7 @@ def fit_batch(
     model: Model | Callable[..., Any],
     guess: npt.ArrayLike | None = None,
     *,
-    given: npt.ArrayLike | None = None,
+    known: Mapping[int, npt.ArrayLike] | None = None,
     lower: npt.ArrayLike | None = None,
     upper: npt.ArrayLike | None = None,
     fixed: npt.ArrayLike | None = None,
@@ -151,8 +151,9 @@ def fit_batch(
         A plain callable ``f(x, *parameters)`` is fitted with derivatives by differences.
     guess : array_like, broadcast to (..., p), optional
         Starting point, and values of the fixed parameters. By default the model guesses.
-    given : array_like of bool, shape (p,), optional
-        Which columns of ``guess`` to start from; the model guesses the others. By default all of them.
+    known : mapping, optional
+        Instead of ``guess``: from the position of a parameter to its starting value, broadcast to (...). The model
+        guesses the others.
     lower, upper : array_like, broadcast to (..., p), optional
         Bounds, inclusive. By default those that the parameters of the model bring (a width is not negative); -inf
         and inf lift them.
@@ -219,7 +220,7 @@ def fit_batch(
         x,
         _as_model(model, start),
         start,
-        given=given,
+        known=known or {},
         lower=lower,
         upper=upper,
         fixed=fixed,

@@ -31,7 +31,7 @@ class Param:
         Lower snake case: it becomes the name of a variable.
     units : str, default: "1"
         In terms of the units of the data and of the axis: a product or quotient of ``y``, ``x`` and ``1``, such as
-        ``"y"``, ``"1/x"``, ``"y/x"``, ``"y*x**2"``. Or ``"rad"``.
+        ``"y"``, ``"1/x"``, ``"y/x"``, ``"y*x**2"``. Or ``"rad"``. Or nothing, if they are not known.
     lower, upper : float
         Bounds that belong to the meaning of the parameter, for instance 0 for a width.
     """
@@ -57,7 +57,7 @@ class Param:
             If ``units`` is no such expression.
         """
         powers = {"y": 0, "x": 0}
-        if self.units == "rad":
+        if self.units in ("rad", ""):
             return 0, 0
         sign = 1
         for token in re.split(r"(?<!\*)([*/])(?!\*)", self.units.replace(" ", "")):
@@ -130,6 +130,8 @@ class FitModel:
         ``restart(x, y, attempt)`` gives the start of ``attempt`` 1, 2 …; ``guess`` gives the first.
     always : int, default: 1
         How many of them are tried for every curve; the others only where the best so far looks bad.
+    needs : tuple of str
+        Parameters of which no start is known, so that it has to be given.
     search : object, optional
         How to find the starts, in a form that compiled functions know; see `sid_xarray.models._search`.
     """
@@ -148,6 +150,7 @@ class FitModel:
     attempts: int = 1
     restart: Callable[..., Any] | None = None
     always: int = 1
+    needs: tuple[str, ...] = ()
     search: Any = None
 
     @classmethod

@@ -11,6 +11,7 @@ from typing import Any
 from sid_xarray.errors import ModelError
 from sid_xarray.models import load
 from sid_xarray.models._composite import Product, Sum
+from sid_xarray.models._given import from_formula
 from sid_xarray.models._model import FitModel, Param, Term
 from sid_xarray.models._search import SumSearch
 from sid_xarray.models.formula import Formula, Slopes
@@ -26,7 +27,7 @@ def parse(text: str, *, loader: Callable[[str], FitModel] = load) -> FitModel:
     Parameters
     ----------
     text : str
-        Names of models, ``+``, ``*`` and parentheses. It is read, never run.
+        Names of models, ``+``, ``*`` and parentheses; or a formula of ``x``. It is read, never run.
     loader : callable, optional
         From a name to a model. By default the models of this library.
 
@@ -46,9 +47,13 @@ def parse(text: str, *, loader: Callable[[str], FitModel] = load) -> FitModel:
     --------
     >>> parse("gaussian + constant").names
     ('height', 'center', 'sigma', 'offset')
+    >>> parse("a * exp(-x / t) + b").names
+    ('a', 't', 'b')
     >>> parse("gaussian + gaussian + constant").names[2:4]
     ('gaussian1_sigma', 'gaussian2_height')
     """
+    if isinstance(text, str) and _says_x(text):
+        return from_formula(text)
     tree = _read(text)
     names = [node.id for node in _leaves(tree)]
     if len(names) > _MAX_COMPONENTS:
@@ -64,6 +69,15 @@ def parse(text: str, *, loader: Callable[[str], FitModel] = load) -> FitModel:
     ]
     todo = iter(zip(labels, named, strict=True))
     return _build(tree, todo.__next__)[1]
+
+
+def _says_x(text: str) -> bool:
+    """Tell whether a text is a formula: models have other names than ``x``."""
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return any(isinstance(node, ast.Name) and node.id == "x" for node in ast.walk(tree))
 
 
 def _read(text: str) -> ast.expr:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections import namedtuple
 
-import numpy as np
-from numba import boolean, float64, int32, int64, njit, types
+from numba import boolean, float64, int64, njit, types
 
 from sid_xarray.kernels.compiled.linear import invert, promised, solve_columns
 from sid_xarray.kernels.compiled.maths import FAST
@@ -241,7 +240,25 @@ def _ready(curve, p, q):
     **COMPILED,
 )  # fmt: skip
 def fit_rows(
-    model, gram, propose, memory, rows, y, weights, p, lower, upper, free, linear, settings, loss_scale, todo, facts, inverse, held, ended
+    model,
+    gram,
+    propose,
+    memory,
+    rows,
+    y,
+    weights,
+    p,
+    lower,
+    upper,
+    free,
+    linear,
+    settings,
+    loss_scale,
+    todo,
+    facts,
+    inverse,
+    held,
+    ended,
 ):
     """Fit some curves.
 
@@ -280,7 +297,12 @@ def fit_rows(
     k, n = rows.shape
     q = free.size
     rows, y, weights, p, lower, upper = (
-        borrowed(rows), borrowed(y), borrowed(weights), borrowed(p), borrowed(lower), borrowed(upper)
+        borrowed(rows),
+        borrowed(y),
+        borrowed(weights),
+        borrowed(p),
+        borrowed(lower),
+        borrowed(upper),
     )
     free, linear, inverse, held = borrowed(free), borrowed(linear), borrowed(inverse), borrowed(held)
     state, buffers, few = _cut(borrowed(memory), k, n, m, p.shape[1], q, held[0])

@@ -10,7 +10,17 @@ from numba import njit
 from sid_xarray.kernels.compiled.linear import dot, take_away
 from sid_xarray.kernels.compiled.maths import FAST
 
-__all__ = ["Scene", "add_shape", "cut_scene", "find_box", "mask", "project", "run_shapes", "scene_size", "window_weights"]
+__all__ = [
+    "Scene",
+    "add_shape",
+    "cut_scene",
+    "find_box",
+    "mask",
+    "project",
+    "run_shapes",
+    "scene_size",
+    "window_weights",
+]
 
 _INDEPENDENT = 1e-20
 # Also that there is no NaN, without which a maximum is no vector instruction.

@@ -31,9 +31,7 @@ MODEL = types.void(MATRIX, VECTOR, VECTOR, VECTOR, MATRIX)
 # gram(r, jac, normal, slope) -> chi2
 GRAM = float64(VECTOR, MATRIX, MATRIX, VECTOR)
 # propose(normal, slope, inverse, norm2, held, damping, p, lower, upper, trial, step) -> gain
-PROPOSE = float64(
-    MATRIX, VECTOR, VECTOR, VECTOR, FLAGS, float64, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR
-)
+PROPOSE = float64(MATRIX, VECTOR, VECTOR, VECTOR, FLAGS, float64, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR)
 MODEL_TYPE, GRAM_TYPE, PROPOSE_TYPE = types.FunctionType(MODEL), types.FunctionType(GRAM), types.FunctionType(PROPOSE)
 
 COMPILED = {"nogil": True, "cache": True, "error_model": "numpy"}

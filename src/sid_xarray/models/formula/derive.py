@@ -57,8 +57,10 @@ def _slope(graph: Graph, i: int, op: Op, slopes: list[int]) -> int:
         return g.number(0)
     if op.name in ("voigt_real", "voigt_imag"):
         return _of_voigt(g, op.name, args, slopes)
-    return g.multiply(_of_function(g, i, op.name, args[0], slopes[0]), slopes[0]) if op.name != "abs" else _of_abs(
-        g, args[0], slopes[0], i
+    return (
+        g.multiply(_of_function(g, i, op.name, args[0], slopes[0]), slopes[0])
+        if op.name != "abs"
+        else _of_abs(g, args[0], slopes[0], i)
     )
 
 

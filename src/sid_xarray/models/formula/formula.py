@@ -17,8 +17,9 @@ from sid_xarray.models.formula.parts import Parts
 from sid_xarray.models.formula.read import CALLS, names_in, read, rename, to_graph
 from sid_xarray.models.formula.source import write_source
 from sid_xarray.models.formula.tape import Tape
+from sid_xarray.models.formula.units import solve_units
 
-__all__ = ["Formula", "Slopes"]
+__all__ = ["Formula", "Slopes", "infer_units"]
 
 _MOST_VALUES = 20_000
 
@@ -65,6 +66,27 @@ class Formula:
         """Return the formula whose parameters are its other names, in the order in which they appear."""
         return cls(text, tuple(name for name in names_in(read(text)) if name not in axes), axes)
 
+    @staticmethod
+    def names(text: str) -> list[str]:
+        """Return the names of values in a formula, axes and parameters, in their order.
+
+        Raises
+        ------
+        ModelError
+            If the text is no formula.
+        """
+        return names_in(read(text))
+
+    @staticmethod
+    def replace_names(text: str, names: Mapping[str, str]) -> str:
+        """Return a formula with formulas in the place of names."""
+        return rename(text, names)
+
+    def replaced(self, parameters: Mapping[str, str]) -> Formula:
+        """Return the formula with formulas of its other parameters in the place of some."""
+        free = tuple(p for p in self.parameters if p not in parameters)
+        return Formula(rename(self.text, parameters), free, self.axes)
+
     def renamed(self, names: Mapping[str, str]) -> Formula:
         """Return the formula with other names for its parameters."""
         return Formula(rename(self.text, names), tuple(names.get(p, p) for p in self.parameters), self.axes)
@@ -73,6 +95,7 @@ class Formula:
         """Return the values, shape (..., n) for parameters of shape (..., 1)."""
         work = _work(self)
         x, named = np.asarray(x, dtype=np.float64), self._named(parameters)
+        x = x if self.axes else np.zeros(())
         with np.errstate(all="ignore"):
             real, *imag = work.value.run(work.value.prepare(self._split_axes(x)), named)
         shape = np.broadcast_shapes(x.shape[1:] if len(self.axes) > 1 else x.shape, *(v.shape for v in named.values()))
@@ -82,7 +105,7 @@ class Formula:
         return out
 
     def _split_axes(self, x: AnyArray) -> dict[str, AnyArray]:
-        return dict(zip(self.axes, x, strict=True)) if len(self.axes) > 1 else {self.axes[0]: x}
+        return dict(zip(self.axes, x, strict=True)) if len(self.axes) > 1 else dict.fromkeys(self.axes, x)
 
     def _named(self, parameters: Sequence[Any]) -> dict[str, AnyArray]:
         return {k: np.asarray(v, dtype=np.float64) for k, v in zip(self.parameters, parameters, strict=True)}
@@ -146,7 +169,8 @@ class Slopes:
         x, named = np.asarray(x, dtype=np.float64), f._named(parameters)
         with np.errstate(all="ignore"):
             found = work.both.run(work.both.prepare(f._split_axes(x)), named)
-        n, p = x.shape[1:] if len(f.axes) > 1 else x.shape, len(f.parameters)
+        n = x.shape[1:] if len(f.axes) > 1 else x.shape if f.axes else ()
+        p = len(f.parameters)
         shape = np.broadcast_shapes(n, *(v.shape for v in named.values()))
         out = np.empty((*shape[:-1], p, *shape[-1:]), dtype=np.complex128 if work.parts == 2 else np.float64)
         for k in range(p):
@@ -164,6 +188,22 @@ class _Work:
     value: Tape
     both: Tape
     source: tuple[str, tuple[int, ...]]
+
+
+def infer_units(formula: Formula) -> dict[str, str]:
+    """Return the units of parameters that follow from a formula of one axis, as `Param` takes them."""
+    graph = Graph(formula.axes)
+    found = solve_units(graph, to_graph(read(formula.text), graph), formula.parameters, formula.axes[0])
+    return {name: _product({"y": y, "x": x}) for name, (y, x) in found.items()}
+
+
+def _product(exponents: Mapping[str, int]) -> str:
+    """Write a product of powers: ``"y/x**2"``, ``"1"``."""
+
+    def powers(sign: int) -> list[str]:
+        return [k if abs(n) == 1 else f"{k}**{abs(n)}" for k, n in exponents.items() if n * sign > 0]
+
+    return "/".join(["*".join(powers(1)) or "1", *powers(-1)])
 
 
 @lru_cache(maxsize=256)

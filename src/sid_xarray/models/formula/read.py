@@ -59,20 +59,20 @@ def read(text: str) -> ast.expr:
 def _check(node: ast.AST, text: str) -> None:
     if isinstance(node, ast.Constant):
         if type(node.value) in (int, float, complex) and abs(node.value) < math.inf:
-            return
+            return None
     elif isinstance(node, ast.BinOp):
         if type(node.op) in _OPERATORS:
-            return
+            return None
     elif isinstance(node, ast.UnaryOp):
         if isinstance(node.op, ast.UAdd | ast.USub):
-            return
+            return None
     elif isinstance(node, ast.Compare):
         if len(node.ops) == 1 and type(node.ops[0]) in _COMPARISONS:
-            return
+            return None
     elif isinstance(node, ast.Call):
         return _check_call(node, text)
     elif isinstance(node, ast.Name | ast.expr_context | ast.operator | ast.unaryop | ast.cmpop):
-        return
+        return None
     found = ast.get_source_segment(text.strip(), node) if isinstance(node, ast.expr) else None
     raise ModelError(
         f"a formula is made of numbers, names, + - * / **, comparisons and functions; found "
@@ -83,7 +83,9 @@ def _check(node: ast.AST, text: str) -> None:
 def _check_call(node: ast.Call, text: str) -> None:
     name = node.func.id if isinstance(node.func, ast.Name) else None
     if name is None or node.keywords or any(isinstance(arg, ast.Starred) for arg in node.args):
-        raise ModelError(f"a formula calls functions by name, without keywords; found {ast.unparse(node)!r} in {text!r}")
+        raise ModelError(
+            f"a formula calls functions by name, without keywords; found {ast.unparse(node)!r} in {text!r}"
+        )
     if name not in CALLS:
         raise ModelError(
             f"a formula knows no function {name!r}.{nearest(name, CALLS)} Functions: {', '.join(sorted(CALLS))}."
@@ -107,7 +109,7 @@ def rename(text: str, names: Mapping[str, str]) -> str:
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
 
     class Renamer(ast.NodeTransformer):
-        def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802 - the name that ast looks for
+        def visit_Name(self, node: ast.Name) -> ast.expr:
             if id(node) in called or node.id not in names:
                 return node
             return read(names[node.id])

@@ -170,7 +170,9 @@ def _langevin(a: Any) -> Any:
     near = np.abs(a) < _SERIES
     far = np.where(near, 1.0, a)
     square = a * a
-    return np.where(near, a * (1 / 3 - square * (1 / 45 - square * (2 / 945 - square / 4725))), 1 / np.tanh(far) - 1 / far)
+    return np.where(
+        near, a * (1 / 3 - square * (1 / 45 - square * (2 / 945 - square / 4725))), 1 / np.tanh(far) - 1 / far
+    )
 
 
 def _langevin_slope(a: Any) -> Any:
