@@ -14,7 +14,7 @@ from sid_xarray.errors import warn
 from sid_xarray.kernels._lsq_block import Block, Found
 from sid_xarray.kernels._lsq_loss import LOSSES
 
-__all__ = ["fit_compiled", "guess_compiled", "is_available", "searches", "suits"]
+__all__ = ["fit_compiled", "guess_compiled", "is_available", "searches", "suits", "writable"]
 
 
 @lru_cache(maxsize=1)
@@ -46,6 +46,11 @@ def _package() -> tuple[ModuleType, ModuleType]:
     return driver, importlib.import_module("sid_xarray.kernels.compiled.loader")
 
 
+def writable(values: FloatArray) -> FloatArray:
+    """Return an array as compiled functions take it; they take none that is read-only, though they write to none."""
+    return np.require(values, np.float64, ["C", "W"])
+
+
 def fit_compiled(block: Block, todo: BoolArray) -> Found:
     """Fit some curves of a block."""
     driver, loader = _package()
@@ -56,19 +61,20 @@ def fit_compiled(block: Block, todo: BoolArray) -> Found:
     rows = formula.rows(block.x)
     facts, ended = np.full((b, 6), np.nan), np.zeros((b, 2), dtype=np.int64)
     tol = block.tolerances
-    settings = np.array([tol.max_iter, tol.ftol, tol.xtol, tol.gtol, LOSSES[block.loss.name]], dtype=float)
-    weights = np.empty((0, n)) if block.weights is None else np.ascontiguousarray(block.weights)
+    again = getattr(block.model, "attempts", 1) > 1
+    settings = np.array([tol.max_iter, tol.ftol, tol.xtol, tol.gtol, LOSSES[block.loss.name], again], dtype=float)
+    weights = np.empty((0, n)) if block.weights is None else writable(block.weights)
     driver.fit_rows(
         loader.load_model(formula.source()[0]),
         loader.load_gram(q),
         loader.load_propose(q),
         np.empty(driver.memory_size(len(rows), n, m, p, q)),
         rows,
-        block.y,
+        writable(block.y),
         weights,
         out.p,
-        np.ascontiguousarray(block.lower),
-        np.ascontiguousarray(block.upper),
+        writable(block.lower),
+        writable(block.upper),
         free.astype(np.int64),
         block.solvable,
         settings,

@@ -74,7 +74,7 @@ class Job:
         tolerances: Tolerances,
     ) -> Job:
         """Check shapes and bounds."""
-        y, x = np.asarray(y), np.asarray(x, dtype=np.float64)
+        y, x = np.asarray(y), np.array(x, dtype=np.float64)
         axes = len(getattr(getattr(model, "expression", None), "axes", ("x",)))
         if x.ndim != 1 + (axes > 1) or y.shape[-1:] != x.shape[-1:] or (axes > 1 and len(x) != axes):
             wanted = "x must be one axis" if axes == 1 else f"x must be {axes} rows"

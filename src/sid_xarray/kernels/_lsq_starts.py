@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from sid_xarray._types import BoolArray, FloatArray
 from sid_xarray.kernels._lsq_block import Block, Found
-from sid_xarray.kernels._lsq_lm import CONVERGED
+from sid_xarray.kernels._lsq_lm import CONVERGED, NOT_CONVERGED
 from sid_xarray.kernels._lsq_strategy import ILL_CONDITIONED, iterate_with_care
 
 __all__ = ["fit_from_starts"]
@@ -16,6 +17,7 @@ __all__ = ["fit_from_starts"]
 # A fit that leaves more than this many times the noise of the data is looked at again from another start.
 _SUSPICIOUS = 1.3
 _BETTER = 1 - 1e-9
+_SHORT = 25
 
 
 def fit_from_starts(
@@ -62,10 +64,14 @@ def _attempts(
     start: Callable[[int, BoolArray], FloatArray],
     todo: BoolArray,
 ) -> Found:
+    attempts = 1 if block.is_linear else getattr(block.model, "attempts", 1)
+    patience = block.tolerances
+    if attempts > 1:
+        # A fit that creeps has often begun at the wrong place: before it goes on, other places are tried.
+        block.tolerances = replace(patience, max_iter=min(patience.max_iter, _SHORT))
     block.start = start(0, todo)
     found = fit(block, todo)
     tried = [block.start]
-    attempts = 1 if block.is_linear else getattr(block.model, "attempts", 1)
     for number in range(1, attempts):
         todo = _doubtful(block, found, every=number < block.model.always)
         if not todo.any():
@@ -76,9 +82,21 @@ def _attempts(
             todo &= ~(block.start == before).all(axis=1)
         tried.append(block.start)
         other = fit(block, todo)
-        worse = ~_is_good(found) | (other.chi2 < _BETTER * found.chi2)
-        found.take(other, todo & _is_good(other) & worse)
+        found.take(other, todo & _is_better(other, found))
+    block.tolerances = patience
+    todo = found.status == NOT_CONVERGED
+    if patience.max_iter > _SHORT and todo.any():
+        block.start = found.p
+        other = fit(block, todo)
+        other.steps += found.steps
+        found.take(other, todo)
     return found
+
+
+def _is_better(other: Found, found: Found) -> BoolArray:
+    """Tell where to take the other: it converged and this did not, or it fits better."""
+    fits = np.isfinite(other.chi2) & ~(other.chi2 >= _BETTER * found.chi2)
+    return np.asarray((_is_good(other) & (fits | ~_is_good(found))) | (fits & ~_is_good(found)))
 
 
 def _is_good(found: Found) -> BoolArray:

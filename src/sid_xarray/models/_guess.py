@@ -61,6 +61,7 @@ class PeakGuess:
         known = {p.height: height / p.mean, p.center: center, p.width: width / p.window}
         nothing = height - height  # NaN where there is no box
         known |= {name: nothing + value for name, value in p.others}
+        known |= {name: known[p.width] * factor for name, factor in p.scaled}
         return np.stack([known[name] for name in self.names], axis=-1)
 
 

@@ -21,6 +21,8 @@ class Profile:
         Of a peak of unit height, its mean over that box.
     others : tuple of (str, float)
         Further parameters, and where they start.
+    scaled : tuple of (str, float)
+        Further widths, and where they start, in units of the width.
     height, center : str
     """
 
@@ -28,5 +30,6 @@ class Profile:
     window: float
     mean: float
     others: tuple[tuple[str, float], ...] = ()
+    scaled: tuple[tuple[str, float], ...] = ()
     height: str = "height"
     center: str = "center"

@@ -37,6 +37,7 @@ class Facts:
     start: FloatArray
     boxes: FloatArray
     peaks: IntArray
+    scaled: FloatArray
     background: BoolArray
     lengths: IntArray
 
@@ -86,7 +87,7 @@ class SumSearch:
         plan, names = self._plans()[attempt], [model.names for model in self.models]
         offset = np.cumsum([0, *(len(own) for own in names)])
         start, background = np.ones(offset[-1]), np.zeros(offset[-1], dtype=bool)
-        places, boxes = {}, {}
+        places, boxes, scaled = {}, {}, []
         for i, model in enumerate(self.models):
             if not isinstance(model.guess, PeakGuess):
                 background[offset[i] : offset[i + 1]] = True
@@ -98,10 +99,14 @@ class SumSearch:
             start[places[i]] = 0.0, float(np.median(x)), float(np.ptp(x)) or 1.0
             for name, value in p.others:
                 start[offset[i] + own.index(name)] = value
+            for name, factor in p.scaled:
+                start[offset[i] + own.index(name)] = factor * start[places[i][2]]
+                scaled.append([plan.order.index(i), offset[i] + own.index(name), factor])
         return Facts(
             start=start,
             boxes=np.array([boxes[i] for i in plan.order]),
             peaks=np.array([places[i] for i in plan.order], dtype=np.int64),
+            scaled=np.array(scaled, dtype=np.float64).reshape(-1, 3),
             background=background,
             lengths=np.array(window_lengths(x.size, plan.widest), dtype=np.int64),
         )

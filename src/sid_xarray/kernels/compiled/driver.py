@@ -279,8 +279,8 @@ def fit_rows(
         Which parameters are fitted.
     linear : (q,)
         Which of them are put where they fit best before the first step.
-    settings : (5,)
-        Most steps, ftol, xtol, gtol, and the number of the loss.
+    settings : (6,)
+        Most steps, ftol, xtol, gtol, the number of the loss, and whether the noise is asked for.
     loss_scale : (1,) or (b,)
     todo : (b,)
         Which curves to fit. Everything of the others stays as it is.
@@ -322,7 +322,7 @@ def fit_rows(
         for j in range(q):
             state.p[j] = min(max(p[i, free[j]], low[j]), high[j])
         facts[i, 2], facts[i, 3] = total_of(curve)
-        facts[i, 4] = noise_of(curve, few)
+        facts[i, 4] = noise_of(curve, few) if settings[5] else math.nan
         scale = loss_scale[min(i, loss_scale.size - 1)]
         state = State(*state[:9], held[i], *state[10:])
         ended[i, 0], facts[i, 0], ended[i, 1] = _minimise(

@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 _INDEPENDENT = 1e-20
+_ENOUGH = 0.1
 # Also that there is no NaN, without which a maximum is no vector instruction.
 _FASTER = FAST | {"nnan"}
 
@@ -48,12 +49,15 @@ def cut_scene(memory, n, shapes):
 @njit(fastmath=FAST, error_model="numpy")
 def add_shape(scene, used, shape):
     """Make a shape orthonormal to those before it and keep it; return how many there are. It is overwritten."""
-    before = dot(shape, shape)
-    for _ in range(2):  # the second time makes it orthogonal to rounding
+    before = after = dot(shape, shape)
+    for _ in range(2):
+        last = after
         for k in range(used):
             take_away(shape, dot(scene.shapes[k], shape), scene.shapes[k])
-    after = dot(shape, shape)
-    if not after > _INDEPENDENT * before:
+        after = dot(shape, shape)
+        if after > _ENOUGH * last:  # otherwise rounding has left something, and once more makes it orthogonal
+            break
+    if not (after > _INDEPENDENT * before and after < math.inf):  # nor one that is not finite
         return used
     norm = 1.0 / math.sqrt(after)
     own = scene.shapes[used]
@@ -115,23 +119,44 @@ def _invert_above(out, least):
 
 
 @njit(fastmath=FAST, error_model="numpy")
-def window_weights(scene, used, k, complete, out):
-    """Set 1/spread for every window of k samples, 0 for one that the shapes can imitate, or that lies in a gap."""
-    size = scene.left.size - k + 1
-    out = out[:size]
-    for i in range(size):
-        out[i] = float(k)
-    if not complete:
-        for i in range(size):
-            out[i] = scene.counts[i + k] - scene.counts[i]
-    for shape in range(used):
+def set_spreads(scene, first, used, k, complete, out):
+    """Set the spread of every window of k samples, or take that of further shapes from it, if ``first`` is not 0."""
+    if first == 0:
+        for i in range(out.size):
+            out[i] = float(k)
+        if not complete:
+            for i in range(out.size):
+                out[i] = scene.counts[i + k] - scene.counts[i]
+    for shape in range(first, used):
         _less(out, scene.sums[shape], scene.sums[shape][k:])
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def invert_spreads(scene, k, complete, out):
+    """Set 1/spread, 0 for a window that the shapes can imitate, or that lies in a gap."""
     if complete:
         _invert_above(out, max(0.1 * k, 0.25))
         return
-    for i in range(size):
+    for i in range(out.size):
         least = max(0.1 * (scene.counts[i + k] - scene.counts[i]), 0.25)
         out[i] = 1.0 / out[i] if out[i] > least else 0.0
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def _weights(scene, kept, used, lengths, j, complete, spreads, weights):
+    """Return the weights for windows of one length."""
+    k = lengths[j]
+    size = scene.left.size - k + 1
+    if complete and used == kept:
+        return weights[j][:size]
+    out = scene.weight[:size]
+    if complete:
+        known = spreads[j]
+        for i in range(size):
+            out[i] = known[i]
+    set_spreads(scene, kept if complete else 0, used, k, complete, out)
+    invert_spreads(scene, k, complete, out)
+    return out
 
 
 @njit(fastmath=_FASTER, error_model="numpy")
@@ -155,10 +180,11 @@ def _largest(values):
 
 
 @njit(fastmath=FAST, error_model="numpy")
-def find_box(scene, used, lengths, complete, rounding, shared):
+def find_box(scene, kept, used, lengths, complete, rounding, spreads, weights):
     """Return the height of the box that explains most of what is left, where it begins, and its length.
 
-    ``shared`` holds the weights for every length, if they are known already.
+    Of complete curves, ``spreads`` and ``weights`` hold what follows from the first ``kept`` shapes, which are those
+    of all.
     """
     if _largest(scene.left) <= rounding:
         for i in range(scene.left.size):
@@ -166,19 +192,14 @@ def find_box(scene, used, lengths, complete, rounding, shared):
     _run(scene.left, scene.run)
     best, length = -1.0, 0
     for j in range(lengths.size):
-        k = lengths[j]
-        weight = shared[j] if shared.shape[0] else scene.weight
-        if not shared.shape[0]:
-            window_weights(scene, used, k, complete, weight)
-        score = _best(scene.run, scene.run[k:], weight[: scene.left.size - k + 1])
+        weight = _weights(scene, kept, used, lengths, j, complete, spreads, weights)
+        score = _best(scene.run, scene.run[lengths[j] :], weight)
         if score > best:
             best, length = score, j
     k = lengths[length]
-    weight = shared[length] if shared.shape[0] else scene.weight
-    if not shared.shape[0] and length + 1 < lengths.size:
-        window_weights(scene, used, k, complete, weight)
+    weight = _weights(scene, kept, used, lengths, length, complete, spreads, weights)
     # The same product may be rounded otherwise here.
-    for i in range(scene.left.size - k + 1):
+    for i in range(weight.size):
         inside = scene.run[i + k] - scene.run[i]
         if inside * inside * weight[i] >= best * (1.0 - 1e-12):
             return inside * weight[i], i, k

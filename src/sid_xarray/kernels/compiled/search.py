@@ -7,18 +7,19 @@ import math
 import numpy as np
 from numba import boolean, njit, types
 
-from sid_xarray.kernels.compiled.linear import solve_columns
+from sid_xarray.kernels.compiled.linear import dot, solve_columns, take_away
 from sid_xarray.kernels.compiled.maths import FAST
 from sid_xarray.kernels.compiled.samples import borrowed
 from sid_xarray.kernels.compiled.scene import (
     add_shape,
     cut_scene,
     find_box,
+    invert_spreads,
     mask,
     project,
     run_shapes,
     scene_size,
-    window_weights,
+    set_spreads,
 )
 from sid_xarray.kernels.compiled.signatures import COMPILED, INDEX, MATRIX, MODEL_TYPE, VECTOR
 
@@ -34,22 +35,69 @@ def search_size(n: int, p: int) -> int:
 
 @njit(fastmath=FAST, error_model="numpy")
 def _take(y, order, scene, out):
-    """Set the samples in order, 0 in the gaps; return how many there are, and what is rounding."""
+    """Set the samples of a complete curve in order; return whether it is one, and what is rounding."""
+    check, mean = 0.0, 0.0
+    if order.size:
+        for i in range(out.size):
+            out[i] = y[order[i]]
+    else:
+        for i in range(out.size):
+            out[i] = y[i]
+    for i in range(out.size):
+        check += out[i] * 0.0
+        mean += out[i]
+    mean /= out.size
+    most = 0.0
+    for i in range(out.size):
+        scene.left[i] = out[i] - mean
+        most = max(most, abs(scene.left[i]))
+    return check == 0.0, _ROUNDING * (abs(mean) + most)
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def _take_some(scene, out):
+    """Set gaps of a curve to 0; return how many samples there are, and what is rounding."""
     count, mean, most = 0.0, 0.0, 0.0
     scene.counts[0] = 0.0
-    for i in range(order.size):
-        value = y[order[i]]
-        good = abs(value) < math.inf
-        out[i] = value if good else 0.0
+    for i in range(out.size):
+        good = abs(out[i]) < math.inf
+        out[i] = out[i] if good else 0.0
         count += 1.0 if good else 0.0
         scene.counts[i + 1] = count
         mean += out[i]
     mean /= count
-    for i in range(order.size):
+    for i in range(out.size):
         left = out[i] - mean
         scene.left[i] = left if scene.counts[i + 1] > scene.counts[i] else 0.0
         most = max(most, abs(scene.left[i]))
     return count, _ROUNDING * (abs(mean) + most)
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def _solver(jac, residual, background, system, step, out):
+    """Set rows that give the parameters of the backgrounds of a complete curve, as products with it."""
+    for i in range(residual.size):
+        for k in range(residual.size):
+            residual[k] = 1.0 if k == i else 0.0
+        _solve_again(jac, residual, background, system, step)
+        for k in range(background.size):
+            out[k, i] = step[k]
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def _solve_again(jac, residual, background, system, step):
+    """Solve with rows that are orthonormal already, and their system."""
+    for k in range(background.size):
+        step[k] = 0.0
+        if background[k]:
+            step[k] = dot(jac[k], residual)
+            take_away(residual, step[k], jac[k])
+    for j in range(background.size - 1, -1, -1):
+        if background[j]:
+            step[j] /= system[j, j]
+            for k in range(j):
+                if background[k]:
+                    step[k] -= system[k, j] * step[j]
 
 
 @njit(fastmath=FAST, error_model="numpy")
@@ -70,14 +118,14 @@ def _add_backgrounds(scene, jac, residual, background, complete):
 @njit(
     [
         types.void(
-            MODEL_TYPE, VECTOR, MATRIX, MATRIX, INDEX, VECTOR, MATRIX, types.int64[:, ::1], boolean[::1], INDEX,
-            boolean[::1], MATRIX,
+            MODEL_TYPE, VECTOR, MATRIX, MATRIX, INDEX, VECTOR, MATRIX, types.int64[:, ::1], MATRIX, boolean[::1],
+            INDEX, boolean[::1], MATRIX,
         )
     ],
     fastmath=FAST,
     **COMPILED,
 )  # fmt: skip
-def search_rows(model, memory, rows, y, order, x, boxes, peaks, background, lengths, todo, p):
+def search_rows(model, memory, rows, y, order, x, boxes, peaks, scaled, background, lengths, todo, p):
     """Start some curves.
 
     Parameters
@@ -90,14 +138,16 @@ def search_rows(model, memory, rows, y, order, x, boxes, peaks, background, leng
         What the model reads along a curve, in the order of ``x``.
     y : (b, n)
         What is not finite is a gap.
-    order : (n,)
-        Of the samples along ``x``.
+    order : (n,) or (0,)
+        Of the samples along ``x``; none if that is how they come.
     x : (n,)
         Ascending.
     boxes : (peaks, 2)
         For every peak, in the order in which they are looked for: see `sid_xarray.models._profile.Profile`.
     peaks : (peaks, 3)
         Positions of height, centre and width among the parameters.
+    scaled : (widths, 3)
+        Further widths: of which peak, in the order above, the position, and the factor.
     background : (p,)
         Which parameters belong to backgrounds.
     lengths : (widths,)
@@ -109,14 +159,15 @@ def search_rows(model, memory, rows, y, order, x, boxes, peaks, background, leng
     memory, rows, y, x, p = borrowed(memory), borrowed(rows), borrowed(y), borrowed(x), borrowed(p)
     boxes, peaks, lengths, order = borrowed(boxes), borrowed(peaks), borrowed(lengths), borrowed(order)
     n, count = x.size, p.shape[1]
-    size = (2 * (count + 2) + 4) * (n + 1)
+    apart = (2 * (count + 2) + 4) * (n + 1)
     # One scene for curves with gaps; that of the others keeps the shapes of the backgrounds from curve to curve.
-    whole, holed = cut_scene(memory, n, count + 2), cut_scene(memory[size:], n, count + 2)
-    rest = memory[2 * size :]
+    whole, holed = cut_scene(memory, n, count + 2), cut_scene(memory[apart:], n, count + 2)
+    rest = memory[2 * apart :]
     jac, values, residual = rest[: count * n].reshape(count, n), rest[count * n :][:n], rest[(count + 1) * n :][:n]
     system = rest[(count + 2) * n :][: count * count].reshape(count, count)
     step = rest[(count + 2) * n + count * count :][:count]
-    owned, nothing = np.zeros((lengths.size, n)), np.zeros((0, n))
+    # What complete curves have in common: weights of windows, and how backgrounds follow from samples.
+    spreads, weights, solver = np.zeros((lengths.size, n)), np.zeros((lengths.size, n)), np.zeros((count, n))
     kept = 0
     spacing = (x[n - 1] - x[0]) / max(n - 1, 1)
     spacing = spacing if spacing > 0.0 else 1.0
@@ -124,42 +175,51 @@ def search_rows(model, memory, rows, y, order, x, boxes, peaks, background, leng
         if not todo[i]:
             continue
         own = p[i]
-        samples, rounding = _take(y[i], order, whole, values)
-        complete = samples == n
+        complete, rounding = _take(y[i], order, whole, values)
         scene = whole
-        if not complete:
-            samples, rounding = _take(y[i], order, holed, values)
-            scene = holed
-        if samples == 0.0:
-            own[:] = math.nan
-            continue
-        model(rows, values, own, residual, jac)
-        for k in range(count):
-            if background[k] and not complete:
-                mask(scene, jac[k])
-        solve_columns(jac, residual, background, system, step)
-        for k in range(count):
-            own[k] += step[k] if background[k] else 0.0
-        if not complete:
-            used = _add_backgrounds(scene, jac, residual, background, False)
-        elif kept == 0:
-            kept = used = _add_backgrounds(scene, jac, residual, background, True)
-            for j in range(lengths.size):
-                window_weights(scene, used, lengths[j], True, owned[j])
-        else:
+        if complete and kept:
             used = kept
+            for k in range(count):
+                own[k] += dot(solver[k], values) if background[k] else 0.0
+        else:
+            if not complete:
+                samples, rounding = _take_some(holed, values)
+                scene = holed
+                if samples == 0.0:
+                    own[:] = math.nan
+                    continue
+            model(rows, values, own, residual, jac)
+            for k in range(count):
+                if background[k] and not complete:
+                    mask(scene, jac[k])
+            solve_columns(jac, residual, background, system, step)
+            for k in range(count):
+                own[k] += step[k] if background[k] else 0.0
+            if complete:
+                _solver(jac, residual, background, system, step, solver)
+            used = _add_backgrounds(scene, jac, residual, background, complete)
+            if complete:
+                kept = used
+                for j in range(lengths.size):
+                    size = n - lengths[j] + 1
+                    set_spreads(scene, 0, used, lengths[j], True, spreads[j][:size])
+                    weights[j] = spreads[j]
+                    invert_spreads(scene, lengths[j], True, weights[j][:size])
         project(scene, 0, used)
         for j in range(peaks.shape[0]):
-            known = owned if j == 0 and complete else nothing
-            height, start, k = find_box(scene, used, lengths, complete, rounding, known)
+            height, start, k = find_box(scene, kept, used, lengths, complete, rounding, spreads, weights)
             own[peaks[j, 0]] = height / boxes[j, 1]
             own[peaks[j, 1]] = 0.5 * (x[start] + x[start + k - 1])
             own[peaks[j, 2]] = (x[start + k - 1] - x[start] + spacing) / boxes[j, 0]
+            for k in range(scaled.shape[0]):
+                if scaled[k, 0] == j:
+                    own[int(scaled[k, 1])] = scaled[k, 2] * own[peaks[j, 2]]
             if j + 1 < peaks.shape[0]:
                 model(rows, values, own, residual, jac)
                 first = used
                 for c in range(3):
-                    mask(scene, jac[peaks[j, c]])
+                    if not complete:
+                        mask(scene, jac[peaks[j, c]])
                     used = add_shape(scene, used, jac[peaks[j, c]])
                 run_shapes(scene, first, used)
                 project(scene, first, used)

@@ -154,7 +154,10 @@ class Formula:
         work = _work(self)
         known = work.both.prepare(self._split_axes(x))
         n = x.shape[-1]
-        return np.ascontiguousarray([np.broadcast_to(np.asarray(known[i], dtype=float), (n,)) for i in work.source[1]])
+        out = np.empty((len(work.source[1]), n))
+        for row, i in zip(out, work.source[1], strict=True):
+            row[:] = known[i]
+        return out
 
 
 @dataclass(frozen=True, slots=True)

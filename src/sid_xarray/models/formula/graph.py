@@ -137,8 +137,14 @@ class Graph:
         apart = self._is_slow(a) and not self._is_slow(b)
         for this, other in ((b, a), (a, b)):
             # A sign goes outwards; next to a factor that is worked out once a curve, it is for nothing.
-            if self.ops[this].name == "negative" and not (apart and this == a):
+            if self.ops[this].name == "negative":
                 inner = self.ops[this].args[0]
+                if apart and this == a:
+                    # Only if there is that product already: then it costs nothing to turn it round.
+                    known = self._known.get(("multiply", (inner, b), None, type(None)))
+                    if known is None:
+                        continue
+                    return self._new("negative", (known,))
                 return self.multiply(self.negative(a), inner) if apart else self.negative(self.multiply(inner, other))
         return self._grouped(a, b)
 

@@ -18,7 +18,7 @@ _ONCE = {"arcsin": "math.asin", "arccos": "math.acos", "arctan": "math.atan", "a
     name: f"math.{name}" for name in "exp log sqrt sin cos tan sinh cosh tanh erf".split()
 }
 _ALONG = _ONCE | {name: f"maths.{name}" for name in "exp log erf tanh".split()}
-_OURS = ("sign", "langevin", "langevin_slope", "voigt_real", "voigt_imag")
+_PARTS_OF_W = ("voigt_real", "voigt_imag")
 
 
 def write_source(
@@ -57,12 +57,13 @@ def write_source(
     lines = ["def model(rows, y, p, r, jac):"]
     lines += [f"    row{n} = rows[{n}]" for n in range(len(rows))]
     once = [i for i in needed if not depends[i] & ON_AXES and graph.ops[i].name != "number"]
+    positions = {name: k for k, name in enumerate(parameters)}
     for i in once:
         op = graph.ops[i]
         if op.name == "symbol":
-            lines.append(f"    {names[i]} = p[{list(parameters).index(str(op.value))}]")
+            lines.append(f"    {names[i]} = p[{positions[str(op.value)]}]")
         else:
-            lines.append(f"    {names[i]} = {_written(op.name, [names[k] for k in op.args], _ONCE)}")
+            lines += _statements(graph, i, names, _ONCE, "    ")
     lines.append(f"    n = {'row0.size' if rows else 'y.size' if parts == 1 else 'y.size // 2'}")
     count = len(parameters)
     for part in range(parts):
@@ -72,13 +73,29 @@ def write_source(
     lines.append("    for i in range(n):")
     lines += [f"        {names[k]} = row{n}[i]{_as_condition(graph, k)}" for n, k in enumerate(rows)]
     for i in along:
-        op = graph.ops[i]
-        lines.append(f"        {names[i]} = {_written(op.name, [names[k] for k in op.args], _ALONG)}")
+        lines += _statements(graph, i, names, _ALONG, "        ")
     for part in range(parts):
         value, *slopes = outputs[part * (count + 1) : (part + 1) * (count + 1)]
         lines.append(f"        r{part}[i] = y{part}[i] - {names[value]}")
         lines += [f"        jac{part}_{k}[i] = {names[slope]}" for k, slope in enumerate(slopes)]
-    return "\n".join(lines) + "\n", rows
+    # A call whose result is known already is left out.
+    return "\n".join(_without_repeats(lines)) + "\n", rows
+
+
+def _without_repeats(lines: list[str]) -> list[str]:
+    return [line for n, line in enumerate(lines) if "faddeeva" not in line or line not in lines[:n]]
+
+
+def _statements(graph: Graph, i: int, names: dict[int, str], functions: dict[str, str], indent: str) -> list[str]:
+    """Return the lines that work out one value."""
+    op = graph.ops[i]
+    args = [names[k] for k in op.args]
+    if op.name in _PARTS_OF_W:
+        # Both parts come from one call, the first time that one is asked for.
+        parts = [f"w{part}_{op.args[0]}_{op.args[1]}" for part in ("r", "i")]
+        call = f"{indent}{', '.join(parts)} = maths.faddeeva({', '.join(args)})"
+        return [call, f"{indent}{names[i]} = {parts[_PARTS_OF_W.index(op.name)]}"]
+    return [f"{indent}{names[i]} = {_written(op.name, args, functions)}"]
 
 
 def _as_condition(graph: Graph, i: int) -> str:
@@ -94,4 +111,4 @@ def _written(name: str, args: list[str], functions: dict[str, str]) -> str:
         return f"1.0 / {args[0]}"
     if name == "where":
         return f"{args[1]} if {args[0]} else {args[2]}"
-    return f"{functions[name] if name in functions else f'maths.{name}'}({', '.join(args)})"
+    return f"{functions.get(name, f'maths.{name}')}({', '.join(args)})"

@@ -71,8 +71,8 @@ class Tape:
             gone = tuple(
                 k for k in dict.fromkeys(op.args) if last[k] == i and graph.ops[k].depends == both and k not in position
             )
-            # An operation on numbers alone is worked out with the parameters.
-            group = groups[op.depends or ON_PARAMETERS]
+            # An operation on numbers alone is worked out first of all.
+            group = groups[op.depends or ON_AXES]
             group.append(_Step(op.name, op.args, i, gone, position.get(i, -1)))
         return cls(graph, tuple(outputs), *(tuple(groups[k]) for k in (ON_AXES, ON_PARAMETERS, both)))
 
