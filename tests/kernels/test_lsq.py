@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import curve_fit
 
-from sid_xarray.kernels.lsq import STATUS, fit_batch
+from sid_xarray.kernels import lsq
+from sid_xarray.kernels.lsq import STATUS
 from sid_xarray.models import load
 from sid_xarray.models.compose import parse
 
@@ -20,11 +21,21 @@ PEAK = parse("gaussian + constant")
 TRUTH = np.array([1.5, 0.2, 0.1, 0.3])
 
 
-@pytest.fixture(autouse=True)
-def _silent():
+ENGINE = {"engine": "numpy"}
+
+
+@pytest.fixture(autouse=True, params=["numpy", "numba"])
+def _engine(request):
+    if request.param == "numba":
+        pytest.importorskip("numba")
+    ENGINE["engine"] = request.param
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         yield
+
+
+def fit_batch(*args, **options):
+    return lsq.fit_batch(*args, **{**ENGINE, **options})
 
 
 def peak(x, height, center, sigma, offset):

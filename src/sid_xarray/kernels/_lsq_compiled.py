@@ -59,7 +59,7 @@ def fit_compiled(block: Block, todo: BoolArray) -> Found:
     n, m = block.x.shape[-1], block.y.shape[1]
     out = Found.empty(block)
     rows = formula.rows(block.x)
-    facts, ended = np.full((b, 6), np.nan), np.zeros((b, 2), dtype=np.int64)
+    facts, ended = np.full((b, 6), np.nan), np.stack([out.status, out.steps], axis=-1)
     tol = block.tolerances
     again = getattr(block.model, "attempts", 1) > 1
     settings = np.array([tol.max_iter, tol.ftol, tol.xtol, tol.gtol, LOSSES[block.loss.name], again], dtype=float)

@@ -203,7 +203,8 @@ def _leave(active: _Active, status: IntArray, out: Outcome, *, iteration: int) -
 
 def _iterate(problem: Problem, a: _Active, tol: Tolerances) -> IntArray:
     """Make one step; return the status of every curve."""
-    target = tol.ftol * a.chi2 + a.floor
+    # What rounding of the data does to chi2 is no gain either.
+    target = tol.ftol * a.chi2 + a.floor + np.sqrt(a.floor * a.chi2)
     trial, promised = _propose(problem, a, a.damping)
     leap = (a.damping <= 1) & (promised <= target) & ~a.leapt
     done = np.zeros(leap.size, dtype=bool)

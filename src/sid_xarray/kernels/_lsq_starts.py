@@ -18,6 +18,7 @@ __all__ = ["fit_from_starts"]
 _SUSPICIOUS = 1.3
 _BETTER = 1 - 1e-9
 _SHORT = 25
+_WINDOW = 5
 
 
 def fit_from_starts(
@@ -43,12 +44,50 @@ def fit_from_starts(
     everything = np.ones(block.size, dtype=bool)
     if given.all() or not block.x.size:
         found = fit(block, everything)
+    elif block.loss.name != "linear":
+        found = _robust_attempts(block, fit, guess, given)
     else:
         found = _attempts(
             block, fit, lambda number, todo: _start(block, guess(block, number, todo), given, known), everything
         )
     iterate_with_care(block, found)
     return found
+
+
+def _robust_attempts(
+    block: Block,
+    fit: Callable[[Block, BoolArray], Found],
+    guess: Callable[[Block, int, BoolArray], FloatArray],
+    given: BoolArray,
+) -> Found:
+    """Fit with a robust loss from a start without outliers, and from the fit of least squares; take the better."""
+    known, everything = block.start[:, given], np.ones(block.size, dtype=bool)
+    quiet = replace(block, y=_without_spikes(block.y, block.parts))
+
+    def start(number: int, todo: BoolArray) -> FloatArray:
+        return _start(block, guess(quiet, number, todo), given, known)
+
+    found = _attempts(block, fit, start, everything)
+    plain = replace(block, loss=replace(block.loss, name="linear"), start=block.start.copy())
+    block.start = _attempts(plain, fit, start, everything).p
+    todo = np.isfinite(block.start).all(axis=1)
+    other = fit(block, todo)
+    found.take(other, todo & _is_better(other, found))
+    return found
+
+
+def _without_spikes(y: FloatArray, parts: int) -> FloatArray:
+    """Return running medians of five samples: what is narrower is taken for an outlier."""
+    n = y.shape[1] // parts
+    if n < _WINDOW:
+        return y
+    out = np.empty_like(y)
+    for part in range(parts):
+        own = y[:, part * n : (part + 1) * n]
+        ends = np.pad(own, ((0, 0), (_WINDOW // 2, _WINDOW // 2)), mode="reflect")
+        windows = np.lib.stride_tricks.sliding_window_view(ends, _WINDOW, axis=1)
+        out[:, part * n : (part + 1) * n] = np.median(windows, axis=-1)
+    return np.where(np.isfinite(y) & np.isfinite(out), out, y)
 
 
 def _start(block: Block, guessed: FloatArray, given: BoolArray, known: FloatArray) -> FloatArray:

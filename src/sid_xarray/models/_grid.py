@@ -42,9 +42,24 @@ def best_of_grid(y: FloatArray, valid: BoolArray, shapes: FloatArray) -> tuple[I
         else:
             squares = (shapes[:, :, np.newaxis] * shapes[:, np.newaxis]).reshape(sets * k * k, n)
             normal = np.matmul(valid[part].astype(np.float64), squares.T).reshape(-1, sets, k, k)
-        solved = np.matmul(np.linalg.inv(normal + _RIDGE * max(n, 1) * np.eye(k)), rhs[..., np.newaxis])[..., 0]
+        inverse = np.linalg.inv(normal + _RIDGE * max(n, 1) * np.eye(k))
+        solved = np.matmul(inverse, rhs[..., np.newaxis])[..., 0]
         best[part] = np.einsum("bsk,bsk->bs", solved, rhs).argmax(axis=-1)
-        amounts[part] = np.take_along_axis(solved, best[part][:, np.newaxis, np.newaxis], 1)[:, 0]
+        amounts[part] = _amounts(y[part], valid[part], shapes[best[part]])
     amounts /= np.where(norm > 0, norm, 1.0)[best, :, 0]
     amounts[~valid.any(axis=-1)] = np.nan
     return best.reshape(lead), amounts.reshape(*lead, k)
+
+
+def _amounts(y: FloatArray, valid: BoolArray, shapes: FloatArray) -> FloatArray:
+    """Return how much of its own shapes (b, k, n) is in every curve, curve by curve.
+
+    Products of large matrices are rounded in a way that depends on their size, that is, on how a map is cut into blocks.
+    """
+    n, k = y.shape[-1], shapes.shape[1]
+    if not valid.all():
+        shapes = shapes * valid[:, np.newaxis]
+    normal = np.einsum("bkn,bln->bkl", shapes, shapes) + _RIDGE * max(n, 1) * np.eye(k)
+    rhs = np.einsum("bkn,bn->bk", shapes, y)
+    out: FloatArray = np.linalg.solve(normal, rhs[..., np.newaxis])[..., 0]
+    return out

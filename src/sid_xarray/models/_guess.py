@@ -21,10 +21,10 @@ def tidy(x: Array, y: Array) -> tuple[FloatArray, FloatArray, BoolArray]:
     """
     x, y = np.asarray(x, dtype=np.float64), np.real(np.asarray(y)).astype(np.float64, copy=False)
     if not np.isfinite(x).all():
-        x, y = x[np.isfinite(x)], y[..., np.isfinite(x)]
+        x, y = x[np.isfinite(x)], np.ascontiguousarray(y[..., np.isfinite(x)])
     if (np.diff(x) < 0).any():
         order = np.argsort(x, kind="stable")
-        x, y = x[order], y[..., order]
+        x, y = x[order], np.ascontiguousarray(y[..., order])
     valid = np.isfinite(y)
     return x, y if valid.all() else np.where(valid, y, 0.0), valid
 

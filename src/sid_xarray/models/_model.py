@@ -130,6 +130,9 @@ class FitModel:
         ``restart(x, y, attempt)`` gives the start of ``attempt`` 1, 2 …; ``guess`` gives the first.
     always : int, default: 1
         How many of them are tried for every curve; the others only where the best so far looks bad.
+    spread : callable, optional
+        ``spread(x)`` gives parameters of shape (sets, p) among which every curve finds one to start from; the linear
+        ones do not matter.
     needs : tuple of str
         Parameters of which no start is known, so that it has to be given.
     search : object, optional
@@ -150,6 +153,7 @@ class FitModel:
     attempts: int = 1
     restart: Callable[..., Any] | None = None
     always: int = 1
+    spread: Callable[..., Any] | None = None
     needs: tuple[str, ...] = ()
     search: Any = None
 

@@ -82,6 +82,21 @@ class SumSearch:
         )
         return "peaks" if simple and self._is_systematic else ""
 
+    def sorted(self, parameters: FloatArray) -> FloatArray:
+        """Return a start (..., p) in which peaks of one kind ascend along the axis, so that maps are of one peak each."""
+        begin = np.cumsum([0, *(len(model.params) for model in self.models)])
+        groups: dict[object, list[int]] = {}
+        for i in self.peaks:
+            groups.setdefault(_kind(self.models[i]), []).append(i)
+        for own in groups.values():
+            guess = self.models[own[0]].guess
+            if len(own) < 2 or not isinstance(guess, PeakGuess):
+                continue
+            columns = begin[own][:, np.newaxis] + np.arange(len(guess.names))
+            order = parameters[..., columns[:, guess.names.index(guess.profile.center)]].argsort(axis=-1)
+            parameters[..., columns] = np.take_along_axis(parameters[..., columns], order[..., np.newaxis], -2)
+        return parameters
+
     def facts(self, attempt: int, x: FloatArray) -> Facts:
         """Return what compiled functions need for one attempt."""
         plan, names = self._plans()[attempt], [model.names for model in self.models]
@@ -163,7 +178,7 @@ class SumSearch:
                 self._take_out(scene, i, found[i])
         for i in later:
             found[i] = self._from_rest(i, x, holed, found, extra)
-        out = np.concatenate([found[i] for i in range(len(self.models))], axis=-1)
+        out = self.sorted(np.concatenate([found[i] for i in range(len(self.models))], axis=-1))
         return np.where(valid.any(axis=-1, keepdims=True), out, np.nan)
 
     def _find_peak(self, scene: Scene, i: int, widest: float) -> FloatArray:

@@ -11,9 +11,18 @@ from sid_xarray.models._guess import tidy
 from sid_xarray.models._model import Array
 from sid_xarray.models.formula import Formula
 
-__all__ = ["StepGuess"]
+__all__ = ["StepGuess", "spread"]
 
 _PLACES, _WIDTHS = 40, 6
+
+
+def spread(x: Array) -> Array:
+    """Return heights, centres and widths to start from, shape (sets, 3)."""
+    low, span = float(x.min()), float(np.ptp(x)) or 1.0
+    places, widths = np.meshgrid(
+        low + span * np.linspace(0.02, 0.98, _PLACES), span * np.geomspace(max(0.5 / x.size, 1e-3), 0.2, _WIDTHS)
+    )
+    return np.stack([np.ones(places.size), places.ravel(), widths.ravel()], axis=-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +42,7 @@ class StepGuess:
         x, y, valid = tidy(x, y)
         if x.size < 2:
             return np.full((*y.shape[:-1], 3), np.nan)
-        low, span = float(x.min()), float(np.ptp(x)) or 1.0
-        places, widths = np.meshgrid(
-            low + span * np.linspace(0.02, 0.98, _PLACES), span * np.geomspace(max(0.5 / x.size, 1e-3), 0.2, _WIDTHS)
-        )
-        center, width = places.reshape(-1, 1), widths.reshape(-1, 1)
+        center, width = spread(x).T[1:, :, np.newaxis]
         step = self.formula(x, np.ones_like(center), center, width)
         best, amounts = best_of_grid(y, valid, np.stack([step, np.ones_like(step)], axis=1))
         nothing = amounts[..., 0] - amounts[..., 0]

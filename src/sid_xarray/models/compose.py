@@ -208,9 +208,9 @@ def _joined(
 
 
 def _starts(node: Sum | Product) -> dict[str, Any]:
-    search = SumSearch(node.models) if isinstance(node, Sum) else None
-    if search is None:
-        return {}
+    if isinstance(node, Product):
+        return {"attempts": 2, "always": 2, "restart": node.restart} if node.has_grid else {}
+    search = SumSearch(node.models)
     return {"attempts": search.attempts, "always": search.always, "restart": node.restart, "search": search}
 
 

@@ -17,10 +17,16 @@ def guess(x: Array, y: Array) -> Array:
         return total(y) / total(valid)
 
 
+def spread(x: Array) -> Array:
+    """Return parameters to start from, shape (1, 1)."""
+    return np.ones((1, 1))
+
+
 MODEL = FitModel.of(
     "constant",
     "offset",
     guess,
     (Param("offset", units="y"),),
     formula="o",
+    spread=spread,
 )

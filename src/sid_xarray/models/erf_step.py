@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sid_xarray.models._model import FitModel, Param
-from sid_xarray.models._steps import StepGuess
+from sid_xarray.models._steps import StepGuess, spread
 from sid_xarray.models.formula import Formula
 
 __all__ = ["MODEL"]
@@ -15,6 +15,7 @@ MODEL = FitModel.of(
     _TEXT,
     StepGuess(Formula(_TEXT, ("height", "center", "sigma"))),
     (Param("height", units="y"), Param("center", units="x"), Param("sigma", units="x", lower=0.0)),
+    spread=spread,
     reference="https://dlmf.nist.gov/7.20.iii",
     formula=r"\tfrac h2 \left(1 + \operatorname{erf}\frac{x - c}{\sqrt2 \sigma}\right)",
 )

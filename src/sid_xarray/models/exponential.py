@@ -80,6 +80,14 @@ def _height(t: FloatArray, v: FloatArray, valid: Array, rate: FloatArray) -> tup
     return height, total(left * left) - gain
 
 
+def spread(x: Array) -> Array:
+    """Return parameters to start from, shape (sets, 2): rates up to that of the sampling, and slow growth."""
+    span = float(np.ptp(x)) or 1.0
+    decay = np.geomspace(0.1, max(0.3 * x.size, 1.0), 72) / span
+    rates = np.concatenate([-decay[:24], [0.0], decay])
+    return np.stack([np.ones_like(rates), rates], axis=-1)
+
+
 MODEL = FitModel.of(
     "exponential",
     "height * exp(-rate * x)",
@@ -87,4 +95,5 @@ MODEL = FitModel.of(
     (Param("height", units="y"), Param("rate", units="1/x")),
     reference="https://dlmf.nist.gov/4.2.iii",
     formula=r"h \exp(-r x)",
+    spread=spread,
 )

@@ -21,10 +21,16 @@ def guess(x: Array, y: Array) -> Array:
     largest = float(np.abs(x).max(initial=0.0))
     if not largest > 0:
         return np.full((*y.shape[:-1], 2), np.nan)
-    scale = largest * np.geomspace(0.5 / x.size, 2.0, _STEPS)[:, np.newaxis]
+    scale = spread(x)[:, 1:]
     shapes = Formula(_TEXT, ("height", "scale"))(x, np.ones_like(scale), scale)
     best, amounts = best_of_grid(y, valid, shapes[:, np.newaxis])
     return np.stack([amounts[..., 0], scale[best, 0] + (amounts[..., 0] - amounts[..., 0])], axis=-1)
+
+
+def spread(x: Array) -> Array:
+    """Return parameters to start from, shape (sets, 2)."""
+    scale = (float(np.abs(x).max(initial=0.0)) or 1.0) * np.geomspace(0.5 / max(x.size, 1), 2.0, _STEPS)
+    return np.stack([np.ones_like(scale), scale], axis=-1)
 
 
 MODEL = FitModel.of(
@@ -33,5 +39,6 @@ MODEL = FitModel.of(
     guess,
     (Param("height", units="y"), Param("scale", units="x", lower=0.0)),
     reference="https://doi.org/10.1051/jphystap:019050040067800",
+    spread=spread,
     formula=r"h \left(\coth\frac{x}{s} - \frac{s}{x}\right)",
 )

@@ -19,10 +19,17 @@ def guess(x: Array, y: Array) -> Array:
     positive = x[x > 0]
     if not positive.size:
         return np.full((*y.shape[:-1], 2), np.nan)
-    affinity = np.geomspace(0.02 / positive[-1], 50 / positive[0], _STEPS)[:, np.newaxis]
+    affinity = spread(x)[:, 1:]
     filled = np.where(x > 0, affinity * x / (1 + affinity * np.maximum(x, 0.0)), 0.0)
     best, amounts = best_of_grid(y, valid, filled[:, np.newaxis])
     return np.stack([amounts[..., 0], affinity[best, 0] + (amounts[..., 0] - amounts[..., 0])], axis=-1)
+
+
+def spread(x: Array) -> Array:
+    """Return parameters to start from, shape (sets, 2)."""
+    positive = np.sort(x[x > 0]) if (x > 0).any() else np.ones(1)
+    affinity = np.geomspace(0.02 / positive[-1], 50 / positive[0], _STEPS)
+    return np.stack([np.ones_like(affinity), affinity], axis=-1)
 
 
 MODEL = FitModel.of(
@@ -32,4 +39,5 @@ MODEL = FitModel.of(
     (Param("height", units="y"), Param("affinity", units="1/x", lower=0.0)),
     reference="I. Langmuir, J. Am. Chem. Soc. 40, 1361 (1918), https://doi.org/10.1021/ja02242a004",
     formula=r"h \frac{k x}{1 + k x}",
+    spread=spread,
 )

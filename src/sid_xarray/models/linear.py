@@ -17,10 +17,16 @@ def guess(x: Array, y: Array) -> Array:
     return np.concatenate([slope, value - slope * middle], axis=-1)
 
 
+def spread(x: Array) -> Array:
+    """Return parameters to start from, shape (1, 2)."""
+    return np.ones((1, 2))
+
+
 MODEL = FitModel.of(
     "linear",
     "slope * x + intercept",
     guess,
     (Param("slope", units="y/x"), Param("intercept", units="y")),
     formula="s x + i",
+    spread=spread,
 )

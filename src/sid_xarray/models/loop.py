@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sid_xarray._types import BoolArray, FloatArray
+from sid_xarray._types import BoolArray, FloatArray, IntArray
 from sid_xarray.models._model import Array, FitModel, Param
 
 __all__ = ["MODEL", "guess"]
@@ -40,7 +40,7 @@ def _start(x: Array, y: Array, widths: float | None) -> Array:
     with np.errstate(all="ignore"):
         order = np.argsort(x, kind="stable")
         end = max(1, x.size // 8)
-        low, high = (_mean(y[..., part], valid[..., part]) for part in (order[:end], order[x.size - end :]))
+        low, high = (_mean(_cut(y, part), _cut(valid, part)) for part in (order[:end], order[x.size - end :]))
         found = [low, high - low]
         branches = [_branch(x, y, valid, part, low, high) for part in (~rising, rising)]
         span = float(np.ptp(x)) or 1.0
@@ -60,6 +60,11 @@ def _rising(x: FloatArray) -> BoolArray:
     return np.asarray(rising(x) > 0.5)
 
 
+def _cut(values: Array, at: IntArray) -> Array:
+    """Return some samples, one curve after the other in memory: sums are rounded in the order of memory."""
+    return np.ascontiguousarray(values[..., at])
+
+
 def _mean(values: FloatArray, valid: BoolArray) -> FloatArray:
     out: FloatArray = np.where(valid, values, 0.0).sum(axis=-1) / valid.sum(axis=-1)
     return out
@@ -74,7 +79,7 @@ def _branch(
         middle = float(np.mean(x)) if x.size else 0.0
         return np.full_like(low, middle), np.full_like(low, 1.0), np.full_like(low, 1.0)
     at = at[np.argsort(x[at], kind="stable")]
-    x, y, valid = x[at], y[..., at], valid[..., at]
+    x, y, valid = x[at], _cut(y, at), _cut(valid, at)
     height = np.where(high != low, high - low, 1.0)[..., np.newaxis]
     level = np.where(valid, (y - low[..., np.newaxis]) / height, np.nan)
     below = np.where(valid, level < 0.5, 0).sum(axis=-1) / np.maximum(valid.sum(axis=-1), 1)

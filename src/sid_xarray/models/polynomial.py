@@ -28,9 +28,10 @@ class _Guess:
             return np.full((*y.shape[:-1], q), np.nan)
         middle, half = 0.5 * (x[0] + x[-1]), 0.5 * float(np.ptp(x)) or 1.0
         basis = np.polynomial.chebyshev.chebvander((x - middle) / half, self.degree)
-        rhs = np.matmul(y, basis)
+        # Not as one product of matrices: its rounding would depend on the number of curves.
+        rhs = np.einsum("...n,nk->...k", y, basis)
         if valid.all():
-            coefficients = np.matmul(rhs, np.linalg.pinv(basis.T @ basis))
+            coefficients = np.einsum("...k,kl->...l", rhs, np.linalg.pinv(basis.T @ basis))
         else:
             products = (basis[:, :, np.newaxis] * basis[:, np.newaxis, :]).reshape(x.size, q * q)
             normal = np.matmul(valid.astype(np.float64), products).reshape(*y.shape[:-1], q, q)
@@ -41,7 +42,17 @@ class _Guess:
             powers = np.polynomial.Chebyshev.basis(k).convert(kind=np.polynomial.Polynomial)
             moved = powers(np.polynomial.Polynomial([-middle / half, 1 / half]))
             out[k, : k + 1] = moved.coef[: k + 1]
-        return np.where(valid.any(axis=-1, keepdims=True), np.matmul(coefficients, out), np.nan)
+        return np.where(valid.any(axis=-1, keepdims=True), np.einsum("...k,kl->...l", coefficients, out), np.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class _Spread:
+    """One set of parameters: all are linear."""
+
+    count: int
+
+    def __call__(self, x: Array) -> FloatArray:
+        return np.ones((1, self.count))
 
 
 def polynomial(degree: int, name: str = "") -> FitModel:
@@ -61,6 +72,7 @@ def polynomial(degree: int, name: str = "") -> FitModel:
         " + ".join(terms),
         _Guess(degree),
         params,
+        spread=_Spread(degree + 1),
         formula=" + ".join(f"c_{k} x^{k}" if k else "c_0" for k in range(degree + 1)),
     )
 

@@ -31,6 +31,12 @@ def guess(x: Array, y: Array) -> Array:
     return np.concatenate([np.where(zero, 0.0, height), np.where(zero, 0.0, exponent)], axis=-1)
 
 
+def spread(x: Array) -> Array:
+    """Return parameters to start from, shape (sets, 2)."""
+    exponents = np.linspace(-3, 6, 37)
+    return np.stack([np.ones_like(exponents), exponents], axis=-1)
+
+
 MODEL = FitModel.of(
     "power_law",
     "height * exp(-exponent * log(x))",
@@ -39,4 +45,5 @@ MODEL = FitModel.of(
     (Param("height", units="y"), Param("exponent", units="1")),
     reference="R. F. Egerton, Electron Energy-Loss Spectroscopy in the Electron Microscope, 3rd ed. (2011), ch. 4.4",
     formula="h x^{-e}",
+    spread=spread,
 )

@@ -97,7 +97,10 @@ def restart(x: Array, y: Array, attempt: int) -> Array:
         along = np.matmul(y, shapes.conj().T)
         norm = np.matmul(valid.astype(np.float64), (np.abs(shapes) ** 2).T)
         best = (np.abs(along) ** 2 / norm).argmax(axis=-1)[..., np.newaxis]
-        above = np.take_along_axis(along / norm, best, -1)
+        # Curve by curve: the rounding of large products depends on their size.
+        own = shapes[best[..., 0]]
+        above = np.einsum("...n,...n->...", y, own.conj()) / np.einsum("...n,...n->...", valid, np.abs(own) ** 2)
+        above = above[..., np.newaxis]
     found = [np.abs(above), frequency[best, 0], q[best, 0], np.angle(above)]
     return np.where(valid.any(axis=-1, keepdims=True), np.concatenate(found, axis=-1), np.nan)
 

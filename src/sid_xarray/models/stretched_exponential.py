@@ -19,12 +19,18 @@ def guess(x: Array, y: Array) -> Array:
     positive = x[x > 0]
     if positive.size < 2:
         return np.full((*y.shape[:-1], 3), np.nan)
-    rates, betas = np.meshgrid(np.geomspace(0.1 / positive[-1], 10 / positive[0], _RATES), _BETAS)
-    rate, beta = rates.reshape(-1, 1), betas.reshape(-1, 1)
+    rate, beta = spread(x).T[1:, :, np.newaxis]
     decay = np.exp(-((rate * np.maximum(x, 0.0)) ** beta))
     best, amounts = best_of_grid(y, valid, np.stack([decay, np.ones_like(decay)], axis=1))
     nothing = amounts[..., 0] - amounts[..., 0]
     return np.stack([amounts[..., 0], rate[best, 0] + nothing, beta[best, 0] + nothing], axis=-1)
+
+
+def spread(x: Array) -> Array:
+    """Return parameters to start from, shape (sets, 3)."""
+    positive = np.sort(x[x > 0]) if (x > 0).any() else np.ones(1)
+    rates, betas = np.meshgrid(np.geomspace(0.1 / positive[-1], 10 / positive[0], _RATES), _BETAS)
+    return np.stack([np.ones(rates.size), rates.ravel(), betas.ravel()], axis=-1)
 
 
 MODEL = FitModel.of(
@@ -33,5 +39,6 @@ MODEL = FitModel.of(
     guess,
     (Param("height", units="y"), Param("rate", units="1/x", lower=0.0), Param("beta", lower=0.0)),
     reference="G. Williams, D. C. Watts, Trans. Faraday Soc. 66, 80 (1970), https://doi.org/10.1039/TF9706600080",
+    spread=spread,
     formula=r"h \exp\left(-(r x)^\beta\right)",
 )

@@ -175,7 +175,8 @@ def _minimise(kernels, curve, setup, loss_scale, s, lower, upper, floor):
     if chi2 <= floor or _is_flat(s, chi2, setup.gtol):
         return CONVERGED, chi2, 0
     for steps in range(1, setup.max_iter + 1):
-        target = setup.ftol * chi2 + floor
+        # What rounding of the data does to chi2 is no gain either.
+        target = setup.ftol * chi2 + floor + math.sqrt(floor * chi2)
         gain_promised = _propose(kernels.propose, s, damping, lower, upper)
         leap = damping <= 1.0 and gain_promised <= target and not leapt
         if leap:

@@ -168,7 +168,7 @@ def search_rows(model, memory, rows, y, order, x, boxes, peaks, scaled, backgrou
     step = rest[(count + 2) * n + count * count :][:count]
     # What complete curves have in common: weights of windows, and how backgrounds follow from samples.
     spreads, weights, solver = np.zeros((lengths.size, n)), np.zeros((lengths.size, n)), np.zeros((count, n))
-    kept = 0
+    kept, used = 0, 0
     spacing = (x[n - 1] - x[0]) / max(n - 1, 1)
     spacing = spacing if spacing > 0.0 else 1.0
     for i in range(y.shape[0]):
@@ -177,34 +177,32 @@ def search_rows(model, memory, rows, y, order, x, boxes, peaks, scaled, backgrou
         own = p[i]
         complete, rounding = _take(y[i], order, whole, values)
         scene = whole
-        if complete and kept:
-            used = kept
-            for k in range(count):
-                own[k] += dot(solver[k], values) if background[k] else 0.0
-        else:
-            if not complete:
-                samples, rounding = _take_some(holed, values)
-                scene = holed
-                if samples == 0.0:
-                    own[:] = math.nan
-                    continue
+        if not complete:
+            samples, rounding = _take_some(holed, values)
+            scene = holed
+            if samples == 0.0:
+                own[:] = math.nan
+                continue
+        if not complete or kept == 0:
             model(rows, values, own, residual, jac)
             for k in range(count):
                 if background[k] and not complete:
                     mask(scene, jac[k])
             solve_columns(jac, residual, background, system, step)
-            for k in range(count):
-                own[k] += step[k] if background[k] else 0.0
             if complete:
                 _solver(jac, residual, background, system, step, solver)
             used = _add_backgrounds(scene, jac, residual, background, complete)
-            if complete:
-                kept = used
-                for j in range(lengths.size):
-                    size = n - lengths[j] + 1
-                    set_spreads(scene, 0, used, lengths[j], True, spreads[j][:size])
-                    weights[j] = spreads[j]
-                    invert_spreads(scene, lengths[j], True, weights[j][:size])
+        if complete and kept == 0:
+            kept = used
+            for j in range(lengths.size):
+                size = n - lengths[j] + 1
+                set_spreads(scene, 0, used, lengths[j], True, spreads[j][:size])
+                weights[j] = spreads[j]
+                invert_spreads(scene, lengths[j], True, weights[j][:size])
+        used = kept if complete else used
+        for k in range(count):
+            if background[k]:
+                own[k] += dot(solver[k], values) if complete else step[k]
         project(scene, 0, used)
         for j in range(peaks.shape[0]):
             height, start, k = find_box(scene, kept, used, lengths, complete, rounding, spreads, weights)

@@ -38,7 +38,8 @@ def peaks(block: Block, number: int, todo: BoolArray) -> FloatArray:
         todo,
         out,
     )
-    return out
+    ordered: FloatArray = model.search.sorted(out)
+    return ordered
 
 
 def resonance(block: Block, number: int, todo: BoolArray) -> FloatArray:
