@@ -9,6 +9,7 @@ release = version = sid_xarray.__version__
 
 extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax"]
 myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 2
 nb_execution_mode = "off"
 autosummary_generate = True
 numpydoc_show_class_members = False

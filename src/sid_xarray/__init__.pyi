@@ -11,8 +11,16 @@ from .core.create import dataarray as dataarray
 from .errors import FormatError as FormatError
 from .errors import SidError as SidError
 from .errors import SidWarning as SidWarning
+from .io.interop import from_ase as from_ase
 from .io.interop import from_hyperspy as from_hyperspy
 from .io.interop import from_sidpy as from_sidpy
+from .io.interop import to_ase as to_ase
+from .io.many import open_many as open_many
+from .io.many import scan as scan
+from .ops.apply import register_function as register_function
+from .ops.join import concat as concat
+from .ops.join import merge as merge
 from .options import set_options as set_options
 from .results import results as results
+from .verify import verify as verify
 from .version import __version__ as __version__

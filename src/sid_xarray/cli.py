@@ -64,6 +64,8 @@ def _tree(file: Path, tree: Any) -> Tree:
     branches = {"/": root}
     for node in tree.subtree:
         if node.path == "/":
+            for line in _group(node.to_dataset()) if node.data_vars else ():
+                root.add(line)
             continue
         parent = branches[node.parent.path]
         source = node.encoding.get("sid_source")
@@ -142,6 +144,101 @@ def check(
 
 
 @app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="A file with a result and its history.", show_default=False)],
+    raw: Annotated[
+        list[str],
+        typer.Argument(
+            help="The file to do it again on; several as name=file. Behind :: stands the signal, new.h5::IV.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The NSID file to write.", show_default=False)],
+    signal: Annotated[str | None, typer.Option("--signal", help="Which result, if FILE has several.")] = None,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rename", help="A dimension of the new data has another name: new=recorded.", show_default=False
+        ),
+    ] = None,
+    lazy: Annotated[bool, typer.Option("--lazy", help="Block by block, for data larger than memory.")] = False,
+    any_version: Annotated[bool, typer.Option("--any-version", help="Take other versions of verbs.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
+) -> None:
+    """Do the analysis in FILE again on other raw data, step by step, and write the result."""
+    from sid_xarray.core.replay.plan import make_plan
+    from sid_xarray.core.replay.roots import assign
+    from sid_xarray.core.replay.run import replay as again
+    from sid_xarray.core.replay.script import statements
+    from sid_xarray.results import recorded
+
+    if out.exists() and not overwrite:
+        raise FileExistsError(f"{out} exists. Take another name, or replace it: --overwrite")
+    console = Console(soft_wrap=True)
+    view = recorded(file, signal).sid.provenance
+    plan = make_plan(view, any_version=any_version)
+    named = dict(word.partition("=")[::2] for word in raw) if len(raw) > 1 or "=" in raw[0] else {}
+    arrays = assign(plan, None if named else raw[0], named, None)
+    lines = statements(plan)
+    for key, da in arrays.items():
+        console.print(f"[bold]{escape(plan.names[key])}[/]  {escape(str(dict(da.sizes)))}  {da.dtype}")
+    dims = dict(word.partition("=")[::2] for word in rename or ())
+    given = {key: _renamed(da.chunk("auto") if lazy else da, dims) for key, da in arrays.items()}
+    result = again(
+        view,
+        given,
+        any_version=any_version,
+        progress=lambda call: console.print(f"{call.number:>3}. {escape(lines[call.number])}"),
+    )
+    source = next(iter(arrays.values())) if len(arrays) == 1 else None
+    place = result.sid.to_nsid(out, mode="w" if overwrite else "x", source=source)
+    console.print(f"wrote [bold]{escape(str(out))}[/] {escape(place)}")
+
+
+def _renamed(da: Any, dims: dict[str, str]) -> Any:
+    here = {old: new for old, new in dims.items() if old in da.dims}
+    return da.sid.trace(lambda d: d.rename(here)) if here else da
+
+
+@app.command()
+def history(
+    file: Annotated[Path, typer.Argument(help="A file that sid can open.", show_default=False)],
+    signal: Annotated[str | None, typer.Option("--signal", help="Only this array, or this group.")] = None,
+    plain: Annotated[bool, typer.Option("--json", help="All that is recorded, as JSON.")] = False,
+    prov: Annotated[bool, typer.Option("--prov", help="As W3C PROV-JSON.")] = False,
+) -> None:
+    """Print how the arrays in a file were made, step by step. No values are read."""
+    from sid_xarray import cli_history as show
+
+    arrays = show.chosen(file, signal)
+    if plain or prov:
+        sys.stdout.write((show.as_prov(arrays) if prov else show.as_json(arrays)) + "\n")
+        return
+    console = Console(soft_wrap=True) if sys.stdout.isatty() else Console(width=400)
+    console.print(show.as_tree(file, arrays))
+    console.print("[dim]Are the values what the last step produced? sid verify FILE reads them.[/]")
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="An NSID or USID file.", show_default=False)],
+    raw: Annotated[
+        list[Path] | None, typer.Option("--raw", help="The raw file, or the folder where it lies; may be repeated.")
+    ] = None,
+) -> None:
+    """Say whether a file holds what was saved, and the raw data are the same. Exit: 0 yes, 1 no, 2 unreadable."""
+    from sid_xarray.cli_history import report
+    from sid_xarray.verify import verify as look
+
+    try:
+        checks = look(file, raw=raw or ())
+    except (SidError, OSError) as error:
+        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(str(error))}")
+        raise typer.Exit(2) from None
+    raise typer.Exit(report(Console(soft_wrap=True), checks))
+
+
+@app.command()
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where to write the results.")] = Path("sid-demo"),
 ) -> None:
@@ -159,7 +256,8 @@ def main() -> None:
     except (SidError, OSError, ValueError) as error:
         if os.environ.get("SID_DEBUG"):
             raise
-        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(str(error))}")
+        said = "\n".join([str(error), *getattr(error, "__notes__", ())])
+        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(said)}")
         sys.exit(1)
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "RegistryError",
     "SidError",
     "SidWarning",
+    "TraceError",
     "UnitsError",
     "nearest",
     "warn",
@@ -51,6 +52,10 @@ class MetadataError(SidError, ValueError):
 
 class ProvenanceError(SidError, ValueError):
     """A history that is damaged or cannot be used."""
+
+
+class TraceError(ProvenanceError, TypeError):
+    """Something that ``da.sid.trace`` cannot write into a history."""
 
 
 class RegistryError(SidError, LookupError):

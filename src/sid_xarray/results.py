@@ -15,7 +15,7 @@ from sid_xarray.core.metadata import from_plain, to_plain
 from sid_xarray.errors import FormatError, RegistryError, nearest
 from sid_xarray.ops import TABLE as VERBS
 
-__all__ = ["Result", "Results", "results"]
+__all__ = ["Result", "Results", "recorded", "results"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Result:
     Attributes
     ----------
     path : str
-        HDF5 path of its group.
+        Path of its node in the tree of `open`.
     source : str
         HDF5 path of what it was made of; empty if the file does not say.
     step : Step or None
@@ -162,3 +162,52 @@ def _made_of(result: Result, heads: set[str]) -> bool:
     if result.step is None:
         return False
     return any(heads & set(read_history(da.attrs).steps) for da in result.dataset.data_vars.values())
+
+
+def recorded(path: str | os.PathLike[str], signal: str | None = None) -> xr.DataArray | xr.Dataset:
+    """Open what a file holds that was made by recorded steps: the result that can be replayed.
+
+    Parameters
+    ----------
+    path : str
+    signal : str, optional
+        Path of an array or of a group, or its name. Needed if there are several results.
+
+    Returns
+    -------
+    DataArray or Dataset
+        Lazy; a group with one array is this array.
+
+    Raises
+    ------
+    FormatError
+        If there is no such result, or several.
+    """
+    found: dict[str, xr.DataArray | xr.Dataset] = {}
+    for node in open_tree(path).subtree:
+        ds = node.to_dataset()
+        made = [name for name, da in ds.data_vars.items() if _is_made(da)]
+        if not made:
+            continue
+        found[node.path] = ds[made] if len(ds.data_vars) > 1 else ds[made[0]]
+        if signal is not None and len(made) > 1:
+            found |= {f"{node.path.rstrip('/')}/{name}": ds[name] for name in made}
+    if signal is not None:
+        wanted = signal.strip("/")
+        fitting = [k for k in found if wanted in (k.strip("/"), k.rpartition("/")[2])]
+    else:
+        fitting = list(found)
+    if len(fitting) == 1:
+        return found[fitting[0]]
+    if not found:
+        raise FormatError(path, "", "holds nothing that recorded steps made: only raw data, or of other programs")
+    listed = "\n".join(f"  {k}" for k in fitting or found)
+    asked = f"{len(fitting) or 'no'} results {signal!r}" if signal is not None else f"{len(found)} results"
+    raise FormatError(
+        path, "", f"holds {asked}. Name one: signal={(fitting or list(found))[-1]!r}. There are\n{listed}"
+    )
+
+
+def _is_made(da: xr.DataArray) -> bool:
+    found = read_history(da.attrs)
+    return bool(found.heads) and not found.steps[found.heads[0]].is_root

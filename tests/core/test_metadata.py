@@ -97,8 +97,9 @@ def test_arrays_keep_their_numbers_and_the_unusual_ones_their_type(value):
 
 @given(trees)
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_the_text_is_canonical(value):
-    assert pack({"a": value, "b": 1}) == pack({"b": 1, "a": value})
+def test_the_text_is_canonical_and_keeps_the_order_of_keys(value):
+    assert pack({"b": value, "a": 1}) == pack(unpack(pack({"b": value, "a": 1})))
+    assert list(unpack(pack({"b": value, "a": 1}))) == ["b", "a"]
     assert pack({"a": value}).isascii()
 
 

@@ -32,7 +32,7 @@ def public() -> list[str]:
         found = getattr(sid_xarray, name)
         if callable(found):
             places.add(f"{found.__module__}.{found.__qualname__}")
-    for module in ("sid_xarray.testing.assertions", "sid_xarray.datasets"):
+    for module in ("sid_xarray.testing.assertions", "sid_xarray.testing.strategies", "sid_xarray.datasets"):
         places |= {f"{module}.{name}" for name in importlib.import_module(module).__all__}
     return sorted(p for p in places if p.startswith("sid_xarray"))
 

@@ -10,14 +10,15 @@ import pytest
 
 import sid_xarray
 from sid_xarray import models, ops
-from sid_xarray.core.registry import Registry
+from sid_xarray.core.registry import VERBS, Registry, load
 from sid_xarray.errors import RegistryError
+from sid_xarray.io import readers
 from sid_xarray.viz import views
 
 SRC = Path(sid_xarray.__file__).parent
 FILES = sorted(SRC.rglob("*.py"))
 MODULES = pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))
-TABLES = {"models": models.TABLE, "ops": ops.TABLE, "views": views.TABLE}
+TABLES = {"models": models.TABLE, "ops": ops.TABLE, "views": views.TABLE, "readers": readers.TABLE}
 
 
 def tree(path: Path) -> ast.Module:
@@ -64,6 +65,15 @@ def test_what_a_module_gives_is_there(path):
     name = ".".join(("sid_xarray", *path.relative_to(SRC).with_suffix("").parts))
     module = importlib.import_module(name)
     assert not [n for n in getattr(module, "__all__", ()) if not hasattr(module, n)]
+
+
+@pytest.mark.parametrize("name", ops.VERBS)
+def test_every_verb_of_a_history_can_be_found_from_core(name):
+    row = VERBS[name]
+    assert row is ops.VERBS[name]
+    assert callable(load(row.place))
+    assert not row.recall or callable(load(row.recall))
+    assert load(row.place).__name__ == name
 
 
 @pytest.mark.parametrize(("kind", "name"), [(k, n) for k, t in TABLES.items() for n in t])

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sid_xarray.core import provenance
+from sid_xarray.core import provenance, stamping
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "concepts" / "survival.md"
@@ -65,7 +65,7 @@ def test_the_status_is_never_falsely_verified(operation, names):
         assert unchanged(out, before)
     assert found.status in provenance.STATUS
     # And the next verb covers no gap: a step says that something was not recorded.
-    steps = [s.name for s in provenance._settled(out).steps.values()]
+    steps = [s.name for s in stamping.settled(out).steps.values()]
     if not unchanged(out.compute(), before):
         assert steps[-1] == ("unrecorded" if found.status != "none" else "input")
 
@@ -83,7 +83,7 @@ def test_lazy_values_are_never_verified_and_never_trusted_after_a_change(operati
         assert out.sid.provenance.status != "verified"
     if unchanged(out.compute(), before) or eager_now:
         return
-    assert [s.name for s in provenance._settled(out).steps.values()][-1] in ("unrecorded", "input")
+    assert [s.name for s in stamping.settled(out).steps.values()][-1] in ("unrecorded", "input")
 
 
 def test_the_page_is_what_was_measured(measured):

@@ -163,6 +163,18 @@ def test_soft_link_to_a_main_is_followed(file: h5py.File) -> None:
     assert float(tree["/Measurement_000/Channel_000/again/good"].sum()) == 15
 
 
+def test_array_with_two_names_is_one_signal(file: h5py.File) -> None:
+    group = file["Measurement_000/Channel_000/good"]
+    group["other"] = group["good"]
+    name = file.filename
+    tree, problems = opened(file, problems=False)
+    assert not problems
+    assert list(tree.sid.signals) == ["/Measurement_000/Channel_000/good/good"]
+    for path in ("good", "other"):
+        only = sid.open(name, group=f"/Measurement_000/Channel_000/good/{path}")
+        assert float(only.sid.signals["/Measurement_000/Channel_000/good/good"].sum()) == 15
+
+
 def test_deep_and_wide(file: h5py.File) -> None:
     group = file
     for _ in range(300):
@@ -353,13 +365,3 @@ def mutated(content: bytes, chance: random.Random) -> bytes:
         )
         data[where] = chance.choice([0, 255, chance.randrange(256), data[where] ^ (1 << chance.randrange(8))])
     return bytes(data)
-
-
-def test_two_hundred_mutated_files(shared: Path, ours: Path, tmp_path: Path) -> None:
-    chance = random.Random(7)
-    small = [p.read_bytes() for p in files(shared) if p.stat().st_size < 100_000] + [ours.read_bytes()] * 5
-    for i in range(200):
-        path = tmp_path / f"{i}.h5"
-        path.write_bytes(mutated(chance.choice(small), chance))
-        attempt(path)
-        path.unlink()

@@ -191,6 +191,67 @@ def test_close(path: Path) -> None:
     assert not is_open(path)
 
 
+def test_one_array_opens_its_file_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    init = h5py.File.__init__
+
+    def counting(self: h5py.File, name: str, *args: object, **kwargs: object) -> None:
+        opened.append(name)
+        init(self, name, *args, **kwargs)
+
+    monkeypatch.setattr(h5py.File, "__init__", counting)
+    gc.collect()
+    da = sid.open_dataarray(path, "current")
+    assert float(da[0, 0, 1]) == 1
+    assert opened.count(str(path)) == 1
+
+
+@pytest.mark.parametrize("reader", ["nsid", "usid"])
+@pytest.mark.parametrize("encoding", [{}, {"chunks": (7, 8, 20)}, {"chunks": (1, 30, 64)}], ids=str)
+@pytest.mark.parametrize("block", [2**25, 3000, 50])
+def test_every_nth_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str, encoding: dict[str, object], block: int
+) -> None:
+    """All values between are read where HDF5 touches them anyway, in blocks of bounded size."""
+    from sid_xarray.io import _lazy
+
+    monkeypatch.setattr(_lazy, "_BLOCK", block)
+    eager = stack()
+    if reader == "nsid":
+        eager.sid.to_nsid(tmp_path / "a.h5", encoding={"current": encoding} if encoding else None)
+    else:
+        eager.sid.to_usid(tmp_path / "a.h5")
+    lazy = sid.open_dataarray(tmp_path / "a.h5")
+    for key in (
+        {"energy": slice(None, None, 3)},
+        {"y": slice(1, 35, 4), "x": slice(None, None, 2), "energy": slice(5, None, 7)},
+        {"x": slice(3, None, 30), "y": 4},
+        {"y": slice(30, 2, -5), "energy": slice(None, None, 2)},
+        {"x": [5, 1, 7], "energy": slice(2, 60, 9)},
+        {"energy": slice(60, 60, 5)},
+        {"y": slice(39, None, 2), "x": slice(29, None, 3), "energy": 3},
+    ):
+        np.testing.assert_array_equal(lazy.isel(key).values, eager.isel(key).values, err_msg=str(key))
+
+
+def test_datasets_that_are_kept_open(path: Path) -> None:
+    """The last few datasets stay open, for the chunks that HDF5 keeps; they go with their file."""
+    with sid.open(path) as tree:
+        lazy = tree[GROUP]["current"]
+        lazy[0, 0, :2].load()
+        file = next(one for one in _h5._MANAGERS if os.path.samefile(one._args[0], path)).acquire()
+        (place,) = file.kept
+        dataset = file.kept[place][0]
+        lazy[0, 1, :2].load()
+        assert file.kept[place][0] is dataset
+        for i in range(9):
+            file.keep(f"/{i}", dataset, None)
+        assert len(file.kept) <= 4
+        assert place not in file.kept
+    assert not dataset
+    assert float(lazy[0, 0, 1]) == 1
+
+
 def test_relative_path_and_another_folder(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(path.parent)
     lazy = sid.open_dataarray("a.h5", "current")

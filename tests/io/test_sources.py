@@ -232,3 +232,47 @@ def test_tree_is_added_to_a_file(raw: tuple[Path, xr.DataArray]) -> None:
     }
     with pytest.raises(FormatError, match="root need a file of their own"):
         xr.DataTree(scan(y=2).to_dataset()).sid.to_nsid(path)
+
+
+@pytest.mark.parametrize("writer", ["to_nsid", "to_usid"])
+@pytest.mark.parametrize("compute", [True, False])
+def test_what_is_returned_is_where_it_is_shown(tmp_path: Path, writer: str, compute: bool) -> None:
+    path = tmp_path / "a.h5"
+
+    def write(obj: Any, **options: Any) -> str:
+        out = getattr(obj.sid, writer)(path, compute=compute, **options)
+        return out if compute else out.compute()
+
+    da = scan()
+    first = write(da)
+    written = [(first, da)]
+    source = sid.open(path)[first]["current"]
+    for obj, options in (
+        (da.sid.rebin(energy=2), {"source": da}),
+        (da.sid.rebin(x=3).to_dataset(), {"source": source}),
+        (da.to_dataset().assign(other=da * 2), {}),
+        (da * 3, {"group": "Measurement_007/Channel_003/my name"}),
+        (da * 4, {"source": first, "tool": "four"}),
+    ):
+        written.append((write(obj, **options), obj))
+    result = sid.open(path)[written[1][0]]["current"]
+    written.append((write(result.load() * 2, source=result, tool="twice"), result * 2))
+    tree = sid.open(path)
+    assert len({place for place, _ in written}) == len(written)
+    for place, obj in written:
+        want = obj if isinstance(obj, xr.Dataset) else obj.rename("current").to_dataset()
+        xr.testing.assert_equal(tree[place].to_dataset(), want)
+    listed = {r.path for r in sid.results(path)}
+    assert {written[i][0] for i in (1, 2, 5, 6)} == listed
+
+
+def test_result_of_an_array_of_usid_in_the_same_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    scan().sid.to_usid(path)
+    raw = sid.open_dataarray(path)
+    place = raw.sid.rebin(energy=2).sid.to_nsid(path, source=raw)
+    assert place == "/Measurement_000/Channel_000-Rebin_000", "beside the group that holds it"
+    main = f"{CHANNEL}/current"
+    assert links(path, place) == {"tool": "Rebin", "source_000_path": main, "reference": main}
+    assert sid.open(path)[place].encoding["sid_source"] == main
+    assert sid.open_dataarray(path).identical(raw)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import _thread
 import os
-import random
 import shutil
 import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections import namedtuple
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import xarray as xr
 
 import sid_xarray as sid
 from sid_xarray.errors import FormatError
-from sid_xarray.io import _target
+from sid_xarray.io import _locks, _target
 
 GROUP = "/Measurement_000/Channel_000/v"
 
@@ -129,10 +129,9 @@ def test_disk_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_two_writers(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     with (
-        _target.replacing(path, mode="w") as temporary,
+        _target.editing(path, mode="w"),
         pytest.raises(BlockingIOError, match="is being written by another process; nothing was written"),
     ):
-        Path(temporary).write_bytes(b"")
         numbers().sid.to_nsid(path)
     numbers().sid.to_nsid(path, mode="w")
     assert only(path) == ["a.h5"]
@@ -226,38 +225,205 @@ def test_later(tmp_path: Path) -> None:
     assert float(sid.open_dataarray(path)[1]) == 1
 
 
-WRITER = """
-    import sys
+CHILD = """
+    import resource, sys
     import numpy as np, xarray as xr, sid_xarray as sid
+    from sid_xarray.io import _locks, _target
 
-    path, mode = sys.argv[1:]
-    values = np.random.default_rng(0).normal(size=(64, 64, 400))
-    da = xr.DataArray(values, dims=("y", "x", "energy"), name="new").chunk(y=4)
-    print("ready", flush=True)
-    for i in range(1000):
-        da.sid.to_nsid(path, group=f"new_{i}", mode=mode)
+    path, how, lazy, limit = sys.argv[1], sys.argv[2], sys.argv[3] == "lazy", int(sys.argv[4])
+    values = np.random.default_rng(0).normal(size=(64, 64, 200)).astype("f4")
+    da = xr.DataArray(values, dims=("y", "x", "energy"), name="new")
+    da = da.chunk(y=16) if lazy else da
+    _target.LARGE = 0 if how == "in place" else 2**40
+    if limit:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    try:
+        da.sid.to_nsid(path, group="new", mode="w" if how == "replace" else "a")
+    except Exception as error:
+        sys.stderr.write(f"{type(error).__name__} {getattr(error, 'errno', '')}: {error}")
+        raise SystemExit(3)
 """
 
 
-@pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
-def test_kill_while_writing(tmp_path: Path) -> None:
-    """Ten random kills of a writer over an old file; every state is a whole file."""
+def child(*args: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", textwrap.dedent(CHILD), *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no limits of the size of a file")
+@pytest.mark.parametrize("lazy", ["lazy", "eager"])
+@pytest.mark.parametrize("how", ["new", "replace", "copy", "in place"])
+def test_the_disk_is_full_in_the_middle(tmp_path: Path, how: str, lazy: str) -> None:
+    """HDF5 would end the process; here the old file stays, and the error says so."""
     path = tmp_path / "a.h5"
-    chance = random.Random(0)
-    for i in range(10):
-        numbers().sid.to_nsid(path, mode="w")
-        command = [sys.executable, "-c", textwrap.dedent(WRITER), str(path), "aw"[i % 2]]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None
+    if how != "new":
+        numbers(n=100_000).sid.to_nsid(path, group="old")
+    before = path.read_bytes() if how != "new" else None
+    old = len(before) if before and how != "replace" else 0
+    for limit in (old + 100, old + 2_000_000):
+        done = child(path, how, lazy, limit)
+        assert done.returncode == 3, done.stderr
+        state = "nothing was written" if how == "new" else "the old file is as it was"
+        assert done.stderr.startswith("OSError 27:")
+        assert f"a.h5 cannot be written: file too large; {state}" in done.stderr
+        assert (path.read_bytes() if path.exists() else None) == before
+        assert only(path) == (["a.h5"] if before else [])
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 8 MiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)], check=False, capture_output=True
+    )
+    if done.returncode:
+        pytest.skip("no permission to make a disk")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=False)
+
+
+@pytest.mark.skipif(shutil.which("mount") is None, reason="no way to make a disk")
+@pytest.mark.parametrize("how", ["new", "replace", "copy", "in place"])
+def test_a_small_disk(small_disk: Path, how: str) -> None:
+    path = small_disk / "a.h5"
+    if how != "new":
+        numbers(n=100_000).sid.to_nsid(path, group="old")
+    before = path.read_bytes() if how != "new" else None
+    (small_disk / "filler").write_bytes(bytes(5_000_000))
+    done = child(path, how, "eager", 0)  # 3.3 MB
+    assert done.returncode == 3
+    assert done.stderr.startswith("OSError 28:")
+    assert "MB are free; nothing was written" in done.stderr
+    assert (path.read_bytes() if path.exists() else None) == before
+
+
+def test_a_disk_that_fills_up_meanwhile(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others write, too."""
+    path = small_disk / "a.h5"
+    numbers(n=1000).sid.to_nsid(path, group="old")
+    before = path.read_bytes()
+    monkeypatch.setattr(_target, "_room", lambda *_: None)
+    for large, mode in ((0, "a"), (2**40, "a"), (0, "w")):
+        monkeypatch.setattr(_target, "LARGE", large)
+        with pytest.raises(OSError, match="cannot be written: disk full; the old file is as it was") as caught:
+            numbers(n=2_000_000).sid.to_nsid(path, mode=mode)
+        assert caught.value.errno == 28
+        assert path.read_bytes() == before
+        assert only(path) == ["a.h5"]
+    numbers(n=1000).sid.to_nsid(path)
+
+
+def test_a_disk_that_reports_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network disk may take everything, and tell at the end that there was no room."""
+    path = tmp_path / "a.h5"
+    numbers().sid.to_nsid(path, group="old")
+    before = path.read_bytes()
+
+    def fail(_: int) -> None:
+        raise OSError(122, "Disk quota exceeded")
+
+    for large, mode in ((0, "a"), (2**40, "a"), (0, "w")):
+        monkeypatch.setattr(_target, "LARGE", large)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", fail)
+            with pytest.raises(OSError, match="cannot be written: disk quota exceeded; the old file is as it was"):
+                numbers(2).sid.to_nsid(path, mode=mode)
+        assert path.read_bytes() == before
+        assert only(path) == ["a.h5"]
+
+
+@pytest.mark.parametrize("where", ["/proc/a.h5", "/sys/a.h5", "/dev/null/a.h5"])
+def test_a_place_where_nothing_can_be_written(where: str) -> None:
+    if not Path(where).parent.exists():
+        pytest.skip("no such place here")
+    with pytest.raises(OSError, match=r"a\.h5|no folder") as caught:
+        numbers().sid.to_nsid(where)
+    assert ".lock" not in str(caught.value)
+    assert "nothing was written" in str(caught.value) or "no folder" in str(caught.value)
+
+
+def test_no_permission_on_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the rights that a folder shows are not those that it has."""
+
+    def refuse(path: str, *_: Any) -> int:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(_locks.os, "open", refuse)
+    with pytest.raises(
+        PermissionError, match=r"cannot write 'a\.h5' in .*: permission denied; nothing was written"
+    ) as caught:
+        numbers().sid.to_nsid(tmp_path / "a.h5")
+    assert ".lock" not in str(caught.value)
+
+
+SLOW = """
+    import sys, time
+    import dask, numpy as np, xarray as xr, sid_xarray as sid
+    from sid_xarray.io import _locks, _target
+
+    path, how, source = sys.argv[1:]
+    _target.LARGE = 0 if how == "in place" else 2**40
+    values = xr.DataArray(np.random.default_rng(0).normal(size=(64, 64, 400)), dims=("y", "x", "energy"), name="new")
+
+    def slow(block):
+        if block.size:
+            print("block", flush=True)
+            time.sleep(0.1)
+        return block
+
+    if source == "dask":
+        values = values.chunk(y=1)
+        values = values.copy(data=values.data.map_blocks(slow, dtype=float, meta=np.empty((0, 0, 0))))
+    else:
+        from sid_xarray.io._draft import Draft
+        append = Draft._append
+
+        def slowly(self, view, place):
+            slow(np.ones(1))
+            append(self, view, place)
+
+        Draft._append = slowly
+    try:
+        values.sid.to_nsid(path, group="new", mode="w" if how == "replace" else "a")
+    except KeyboardInterrupt:
+        raise SystemExit(130)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are others there")
+@pytest.mark.parametrize("source", ["numpy", "dask"])
+@pytest.mark.parametrize("how", ["new", "replace", "copy", "in place"])
+def test_ctrl_c(tmp_path: Path, how: str, source: str) -> None:
+    path = tmp_path / "a.h5"
+    if how != "new":
+        numbers().sid.to_nsid(path, group="old")
+    before = path.read_bytes() if how != "new" else None
+    command = [sys.executable, "-c", textwrap.dedent(SLOW), str(path), how, source]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for _ in range(3):
             process.stdout.readline()
-            time.sleep(chance.uniform(0.0, 0.25))
-            process.send_signal(signal.SIGKILL)
-        with sid.open(path) as tree:
-            found = tree.sid.signals
-            for da in found.values():
-                expected = 1000 if da.name == "v" else 64 * 64 * 400
-                assert da.size == expected
-                assert np.isfinite(da.values).all()
-            assert f"{GROUP}/v" in found or i % 2 == 1
-    numbers().sid.to_nsid(path, mode="w")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+    assert process.returncode == 130, said
+    assert (path.read_bytes() if path.exists() else None) == before
+    assert only(path) == (["a.h5"] if before else [])
+
+
+def test_ctrl_c_at_the_very_end_is_heard_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.h5"
+    numbers().sid.to_nsid(path, group="old")
+    monkeypatch.setattr(_target, "LARGE", 0)
+    apply = _target._redo.apply
+
+    def interrupted(*args: Any) -> None:
+        _thread.interrupt_main()
+        apply(*args)
+
+    monkeypatch.setattr(_target._redo, "apply", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        numbers(2).sid.to_nsid(path, group="new")
+    assert len(sid.open(path).children) == 2
     assert only(path) == ["a.h5"]

@@ -18,9 +18,10 @@ import pytest
 import xarray as xr
 
 import sid_xarray as sid
+from sid_xarray.io._lazy import FileArray
 from sid_xarray.io.backends import USIDBackendEntrypoint
 from sid_xarray.io.nsid import read as nsid
-from sid_xarray.io.usid import array, both, to_usid
+from sid_xarray.io.usid import both, to_usid
 from sid_xarray.io.usid.find import holds_usid
 from sid_xarray.io.usid.read import open_groups
 
@@ -256,14 +257,14 @@ def test_only_a_part_of_a_file(tmp_path: Path) -> None:
 def fetched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """Record every rectangle that is read from a main."""
     seen: list[tuple[Any, ...]] = []
-    real = array._fetch
+    real = FileArray.fetch
 
-    def record(dataset: Any, key: Any, *args: Any) -> Any:
-        values = real(dataset, key, *args)
+    def record(self: FileArray, dataset: Any, key: Any) -> Any:
+        values = real(self, dataset, key)
         seen.append((*values.shape, key))
         return values
 
-    monkeypatch.setattr(array, "_fetch", record)
+    monkeypatch.setattr(FileArray, "fetch", record)
     return seen
 
 
@@ -435,20 +436,27 @@ def test_results_lie_beside_their_source_and_use_its_tables(tmp_path: Path) -> N
     to_usid(da, path)
     fit = da.sid.fit("gaussian + constant")
     place = to_usid(fit, path, source=da)
-    assert place == "/Measurement_000/Channel_000/intensity-Fit_000"
+    assert place == "/Measurement_000/intensity-Fit_000", "the node, which is beside the group that it lies in"
     with h5py.File(path) as file:
-        group = file[place]
+        group = file["/Measurement_000/Channel_000/intensity-Fit_000"]
         assert file[group.attrs["source_000"]].name == "/Measurement_000/Channel_000/intensity"
         assert group.attrs["tool"] == "Fit"
         assert group.attrs["num_source_dsets"] == 1
         assert file[group["center"].attrs["Position_Values"]].name == "/Measurement_000/Channel_000/Position_Values"
     tree = xr.open_datatree(path, engine=USIDBackendEntrypoint)
-    node = tree["/Measurement_000/intensity-Fit_000"]
+    node = tree[place]
     assert node.encoding["sid_source"] == "/Measurement_000/Channel_000/intensity"
     xr.testing.assert_identical(node.to_dataset().load(), fit)
     named = to_usid(fit, path, source="/Measurement_000/Channel_000/intensity", tool="my-tool 2")
-    assert named == "/Measurement_000/Channel_000/intensity-My_Tool_2_000"
+    assert named == "/Measurement_000/intensity-My_Tool_2_000"
     assert to_usid(fit, path, source=da).endswith("intensity-Fit_001")
+    # A result of the result, whose source is named by its node.
+    center = tree[place]["center"]
+    for source in (center, place, "/Measurement_000/Channel_000/intensity-Fit_000"):
+        second = to_usid((center * 2).load(), path, source=source, tool="twice")
+        node = sid.open(path)[second]
+        assert node.encoding["sid_source"].startswith("/Measurement_000/Channel_000/intensity-Fit_000/"), source
+        np.testing.assert_array_equal(node["center"], center * 2)
 
 
 def test_a_source_that_is_not_there_or_twice(tmp_path: Path) -> None:
@@ -483,9 +491,9 @@ def test_results_in_files_of_others(tmp_path: Path) -> None:
     hand_made(path, DATA, tables(GRID), LABELS)
     raw = opened(path, "/Channel_000")
     place = to_usid(raw.mean("Bias"), path, source=raw, tool="mean")
-    assert place == "/Channel_000/Raw_Data-Mean_000"
+    assert place == "/Raw_Data-Mean_000"
     tree = xr.open_datatree(path, engine=USIDBackendEntrypoint)
-    assert tree["/Raw_Data-Mean_000"].encoding["sid_source"] == "/Channel_000/Raw_Data"
+    assert tree[place].encoding["sid_source"] == "/Channel_000/Raw_Data"
     np.testing.assert_array_equal(tree["/Channel_000/Raw_Data"].values, DATA.reshape(2, 3, 3))
 
 

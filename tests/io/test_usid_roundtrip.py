@@ -18,16 +18,15 @@ from hypothesis import strategies as st
 import sid_xarray as sid
 from sid_xarray.errors import DimensionError
 from sid_xarray.io.backends import USIDBackendEntrypoint
+from sid_xarray.io.checksum import verify_file
 from sid_xarray.io.usid import to_usid
-from sid_xarray.io.usid.model import original_name
 from sid_xarray.io.usid.read import open_groups
 from sid_xarray.testing.assertions import _assert_equal
 
 PEERS = os.environ.get("SID_PEERS_PYTHON")
 CHECK = Path(__file__).parents[3] / "shared/corpus/peer_check.py"
-EXAMPLES = int(os.environ.get("SID_EXAMPLES", "100"))
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
-SOON = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=SLOW)
+SOON = settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
 
 
 def opened(path: Any) -> xr.DataTree:
@@ -37,13 +36,15 @@ def opened(path: Any) -> xr.DataTree:
 def read_back(path: Any, place: str) -> xr.DataArray | xr.Dataset:
     """Return what was written to a group: a DataArray if it was one, with its name."""
     ds = open_groups(str(path), exact=True)[place]
-    is_array, name = original_name(str(path), place)
-    return next(iter(ds.data_vars.values())).rename(name) if is_array else ds
+    if "sid_array" not in ds.encoding:
+        return ds
+    return next(iter(ds.data_vars.values())).rename(*ds.encoding["sid_array"])
 
 
 def assert_roundtrip_usid(obj: Any, path: Any, **options: Any) -> str:
     """Assert that nothing is lost: values, dtype, byte order, names, order, types of attributes, indexes."""
     place = to_usid(obj, path, mode="w", **options)
+    assert [str(finding) for finding in verify_file(path) if finding.bad] == []
     if isinstance(obj, xr.DataTree):
         found = open_groups(str(path), exact=True)
         for node in obj.subtree:

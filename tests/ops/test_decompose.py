@@ -118,6 +118,9 @@ def test_too_few_samples_give_nan_and_no_noise():
         ({"n_components": 0}, DimensionError, "1 or more"),
         ({"n_components": 61}, DimensionError, "there are fewer"),
         ({"dim": "time"}, DimensionError, "no dimension 'time'"),
+        ({"dim": ("energy", "energy")}, DimensionError, "named twice"),
+        ({"method": "nmf", "seed": "a"}, DimensionError, "seed is a whole number"),
+        ({"method": "nmf", "iterations": 0}, DimensionError, "iterations is a whole number of 1"),
         ({"dim": ("y", "x", "energy")}, DimensionError, "one spectrum only"),
     ],
 )
@@ -129,3 +132,12 @@ def test_what_cannot_be_decomposed(asked, error, said):
         (mixture()[0] - 1).sid.decompose(2, method="nmf")
     with pytest.raises(DimensionError, match="what decompose gives"):
         mixture()[0].to_dataset(name="a").sid.reconstruct()
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_infinity_is_left_out_like_nan():
+    da, *_ = mixture()
+    da[3, 4, 5] = np.inf
+    found = da.sid.decompose(3)
+    assert found.scores[:, 3, 4].isnull().all()
+    assert int(found.scores.isnull().sum()) == 3

@@ -117,6 +117,8 @@ def test_a_limit_keeps_lattices_from_jumping():
         ({"reference": 9}, "no frame 9"),
         ({"order": 7}, "0 to 5"),
         ({"plane": ("y", "z")}, "two dimensions"),
+        ({"plane": 3}, "two dimensions"),
+        ({"reference": np.zeros((40, 48))}, "as a DataArray"),
         ({"dim": "x"}, "dimension of the images"),
         ({"max_shift": "0.01 nm"}, "one pixel"),
     ],
@@ -124,3 +126,11 @@ def test_a_limit_keeps_lattices_from_jumping():
 def test_what_cannot_be_registered(asked, said):
     with pytest.raises(DimensionError, match=said):
         sid.datasets.drifting_stack().sid.register(**asked)
+
+
+def test_images_given_are_inputs_of_the_step():
+    stack = sid.datasets.drifting_stack()
+    image = stack[1].drop_attrs().rename("image")
+    found = stack.sid.register(image, on=stack)
+    again = found.signal.sid.provenance.replay({"intensity": stack, "image": image})
+    np.testing.assert_array_equal(again, found.signal)

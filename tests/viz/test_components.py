@@ -35,6 +35,8 @@ def test_one_can_choose_and_patterns_are_images(hv):
     assert len(drawn.traverse(None, [hv.Image])) == 4
     with pytest.raises(DimensionError, match="components 0 to 3"):
         plot(found, components=[4])
+    with pytest.raises(DimensionError, match="one component at least"):
+        plot(found, components=0)
 
 
 @pytest.mark.parametrize("backend", ["bokeh", "matplotlib"])

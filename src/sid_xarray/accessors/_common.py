@@ -64,11 +64,19 @@ class SidArrays(SidAny):
     provenance = view("sid_xarray.core.provenance:provenance")
     check = method("sid_xarray.core.check:check")
 
+    # Steps of your own
+    trace = method("sid_xarray.core.trace.run:trace")
+    apply = method("sid_xarray.ops.apply:apply")
+
     # Say what it is
     adopt = method("sid_xarray.core.adopt:adopt")
     set_dims = method("sid_xarray.core.adopt:set_dims")
     set_units = method("sid_xarray.core.adopt:set_units")
     with_metadata = method("sid_xarray.core.metadata:with_metadata")
+
+    # Atomic structures that belong to it
+    structures = view("sid_xarray.core.structures:structures")
+    with_structures = method("sid_xarray.core.structures:with_structures")
 
     # Other programs
     to_hyperspy = method("sid_xarray.io.interop:to_hyperspy")

@@ -15,7 +15,7 @@ from sid_xarray.errors import DimensionError, warn
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import kinds, units
 
-__all__ = ["adopt", "apply_units", "set_dims", "set_units"]
+__all__ = ["adopt", "apply_units", "set_dims", "set_units", "with_units"]
 
 T = TypeVar("T", xr.DataArray, xr.Dataset)
 
@@ -227,19 +227,20 @@ def set_units(obj: T, units_: str | Mapping[Any, str] | None = None, /, **kwargs
     if isinstance(units_, str):
         if isinstance(out, xr.Dataset):
             raise DimensionError("a Dataset has one unit a variable: set_units({'signal': 'nA'})")
-        out.attrs = apply_units(_with_units(out.attrs, units_))
+        out.attrs = apply_units(with_units(out.attrs, units_))
     for key, text in {**given, **kwargs}.items():
         if isinstance(out, xr.Dataset) and key in out.data_vars:
-            out[key].attrs = apply_units(_with_units(out[key].attrs, text))
+            out[key].attrs = apply_units(with_units(out[key].attrs, text))
             continue
         if key not in out.coords:
             out = _with_coordinate(out, key)
         kind = str(describe(out)[key]) if key in out.dims else None
-        out = _with_attrs(out, key, apply_units(_with_units(out[key].attrs, text), axis=kind))
+        out = _with_attrs(out, key, apply_units(with_units(out[key].attrs, text), axis=kind))
     return out
 
 
-def _with_units(attrs: Mapping[Any, Any], text: str) -> dict[Any, Any]:
+def with_units(attrs: Mapping[Any, Any], text: str) -> dict[Any, Any]:
+    """Return attributes with other units; the spelling found before says nothing about these."""
     return {k: v for k, v in attrs.items() if k != names.UNITS_ORIGINAL} | {names.UNITS: text}
 
 

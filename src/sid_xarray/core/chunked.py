@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Hashable, Iterable
 from typing import Any
 
@@ -10,7 +11,7 @@ import xarray as xr
 
 from sid_xarray.errors import warn
 
-__all__ = ["graph_name", "is_chunked", "is_lazy", "same_values", "whole"]
+__all__ = ["graph_name", "is_chunked", "is_lazy", "is_source", "same_values", "whole"]
 
 _TARGET = 128 * 2**20
 _MANY_CHUNKS = 100_000
@@ -29,8 +30,16 @@ def is_lazy(obj: xr.DataArray | xr.Variable) -> bool:
 
 
 def graph_name(obj: xr.DataArray | xr.Variable) -> str | None:
-    """Return the name of the graph behind lazy values; None for values in memory or in a file."""
-    return str(obj.data.name) if is_chunked(obj) and hasattr(obj.data, "name") else None
+    """Return what lazy values are: the name of their graph, or which part of a file in which order.
+
+    Returns
+    -------
+    str or None
+        None for values in memory, and for a stretch of a file as it lies there.
+    """
+    if is_chunked(obj):
+        return str(obj.data.name) if hasattr(obj.data, "name") else None
+    return _index_name(obj.variable if isinstance(obj, xr.DataArray) else obj)
 
 
 def same_values(obj: xr.DataArray | xr.Variable, name: str | None) -> bool:
@@ -40,15 +49,15 @@ def same_values(obj: xr.DataArray | xr.Variable, name: str | None) -> bool:
     ----------
     obj : DataArray or Variable
     name : str or None
-        What `graph_name` returned then; None if the values were in memory or in a file.
+        What `graph_name` returned then.
 
     Returns
     -------
     bool
-        True if there is proof: the same graph, in other chunks at most. An index that reorders a file is none.
+        True if there is proof: the same graph, in other chunks at most; the same index into a file, or none.
     """
     if not is_chunked(obj):
-        return _is_whole_file(obj.variable if isinstance(obj, xr.DataArray) else obj)
+        return _index_name(obj.variable if isinstance(obj, xr.DataArray) else obj) in (None, name)
     if not hasattr(obj.data, "dask"):
         return False
     depends = getattr(obj.data.dask, "dependencies", {})
@@ -65,14 +74,24 @@ def same_values(obj: xr.DataArray | xr.Variable, name: str | None) -> bool:
     return True
 
 
-def _is_whole_file(variable: xr.Variable) -> bool:
+def _index_name(variable: xr.Variable) -> str | None:
+    """Return what lazy indices do to the values of a file; None if they at most cut out a stretch."""
+    said: list[str] = []
     data: Any = variable._data
-    while data is not None:
+    while data is not None and not isinstance(data, np.ndarray):
         key = getattr(getattr(data, "key", None), "tuple", ())
         if not all(isinstance(k, slice) and k.step in (None, 1) for k in key):
-            return False
+            said.append(",".join(_index(k) for k in key))
         data = getattr(data, "array", None)
-    return True
+    return f"index:{hashlib.blake2b(repr(said).encode(), digest_size=12).hexdigest()}" if said else None
+
+
+def _index(key: Any) -> str:
+    if not isinstance(key, np.ndarray):
+        return repr(key)
+    # Of a large index (xarray makes one as large as the array when a file is transposed) a sample will do.
+    some = key.ravel()[:: max(1, key.size // 4096)]
+    return f"{key.shape}{hashlib.blake2b(np.ascontiguousarray(some).tobytes(), digest_size=12).hexdigest()}"
 
 
 def whole(da: xr.DataArray, dims: Iterable[Hashable]) -> xr.DataArray:
@@ -94,3 +113,11 @@ def whole(da: xr.DataArray, dims: Iterable[Hashable]) -> xr.DataArray:
     if n > _MANY_CHUNKS:
         warn(f"{n} chunks: a graph costs about 10 ms a chunk. Open with larger chunks (32–128 MiB).")
     return out
+
+
+def is_source(obj: xr.DataArray | xr.Variable) -> bool:
+    """Tell whether a dask array is an array of a file or of memory and nothing else: a part can be read alone."""
+    layers = getattr(getattr(obj.data, "dask", None), "layers", None) if is_chunked(obj) else None
+    if not layers:
+        return False
+    return len(layers) <= 2 and all(str(name).startswith((*_SOURCES, "array-")) for name in layers)

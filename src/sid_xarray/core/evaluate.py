@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from sid_xarray.models.compose import parse
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import units
 
-__all__ = ["FIT_DIM", "FIT_DIM_UNITS", "FIT_MODEL", "FIT_UNITS", "evaluate", "read_model"]
+__all__ = ["FIT_DIM", "FIT_DIM_UNITS", "FIT_MODEL", "FIT_UNITS", "evaluate", "read_model", "recall"]
 
 FIT_MODEL, FIT_DIM, FIT_UNITS = "sid_model", "sid_model_dim", "sid_model_units"
 FIT_DIM_UNITS = "sid_model_dim_units"
@@ -90,7 +90,9 @@ def evaluate(ds: xr.Dataset, x: xr.DataArray | Any) -> xr.DataArray:
     where = _positions(x, dim)
     unit = ds.attrs.get(FIT_DIM_UNITS)
     at = _in_units_of_fit(where, dim, unit)
-    said = {"units": where.attrs[names.UNITS]} if where.attrs.get(names.UNITS, unit) != unit else {}
+    said: dict[str, Any] = {names.UNITS: where.attrs[names.UNITS]} if where.attrs.get(names.UNITS, unit) != unit else {}
+    rest = {k: v for k, v in where.attrs.items() if k != names.UNITS}
+    said |= {"attrs": rest} if rest else {}
     if isinstance(unit, str) and where.dtype.kind != "m":
         where.attrs.setdefault(names.UNITS, unit)
     arrays = [ds[p].astype(float) for p in model.names]
@@ -110,10 +112,23 @@ def evaluate(ds: xr.Dataset, x: xr.DataArray | Any) -> xr.DataArray:
     return provenance.stamp(out, "evaluate", ds[list(model.names)], x=_recorded(where), **said)
 
 
+def recall(inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of a call of `evaluate` that recorded these parameters."""
+    x, attrs = params["x"], dict(params.get("attrs", {}))
+    if "units" in params:
+        attrs[names.UNITS] = params["units"]
+    where = np.linspace(*x["linspace"]) if isinstance(x, Mapping) else np.asarray(x)
+    return (inputs[0], xr.DataArray(where, dims=("x",), attrs=attrs) if attrs else where), {}
+
+
 def _recorded(x: xr.Variable) -> Any:
     """Return positions as they are written into the history: short, where they are evenly spaced."""
-    values = np.asarray(x.values, dtype=float)
-    if values.size > 2 and np.array_equal(np.linspace(values[0], values[-1], values.size), values):
+    values = np.asarray(x.values)
+    if (
+        values.dtype == np.float64
+        and values.size > 2
+        and np.array_equal(np.linspace(values[0], values[-1], values.size), values)
+    ):
         return {"linspace": [float(values[0]), float(values[-1]), values.size]}
     return values
 

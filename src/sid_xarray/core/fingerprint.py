@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import xarray as xr
 
 from sid_xarray.core.chunked import is_lazy
 
-__all__ = ["axes_token", "checksum", "file_fingerprint", "token"]
+__all__ = ["axes_token", "checksum", "file_fingerprint", "token", "token_of_stored"]
 
 _FULL = 2**20
 _BLOCKS = 64
@@ -33,6 +35,46 @@ def token(obj: xr.DataArray | xr.Variable) -> str | None:
     for part in _sample(values):
         digest.update(_little(part))
     return digest.hexdigest()
+
+
+def token_of_stored(da: xr.DataArray) -> str | None:
+    """Return the `token` of values in a file: no more of a large array is read than counts.
+
+    Raises
+    ------
+    OSError
+        If the values cannot be read.
+    """
+    if not is_lazy(da) or da.nbytes <= _FULL:
+        return token(da.copy(deep=False).load())
+    if da.dtype.hasobject:
+        return None
+    digest = hashlib.blake2b(digest_size=12)
+    digest.update(f"{_plain_dtype(da.dtype)}{da.shape}".encode())
+    length, starts = _blocks(da.size, da.dtype.itemsize)
+    for start in starts.tolist():
+        for where in _slabs(da.shape, start, start + length):
+            digest.update(_little(da.variable[where].values))
+    return digest.hexdigest()
+
+
+def _slabs(shape: tuple[int, ...], start: int, stop: int) -> Iterator[tuple[slice, ...]]:
+    """Yield the boxes that hold the values ``start`` to ``stop`` of an array in C order, one after the other."""
+    inner = math.prod(shape[1:])
+    if len(shape) == 1:
+        yield (slice(start, stop),)
+        return
+    while start < stop:
+        row, offset = divmod(start, inner)
+        whole = (stop - start) // inner if offset == 0 else 0
+        if whole:
+            yield (slice(row, row + whole), *(slice(0, n) for n in shape[1:]))
+            start += whole * inner
+        else:
+            end = min(stop, (row + 1) * inner)
+            for rest in _slabs(shape[1:], offset, end - row * inner):
+                yield (slice(row, row + 1), *rest)
+            start = end
 
 
 def axes_token(da: xr.DataArray) -> str | None:
@@ -95,13 +137,18 @@ def _little(values: np.ndarray[Any, Any]) -> bytes:
 def _sample(values: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
     if values.nbytes <= _FULL:
         return [values]
-    length = max(1, 2**14 // values.dtype.itemsize)
-    starts = np.linspace(0, values.size - length, _BLOCKS).astype(np.int64)
+    length, starts = _blocks(values.size, values.dtype.itemsize)
     if values.flags.c_contiguous:
         flat = values.reshape(-1)
         return [flat[s : s + length] for s in starts]
     positions = (starts[:, np.newaxis] + np.arange(length)).ravel()
     return [values[np.unravel_index(positions, values.shape)]]
+
+
+def _blocks(size: int, itemsize: int) -> tuple[int, np.ndarray[Any, Any]]:
+    """Return how many values a block of a sample has, and where the blocks start."""
+    length = max(1, 2**14 // itemsize)
+    return length, np.linspace(0, size - length, _BLOCKS).astype(np.int64)
 
 
 def file_fingerprint(path: str | os.PathLike[str]) -> dict[str, Any]:

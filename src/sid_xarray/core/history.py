@@ -6,6 +6,9 @@ import datetime as dt
 import functools
 import hashlib
 import json
+import platform
+import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata as _installed
@@ -15,9 +18,10 @@ from sid_xarray.errors import ProvenanceError
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import records
 
-__all__ = ["History", "Step", "agents", "encode", "make_step", "read"]
+__all__ = ["History", "Step", "agents", "encode", "make_step", "read", "recipe_id", "version_here"]
 
 _V = 1
+_AT_WORK = ("python", "sid-xarray", "xarray", "numpy", "scipy", "dask")
 _CACHED = 2**20  # longer texts would keep too much memory in the cache
 _CANONICAL: dict[str, Any] = {"sort_keys": True, "ensure_ascii": True, "allow_nan": False, "separators": (",", ":")}
 
@@ -125,7 +129,7 @@ def make_step(
     return Step(
         id=recipe_id(op, params, inputs, part, salt),
         op=op,
-        params=dict(params),
+        params=json.loads(json.dumps(dict(params), **_CANONICAL)),  # as it will be read
         inputs=inputs,
         part=part,
         out=dict(out),
@@ -135,12 +139,15 @@ def make_step(
 
 
 def agents() -> dict[str, str]:
-    """Return the versions that are written into steps."""
-    return {package: _version(package) for package in ("sid-xarray", "xarray", "numpy")}
+    """Return the versions that are written into steps: of all that has a say in numbers."""
+    return {package: version_here(package) for package in _AT_WORK}
 
 
 @functools.cache
-def _version(package: str) -> str:
+def version_here(package: str) -> str:
+    """Return the version of a package, or of ``"python"``; ``"unknown"`` if it is not installed."""
+    if package == "python":
+        return platform.python_version()
     try:
         return _installed.version(package)
     except _installed.PackageNotFoundError:
@@ -180,7 +187,8 @@ class History:
         if other.steps.keys() <= self.steps.keys():
             return History(self.steps, heads, damaged)
         try:
-            return History(_ordered({**other.steps, **self.steps}), heads, damaged)
+            more = {k: step for k, step in other.steps.items() if k not in self.steps}
+            return History(_ordered({**self.steps, **more}), heads, damaged)
         except ProvenanceError:
             return History(self.steps, self.heads, (*damaged, *(names.PROV_PREFIX + h[:12] for h in other.heads)))
 
@@ -232,7 +240,9 @@ def encode(history: History) -> dict[str, str]:
         texts = [s._text if s.agents == common else s._text_with_agents for s in steps.values()]
         said = json.dumps(common, **_CANONICAL), json.dumps(head, **_CANONICAL)
         text = records.packed(f'{{"ag":{said[0]},"head":{said[1]},"steps":[{",".join(texts)}],"v":{_V}}}')
-        out[names.PROV_PREFIX + hashlib.sha256(text.encode()).hexdigest()[:12]] = text
+        key = names.PROV_PREFIX + hashlib.sha256(text.encode()).hexdigest()[:12]
+        out[key] = text
+        _KNOWN.put(key, text, History(steps, (head,)))  # what follows this step reads it first
     return out
 
 
@@ -252,11 +262,39 @@ def read(attrs: Mapping[Any, Any]) -> History:
 def _read_one(key: str, text: object) -> History:
     if not isinstance(text, str):
         raise ProvenanceError(f"{key} should be text")
-    return _parsed(key, text) if len(text) < _CACHED else _parsed.__wrapped__(key, text)
+    found = _KNOWN.get(key, text)
+    if found is None:
+        found = _parsed(key, text)
+        _KNOWN.put(key, text, found)
+    return found
 
 
-# Both key and text stand for the content, and nothing in a history is ever changed.
-@functools.lru_cache(maxsize=128)
+class _Known:
+    """Histories by their text, the latest ones: nothing in a history is ever changed."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._lock = most, threading.Lock()
+        self._found: OrderedDict[tuple[str, str], History] = OrderedDict()
+
+    def get(self, key: str, text: str) -> History | None:
+        with self._lock:
+            found = self._found.get((key, text))
+            if found is not None:
+                self._found.move_to_end((key, text))
+            return found
+
+    def put(self, key: str, text: str, found: History) -> None:
+        if len(text) >= _CACHED:
+            return
+        with self._lock:
+            self._found[key, text] = found
+            while len(self._found) > self._most:
+                self._found.popitem(last=False)
+
+
+_KNOWN = _Known(128)
+
+
 def _parsed(key: str, text: str) -> History:
     try:
         plain = records.loads(text)

@@ -160,7 +160,7 @@ def pack(tree: Mapping[Any, Any]) -> str:
         If something in it cannot be stored.
     """
     try:
-        return records.dumps(to_plain(tree))
+        return records.dumps(to_plain(tree), ordered=True)
     except RecursionError as error:
         raise MetadataError("metadata are nested too deeply, or contain themselves") from error
 

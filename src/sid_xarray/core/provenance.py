@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import copy
-import dataclasses
-import html
-import secrets
-from collections.abc import Hashable, Iterator, Mapping
-from typing import Any, TypeVar
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from sid_xarray.core import history as _history
-from sid_xarray.core.chunked import graph_name, is_lazy, same_values
-from sid_xarray.core.fingerprint import axes_token, token
+from sid_xarray.core.calls import Call, calls, line
+from sid_xarray.core.chunked import is_lazy
+from sid_xarray.core.entry import Entry
 from sid_xarray.core.history import History, Step
-from sid_xarray.core.metadata import from_plain, to_plain
-from sid_xarray.errors import MetadataError
-from sid_xarray.options import OPTIONS
-from sid_xarray.schema import attrs as names
+from sid_xarray.core.metadata import from_plain
+from sid_xarray.core.stamping import GAP, GRAPH, HEAD, check_state, departed, descend, root, stamp, state_of, strip
 
 __all__ = ["GRAPH", "HEAD", "Provenance", "descend", "provenance", "root", "stamp", "strip"]
-
-T = TypeVar("T", xr.DataArray, xr.Dataset)
-# In `encoding`, which arithmetic drops: they tell whether lazy values are still the result of a step.
-HEAD, GRAPH = "sid_head", "sid_graph"
-_UNRECORDED = "sid:unrecorded@1"
 
 STATUS: dict[str, str] = {
     "verified": "the values are those that the last step produced",
@@ -51,10 +41,13 @@ class Provenance:
         Ids of the steps that the array is the result of.
     """
 
-    __slots__ = ("_history", "reason", "status")
+    __slots__ = ("_history", "_parts", "reason", "status")
 
-    def __init__(self, history: History, status: str, reason: str = "") -> None:
+    def __init__(
+        self, history: History, status: str, reason: str = "", *, parts: Mapping[str, Provenance] | None = None
+    ) -> None:
         self._history = history
+        self._parts = parts  # of a Dataset: the view of each variable
         self.status = status
         self.reason = reason or STATUS[status]
 
@@ -83,10 +76,87 @@ class Provenance:
         """Steps that the history starts from: files opened and arrays given."""
         return tuple(step for step in self.steps if step.is_root)
 
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """Steps as one would tell them: a verb with several results once, and not once for each of them."""
+        return calls(self.steps)
+
     def parameters(self, step: int | str = -1) -> dict[str, Any]:
         """Parameters of one step, by position or by id."""
         chosen = self._history.steps[step] if isinstance(step, str) else self.steps[step]
         return {k: from_plain(v) for k, v in chosen.params.items()}
+
+    def replay(
+        self,
+        new: Any = None,
+        /,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        any_version: bool = False,
+        **arrays: Any,
+    ) -> xr.DataArray | xr.Dataset:
+        """Do the same again, on another array or on the same: every step by its verb, with its parameters.
+
+        Parameters
+        ----------
+        new : DataArray, str or mapping, optional
+            What to start from: an array, or the path of a file (``"new.h5::signal"`` names one of several signals).
+            For a history that starts from several arrays, a mapping from their names, or ids.
+        path : str, optional
+            Where to find the raw files of arrays that are not given: the file, or the folder; the working directory by
+            default. Only the very same array is taken, going by the hash of the file.
+        any_version : bool, default: False
+            Take verbs of other versions than recorded, which may give other numbers.
+        **arrays
+            By name: ``replay(sample=..., reference=...)``.
+
+        Returns
+        -------
+        DataArray or Dataset
+            With a history of its own. On the same arrays it is identical: the same recipe has the same id.
+
+        Raises
+        ------
+        ProvenanceError
+            If a step left no record that would do (``unrecorded``, or a function that nobody registered), naming it;
+            if the values were changed after the last step; if an array is missing.
+
+        Examples
+        --------
+        >>> import sid_xarray as sid
+        >>> one, other = sid.datasets.peak_map(), sid.datasets.peak_map(seed=1)
+        >>> center = one.sid.rebin(x=2).sid.fit("gaussian + constant").center
+        >>> again = center.sid.provenance.replay(other)
+        >>> again.equals(other.sid.rebin(x=2).sid.fit("gaussian + constant").center)
+        True
+        """
+        from sid_xarray.core.replay.run import replay
+
+        return replay(self, new, path=path, any_version=any_version, named=arrays)
+
+    def to_script(self, paths: Any = None) -> str:
+        """Write the history down as a Python file that makes the array again, from the raw file.
+
+        Parameters
+        ----------
+        paths : str or mapping, optional
+            Where the raw files are: the file, or the folder; a mapping from the names of the arrays that the history
+            starts from. ``"raw.h5::signal"`` names one of several signals. By default the names that the files had.
+
+        Returns
+        -------
+        str
+            A program: it leaves the array in ``result``, and writes it to the file that is named when it is run. Where
+            a step cannot be done again, it says what to write there.
+
+        Raises
+        ------
+        ProvenanceError
+            If there is no history, or the values were changed after its last step.
+        """
+        from sid_xarray.core.replay.script import to_script
+
+        return to_script(self, paths)
 
     def __len__(self) -> int:
         return len(self._history.steps)
@@ -100,35 +170,25 @@ class Provenance:
     def __repr__(self) -> str:
         if not self:
             return "<no provenance>"
-        number = {step.id: i for i, step in enumerate(self.steps, 1)}
+        told = self.calls
+        number = {step.id: call.number for call in told for step in call.steps}
         lines = [f"<provenance: {self.status} ({self.reason})>"]
-        for step in self.steps:
-            source = ", ".join(str(number.get(key, "?")) for _, key in step.inputs)
-            lines.append(f"{number[step.id]:>3}. {_call(step)}{f'   from {source}' if source else ''}   {step.time}")
+        for call in told:
+            source = ", ".join(dict.fromkeys(number.get(key, "?") for _, key in call.step.inputs))
+            said = f"{line(call, number)}{f'   from {source}' if source else ''}   {call.step.time}"
+            lines.append(f"{call.number:>3}. {said}".rstrip())
         return "\n".join(lines)
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(repr(self))}</pre>"
-
-
-def _call(step: Step) -> str:
-    if step.op.startswith("sid:open"):
-        place = step.params.get("h5path")
-        return f"open({step.params.get('name')!r}{f', {place!r}' if place else ''})"
-    shown = ", ".join(f"{k}={_short(_readable(v))}" for k, v in step.params.items() if v is not None)
-    return f"{step.name}({shown}){f'.{step.part}' if step.part else ''}"
-
-
-def _readable(value: Any) -> Any:
-    try:
-        return from_plain(value)
-    except MetadataError:  # a damaged parameter is shown as it is
-        return value
-
-
-def _short(value: Any) -> str:
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else text[:57] + "..."
+    # Elsewhere, since pictures and texts need storeys that lie above this one.
+    _repr_html_ = Entry("sid_xarray.viz.history_card:html")
+    graph = Entry("sid_xarray.viz.history_graph:graph")
+    diff = Entry("sid_xarray.core.history_diff:diff")
+    environment = Entry("sid_xarray.core.environment:environment")
+    methods_text = Entry("sid_xarray.publish.methods:methods_text")
+    references = Entry("sid_xarray.publish.methods:references")
+    to_prov_json = Entry("sid_xarray.publish.prov_json:to_prov_json")
+    to_rocrate = Entry("sid_xarray.publish.rocrate:to_rocrate")
+    to_notebook = Entry("sid_xarray.publish.notebook:to_notebook")
 
 
 def provenance(obj: xr.DataArray | xr.Dataset) -> Provenance:
@@ -151,8 +211,11 @@ def provenance(obj: xr.DataArray | xr.Dataset) -> Provenance:
     """
     if isinstance(obj, xr.Dataset):
         return _of_dataset(obj)
-    found = _history.read(obj.attrs)
-    status, reason = _check(found, _state(obj), lazy=is_lazy(obj))
+    found, lazy = _history.read(obj.attrs), is_lazy(obj)
+    status, reason = check_state(found, state_of(obj), lazy=lazy)
+    # What a file gave has an encoding of its own; arithmetic leaves none.
+    if status == "unknown" and (HEAD in obj.encoding or not obj.encoding) and departed(obj, found.heads[0], lazy=lazy):
+        reason = GAP
     return Provenance(found, status, reason)
 
 
@@ -162,225 +225,11 @@ def _of_dataset(ds: xr.Dataset) -> Provenance:
     for view in views.values():
         found = found.union(view._history)
     if not found:
-        return Provenance(found, "none")
+        return Provenance(found, "none", parts=views)
     # The worst of all; a variable without history is as good as one that cannot be checked.
     for status, also in (("modified", ""), ("merged", ""), ("unknown", "none"), ("verified", "")):
         bad = [name for name, view in views.items() if view.status in (status, also)]
         if bad:
             reason = "" if len(bad) == len(views) else f"{', '.join(bad[:5])}: {views[bad[0]].reason}"
-            return Provenance(found, status, reason)
-    return Provenance(found, "modified")  # every history is damaged
-
-
-def _check(found: History, here: Mapping[str, Any], *, lazy: bool) -> tuple[str, str]:
-    if not found:
-        return "none", ""
-    if found.damaged:
-        return "modified", f"the text of {', '.join(found.damaged)} was changed"
-    if len(found.heads) > 1:
-        return "merged", ""
-    out = found.steps[found.heads[0]].out
-    for key in ("dims", "shape", "dtype"):
-        if key in out and out[key] != here[key]:
-            return "modified", f"changed from {key} {_plain(out[key])} to {_plain(here[key])} after the last step"
-    if out.get("axes") is not None and here["axes"] is not None and out["axes"] != here["axes"]:
-        return "modified", "positions along the dimensions were changed after the last step"
-    if lazy:
-        return "unknown", ""
-    if out.get("tok") is None:
-        return "unknown", "the values were lazy when the step was recorded"
-    if here["tok"] is None:
-        return "unknown", "values of this type cannot be checked"
-    if out["tok"] == here["tok"]:
-        return "verified", ""
-    return "modified", "the values were changed after the last step"
-
-
-def _plain(value: Any) -> str:
-    return f"({', '.join(map(str, value))})" if isinstance(value, list) else str(value)
-
-
-def _state(da: xr.DataArray, *, lazy: bool = False) -> dict[str, Any]:
-    """Return what a step says about its result; ``lazy`` leaves the values alone."""
-    dtype = da.dtype
-    return {
-        "dims": [str(d) for d in da.dims],
-        "shape": list(da.shape),
-        "dtype": dtype.newbyteorder("=").str.lstrip("<>=|") if dtype.names is None else str(dtype),
-        "tok": None if lazy else token(da),
-        "axes": axes_token(da),
-    }
-
-
-def root(da: xr.DataArray, op: str, *, lazy: bool = False, identity: Mapping[str, Any], **shown: Any) -> xr.DataArray:
-    """Return the array with a history that starts here; unchanged if it has one already.
-
-    Parameters
-    ----------
-    da : DataArray
-    op : str
-        For instance ``"sid:open@1"``.
-    lazy : bool
-        Do not look at the values.
-    identity : mapping
-        What makes the root the same root: content hash, place in the file. Enters the id.
-    **shown
-        What is worth knowing besides, such as the name of the file. Does not enter the id.
-    """
-    if not OPTIONS["record_provenance"] or _history.read(da.attrs):
-        return da
-    step = _history.make_step(op, {**shown, **identity}, (), _state(da, lazy=lazy))
-    # A file that was renamed is the same root: the address is made of the identity alone. And a file that is
-    # opened twice gives identical arrays: the time of opening says nothing about them.
-    step = dataclasses.replace(step, id=_history.recipe_id(op, identity, ()), time="")
-    out = da.copy(deep=False)
-    _write(out.variable, History().add(step))
-    return out
-
-
-def descend(obj: T, parent: xr.DataArray | xr.Dataset) -> T:
-    """Return the array with the history of the one that it was made from, and a gap; unchanged if it has one."""
-    if not OPTIONS["record_provenance"] or _is_recorded(obj) or not _is_recorded(parent):
-        return obj
-    found, inputs = _of_inputs((parent,))
-    out = obj.copy(deep=False)
-    for name, da in out.data_vars.items() if isinstance(out, xr.Dataset) else (("", out),):
-        here = _state(da)
-        params = {"what": "made by something that left no record", "status": "none"}
-        salt = f"{here['tok']}{here['axes']}" if here["tok"] else secrets.token_hex(8)
-        step = _history.make_step(_UNRECORDED, params, inputs, here, part=str(name) or None, salt=salt)
-        _write(da.variable, found.add(step))
-    return out
-
-
-def _is_recorded(obj: xr.DataArray | xr.Dataset) -> bool:
-    arrays = obj.data_vars.values() if isinstance(obj, xr.Dataset) else (obj,)
-    return any(names.is_provenance(key) for da in arrays for key in da.attrs)
-
-
-def strip(obj: T) -> T:
-    """Return the array without its history."""
-    out = obj.copy(deep=False)
-    for attrs in _all_attrs(out):
-        for key in [k for k in attrs if names.is_provenance(k)]:
-            del attrs[key]
-    return out
-
-
-def _all_attrs(obj: xr.DataArray | xr.Dataset) -> Iterator[dict[Any, Any]]:
-    yield obj.attrs
-    variables = obj._variables if isinstance(obj, xr.Dataset) else obj._coords  # far cheaper than building DataArrays
-    for var in variables.values():
-        yield var.attrs
-
-
-def _own(obj: T) -> T:
-    """Return a copy that shares values with its origin, and nothing else: no attribute, no encoding, no history."""
-    out = strip(obj).drop_encoding()
-    for attrs in _all_attrs(out):
-        for key, value in attrs.items():
-            if isinstance(value, list | dict | set | np.ndarray):
-                attrs[key] = copy.deepcopy(value)
-    return out
-
-
-def stamp(result: T, op: str, *inputs: xr.DataArray | xr.Dataset, version: int = 1, **params: Any) -> T:
-    """Return the result of a verb with one more step in its history; the last line of every verb.
-
-    The history is that of the inputs, so a verb that calls verbs stamps once.
-
-    Parameters
-    ----------
-    result : DataArray or Dataset
-        Every variable of a Dataset is stamped, as one part of the result.
-    op : str
-        Name of the verb.
-    *inputs : DataArray or Dataset
-        What it worked on.
-    version : int
-        Version of the verb: a higher one, when the same parameters give other numbers.
-    **params
-        Everything that is needed to do it again.
-    """
-    result = _own(result)
-    if not OPTIONS["record_provenance"]:
-        return result
-    found, ids = _of_inputs(inputs)
-    plain = {k: _param(v) for k, v in params.items()}
-    name = f"sid:{op}@{version}"
-    parts = {None: result} if isinstance(result, xr.DataArray) else {str(k): v for k, v in result.data_vars.items()}
-    for part, da in parts.items():
-        step = _history.make_step(name, plain, ids, _state(da), part=part)
-        _write(da.variable, found.add(step))
-    return result
-
-
-def _write(variable: xr.Variable, found: History) -> None:
-    """Write a history on a variable that is ours."""
-    head = found.heads[0]
-    variable.attrs = {**names.without_provenance(variable.attrs), **_history.encode(found)}
-    variable.encoding = {**variable.encoding, HEAD: head}
-    graph = graph_name(variable)
-    if graph is not None:
-        variable.encoding[GRAPH] = graph
-
-
-def _param(value: Any) -> Any:
-    if isinstance(value, xr.DataArray | xr.Dataset):
-        if isinstance(value, xr.DataArray) and value.size == 1 and not is_lazy(value):
-            return _param(value.values.reshape(())[()])
-        variables = value.data_vars.values() if isinstance(value, xr.Dataset) else (value,)
-        return {"~": "xarray", "tok": [token(v) for v in variables]}
-    try:
-        return to_plain(value)
-    except MetadataError:
-        if isinstance(value, Mapping):
-            return {str(k): _param(v) for k, v in value.items()}
-        if isinstance(value, list | tuple):
-            return [_param(v) for v in value]
-        place = f"{getattr(value, '__module__', '?')}:{getattr(value, '__qualname__', type(value).__name__)}"
-        return {"~": "opaque", "v": place}
-
-
-def _of_inputs(inputs: tuple[xr.DataArray | xr.Dataset, ...]) -> tuple[History, list[tuple[str, str]]]:
-    found = History()
-    ids: list[tuple[str, str]] = []
-    for i, obj in enumerate(inputs):
-        role = "in" if len(inputs) == 1 else f"in{i}"
-        parts: Mapping[Hashable, xr.DataArray] = obj.data_vars if isinstance(obj, xr.Dataset) else {"": obj}
-        for part, da in parts.items():
-            one = _settled(da)
-            found = found.union(one)
-            ids.append((f"{role}.{part}" if part != "" else role, one.heads[0]))
-    return found, ids
-
-
-def _settled(da: xr.DataArray) -> History:
-    """Return a history with one head that is true of the array: gaps are filled by an explicit step."""
-    found = _history.read(da.attrs)
-    here = _state(da)
-    # Two different arrays, or unrecorded changes, must not share an address.
-    salt = f"{here['tok']}{here['axes']}" if here["tok"] else secrets.token_hex(8)
-    if not found.heads:
-        name = None if da.name is None else str(da.name)
-        said: dict[str, Any] = {"name": name, "verifiable": here["tok"] is not None}
-        if found.damaged:
-            said["damaged"] = list(found.damaged)
-        return History().add(_history.make_step("sid:input@1", said, (), here, salt=salt))
-    lazy = is_lazy(da)
-    status, reason = _check(found, here, lazy=lazy)
-    if status == "verified" or (status == "unknown" and not _departed(da, found.heads[0], lazy=lazy)):
-        return found
-    if status == "unknown":
-        reason = "lazy values went through an operation that left no record"
-    params = {"what": "plain arithmetic" if status == "merged" else reason, "status": status}
-    inputs = [(f"in{i}" if len(found.heads) > 1 else "in", head) for i, head in enumerate(found.heads)]
-    return found.add(_history.make_step(_UNRECORDED, params, inputs, here, salt=salt))
-
-
-def _departed(da: xr.DataArray, head: str, *, lazy: bool) -> bool:
-    """Tell whether something was done to values that cannot be checked, since they are or were lazy."""
-    encoding = da.variable.encoding
-    if encoding.get(HEAD) != head:
-        return True
-    return lazy and not same_values(da, encoding.get(GRAPH))
+            return Provenance(found, status, reason, parts=views)
+    return Provenance(found, "modified", parts=views)  # every history is damaged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -16,10 +17,14 @@ __all__ = ["late", "summed", "table"]
 
 def table(da: xr.DataArray, features: Sequence[Hashable]) -> Any:
     """Return the values with samples along the first axis and features along the second; lazy in, lazy out."""
+    ready, lead = _in_order(da, features)
+    return ready.data.reshape((math.prod(ready.shape[:lead]), math.prod(ready.shape[lead:])))
+
+
+def _in_order(da: xr.DataArray, features: Sequence[Hashable]) -> tuple[xr.DataArray, int]:
+    """Return the array with the features last, whole in every chunk, and how many dimensions come before them."""
     samples = [d for d in da.dims if d not in features]
-    ready = whole(da, features).transpose(*samples, *features)
-    n, m = (int(np.prod([da.sizes[d] for d in dims], dtype=int)) for dims in (samples, features))
-    return ready.data.reshape((n, m))
+    return whole(da, features).transpose(*samples, *features), len(samples)
 
 
 def summed(
@@ -40,34 +45,30 @@ def summed(
     array
         A dask array if `da` is chunked: only one block and its sums are in memory at a time.
     """
-    samples = [d for d in da.dims if d not in features]
-    ready = whole(da, features).transpose(*samples, *features)
-    m = int(np.prod([da.sizes[d] for d in features], dtype=int))
-    if not is_chunked(ready):
-        return function(np.asarray(ready.values).reshape(int(np.prod(ready.shape[: len(samples)], dtype=int)), m))
-    axes = range(len(samples))
+    if not is_chunked(da):
+        return function(np.asarray(table(da, features)))
+    ready, lead = _in_order(da, features)
     data = ready.data
-    ones = tuple((1,) * len(data.chunks[axis]) for axis in axes)
-    gone = list(range(len(samples), data.ndim))
+    ones = tuple((1,) * len(chunks) for chunks in data.chunks[:lead])
     blocks = data.map_blocks(
         _of_block,
         dtype=float,
         chunks=(*ones, (shape[0],), (shape[1],)),
-        drop_axis=gone,
-        new_axis=[len(samples), len(samples) + 1],
-        meta=np.empty((0,) * (len(samples) + 2)),
+        drop_axis=list(range(lead, data.ndim)),
+        new_axis=[lead, lead + 1],
+        meta=np.empty((0,) * (lead + 2)),
         function=function,
-        lead=len(samples),
+        lead=lead,
         shape=shape,
     )
-    return blocks.sum(axis=tuple(axes)) if samples else blocks
+    return blocks.sum(axis=tuple(range(lead)))
 
 
 def _of_block(
     block: Any, *, function: Callable[[Any], npt.NDArray[Any]], lead: int, shape: tuple[int, int]
 ) -> npt.NDArray[Any]:
-    m = int(np.prod(block.shape[lead:], dtype=int))
-    return function(block.reshape(-1, m)).reshape(*(1 for _ in range(lead)), *shape)
+    rows = block.reshape(-1, math.prod(block.shape[lead:]))
+    return function(rows).reshape((1,) * lead + shape)
 
 
 def late(

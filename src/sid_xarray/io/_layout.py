@@ -1,17 +1,15 @@
-"""How values lie in an HDF5 file: chunks and filters."""
+"""How values lie in an HDF5 file: chunks, and blocks of them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import numpy as np
-
-__all__ = ["chunk_shape", "filters", "read_blocks"]
+__all__ = ["chunk_shape", "read_blocks"]
 
 _TARGET = 512 * 2**10
 _SMALL = 256 * 2**10
+_ALONG = 4
 _BLOCK = 32 * 2**20
 _SIGNAL = frozenset(("spectral", "reciprocal"))
 
@@ -41,11 +39,13 @@ def chunk_shape(
     chunk = list(shape)
     groups = [[i for i, t in enumerate(types) if (t in _SIGNAL) == signal] for signal in (False, True)]
     groups = [g for g in groups if g]
+    # Of several signal dimensions the last is what is mostly looked along, and what lies together in memory.
+    along = groups[-1][-1] if len(groups) == 2 and len(groups[-1]) > 1 else None
     while math.prod(chunk) * itemsize > _TARGET:
         # Halve in the group that is cut into fewer pieces, there the longest dimension.
         open_groups = [g for g in groups if any(chunk[i] > 1 for i in g)]
         group = min(open_groups, key=lambda g: math.prod(math.ceil(shape[i] / chunk[i]) for i in g))
-        longest = max(group, key=lambda i: chunk[i])
+        longest = max(group, key=lambda i: chunk[i] if i != along else chunk[i] / _ALONG)
         chunk[longest] = math.ceil(chunk[longest] / 2)
     if blocks is not None:
         chunk = [_aligned(c, b) for c, b in zip(chunk, blocks, strict=True)]
@@ -61,29 +61,6 @@ def _aligned(chunk: int, blocks: Sequence[int]) -> int:
         if first % pieces == 0:
             return first // pieces
     return min(chunk, first)
-
-
-def filters(dtype: np.dtype[Any], compression: str | int | Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return keywords for ``create_dataset``.
-
-    Parameters
-    ----------
-    dtype : dtype
-    compression : {"auto", "gzip", "lzf", None}, int or mapping
-        ``"auto"``: shuffle and gzip 1 for integers and bool, which shrink well; nothing for float and complex,
-        which do not. A number is a gzip level; a mapping goes to h5py as it is (hdf5plugin filters).
-    """
-    if isinstance(compression, Mapping):
-        return dict(compression)
-    if compression is None or (compression == "auto" and dtype.kind not in "biu"):
-        return {}
-    if compression == "auto":
-        return {"compression": "gzip", "compression_opts": 1, "shuffle": dtype.itemsize > 1}
-    if isinstance(compression, int) and not isinstance(compression, bool):
-        return {"compression": "gzip", "compression_opts": compression, "shuffle": dtype.itemsize > 1}
-    if compression in ("gzip", "lzf"):
-        return {"compression": compression, "shuffle": dtype.itemsize > 1}
-    raise ValueError(f"compression is 'auto', 'gzip', 'lzf', a gzip level, None or a mapping, got {compression!r}")
 
 
 def read_blocks(shape: Sequence[int], itemsize: int, chunks: Sequence[int] | None) -> tuple[int, ...]:

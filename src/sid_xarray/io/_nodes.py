@@ -9,8 +9,11 @@ import xarray as xr
 
 from sid_xarray.core import provenance
 from sid_xarray.core.fingerprint import file_fingerprint
+from sid_xarray.schema import attrs as names
 
-__all__ = ["note_problems", "parents", "rooted"]
+__all__ = ["note_problems", "parents", "with_roots"]
+
+_MOST_POINTS = 2**27
 
 
 def parents(nodes: Iterable[str]) -> set[str]:
@@ -23,23 +26,34 @@ def parents(nodes: Iterable[str]) -> set[str]:
     return out
 
 
-def rooted(var: xr.DataArray, path: str, stamp: dict[str, Any]) -> xr.DataArray:
-    """Return an array of another program with a history that starts with its file.
+def with_roots(ds: xr.Dataset, path: str, stamp: dict[str, Any]) -> xr.Dataset:
+    """Give arrays of another program a history that starts with its file.
 
     Parameters
     ----------
-    var : DataArray
+    ds : Dataset
+        Its arrays are changed.
     path : str
         The file.
     stamp : dict
         The fingerprint of the file; it is filled on first use.
     """
-    if not stamp:
-        stamp |= file_fingerprint(path)
-    place = {"h5path": var.encoding["sid_h5path"], "size": stamp["size"], "sha256": stamp["sha256"]}
-    if "sid_field" in var.encoding:
-        place["field"] = var.encoding["sid_field"]
-    return provenance.root(var, "sid:open@1", lazy=True, identity=place, name=stamp["name"])
+    for name in ds.data_vars:
+        var = ds.variables[name]
+        if any(names.is_provenance(k) for k in var.attrs) or "sid_h5path" not in var.encoding:
+            continue
+        if any(n > _MOST_POINTS for n in var.shape):
+            continue  # nothing has that many: the fingerprint of such axes would not fit into memory
+        if not stamp:
+            stamp |= file_fingerprint(path)
+        place = {"h5path": var.encoding["sid_h5path"], "size": stamp["size"], "sha256": stamp["sha256"]}
+        if "sid_field" in var.encoding:
+            place["field"] = var.encoding["sid_field"]
+        if "sid_fill" in var.encoding:
+            place["fill"] = var.encoding["sid_fill"]
+        rooted = provenance.root(ds[name], "sid:open@1", lazy=True, identity=place, name=stamp["name"])
+        var.attrs, var.encoding = rooted.attrs, rooted.encoding
+    return ds
 
 
 def note_problems(root: xr.Dataset, problems: Sequence[str], path: str) -> str:

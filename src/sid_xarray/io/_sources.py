@@ -19,7 +19,7 @@ from sid_xarray.errors import FormatError
 from sid_xarray.io import _h5
 from sid_xarray.io._names import link_name, next_index
 
-__all__ = ["called", "lies_in", "link", "matching", "one_of", "result_group"]
+__all__ = ["called", "elsewhere", "lies_in", "link", "matching", "one_of", "result_group"]
 
 
 def result_group(file: h5py.File, beside: tuple[str, str] | None, source: Any, *, tool: str | None, obj: Any) -> str:
@@ -166,6 +166,29 @@ def link(
         group.attrs["source_000_path"] = h5path
         group.attrs["source_000_file"] = name
         group.attrs["source_000_sha256"] = digest
+
+
+def elsewhere(path: str) -> list[str]:
+    """Return the other files that results in a file say they were made of, as paths.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+
+    Raises
+    ------
+    FormatError
+        If it cannot be read.
+    """
+    source = _h5.manager(path)
+    try:
+        with _h5.opened(source, path) as file:
+            said = [_h5.attribute(group, "source_000_file") for _, group, _ in _h5.walk(file["/"])]
+    finally:
+        source.close()
+    folder = os.path.dirname(os.path.abspath(path))
+    return [os.path.normpath(os.path.join(folder, name)) for name in dict.fromkeys(said) if isinstance(name, str)]
 
 
 def _arrays(source: Any) -> list[xr.DataArray]:

@@ -4,114 +4,151 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
+import os
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-import h5py
 import numpy as np
-import xarray as xr
 
+from sid_xarray.core.chunked import is_source
+from sid_xarray.io._digest import Sum
 from sid_xarray.io._layout import read_blocks
-from sid_xarray.options import OPTIONS
+from sid_xarray.io._progress import progress
+from sid_xarray.io._sink import Job, Sink
 
-__all__ = ["Job", "progress", "store"]
+__all__ = ["store"]
 
-
-@dataclass
-class Job:
-    """Values and the dataset that they go to.
-
-    Attributes
-    ----------
-    values : Variable
-        In memory, a dask array, or lazy from a file.
-    target : h5py.Dataset
-    cast : dtype or None
-        To convert every block to before it is written.
-    """
-
-    values: xr.Variable
-    target: h5py.Dataset
-    cast: np.dtype[Any] | None = None
+_MEMORY = 256 * 2**20
+"""Bytes that the blocks of a dask array may take while they are computed and written."""
+_UNFINISHED = 64 * 2**20
+_THREADS = 4
 
 
-def store(jobs: Sequence[Job]) -> None:
-    """Write every array into its dataset.
+def store(jobs: Sequence[Job]) -> dict[Hashable, Sum]:
+    """Write every array into its dataset, and return the checksums of what was written, by name.
 
     Lazy arrays are computed together, so that what they share is computed once; a block is written and
     forgotten. Any dask client or scheduler may do the computing, the writing is done here.
     """
-    dask_jobs = [job for job in jobs if job.values.chunks is not None]
-    for job in jobs:
-        if job.values.chunks is None:
-            _store_numpy(job)
-    if dask_jobs:
-        _store_dask(dask_jobs)
+    total = sum(int(job.values.size) * job.target.dtype.itemsize for job in jobs)
+    room = _UNFINISHED // max(1, len(jobs))
+    with progress(total, "writing") as advance:
+        sinks = [Sink(job, advance=advance, room=room) for job in jobs]
+        lazy = []
+        with _crew() as run:
+            for sink in sinks:
+                if sink.job.values.chunks is not None and not _too_large(sink.job):
+                    lazy.append(sink)
+                else:
+                    _store_array(sink, run)
+        if lazy:
+            _store_dask(lazy)
+    return {sink.job.name: sink.sum() for sink in sinks}
 
 
-def _store_numpy(job: Job) -> None:
-    if job.values._in_memory:
-        _write(job.target, (Ellipsis,), np.asarray(job.values.data), job.cast)
+def _store_array(sink: Sink, run: Callable[..., None]) -> None:
+    """Write what is in memory, or can be read piece by piece."""
+    values = sink.job.values
+    if values._in_memory:
+        sink.put((Ellipsis,), np.asarray(values.data), run)
         return
     # Lazy from a file: read in blocks, and not into the cache of the variable.
-    shape = job.values.shape
-    block = read_blocks(shape, max(job.values.dtype.itemsize, 1), job.target.chunks) or shape
-    starts = [range(0, n, b) for n, b in zip(shape, block, strict=True)]
-    for corner in itertools.product(*starts):
-        where = tuple(slice(i, min(i + b, n)) for i, b, n in zip(corner, block, shape, strict=True))
-        _write(job.target, where or (Ellipsis,), np.asarray(job.values[where].values), job.cast)
-
-
-def _write(
-    target: h5py.Dataset, where: tuple[Any, ...], values: np.ndarray[Any, Any], cast: np.dtype[Any] | None
-) -> None:
-    if values.size == 0:
+    shape = values.shape
+    if 0 in shape:
         return
-    if cast is not None:
-        values = values.astype(cast)
-    target[() if target.shape == () else where] = values
+    block = read_blocks(
+        shape, max(values.dtype.itemsize, 1), sink.dataset.chunks if sink.ndim == sink.dataset.ndim else None
+    )
+    for where in _blocks(shape, block or shape):
+        part = values[where]
+        # A dask array here is one in too large blocks, of which parts can be read.
+        found = part.data.compute(scheduler="synchronous") if part.chunks is not None else part.values
+        sink.put(where or (Ellipsis,), np.asarray(found), run)
 
 
-def _store_dask(jobs: Sequence[Job]) -> None:
-    import dask.array as da
-    from dask.base import get_scheduler
-    from xarray.backends.locks import HDF5_LOCK
-
-    scheduler = get_scheduler()
-    remote = scheduler is not None and "distributed" in getattr(scheduler, "__module__", "")
-    with progress():
-        if remote:
-            _by_blocks(jobs)
-        else:
-            sources = [job.values.data if job.cast is None else job.values.data.astype(job.cast) for job in jobs]
-            da.store(sources, [job.target for job in jobs], lock=HDF5_LOCK, compute=True, return_stored=False)
+def _blocks(shape: Sequence[int], block: Sequence[int]) -> Iterator[tuple[slice, ...]]:
+    starts = [range(0, n, b) if n else () for n, b in zip(shape, block, strict=True)]
+    for corner in itertools.product(*starts):
+        yield tuple(slice(i, min(i + b, n)) for i, b, n in zip(corner, block, shape, strict=True))
 
 
-def _by_blocks(jobs: Sequence[Job]) -> None:
-    """Fetch block after block from a cluster: an HDF5 handle cannot travel to its workers."""
-    import dask
-    from dask.array.core import slices_from_chunks
+def _largest(chunks: Sequence[Sequence[int]], itemsize: int) -> int:
+    return math.prod(max(c, default=0) for c in chunks) * itemsize
 
-    layouts: dict[tuple[Any, ...], list[Job]] = {}
-    for job in jobs:
-        layouts.setdefault(job.values.chunks or (), []).append(job)
-    for chunks, members in layouts.items():
-        for where in slices_from_chunks(chunks):
-            # Arrays of one layout go together: maps of one fit come from the same tasks.
-            for values, job in zip(dask.compute(*(j.values.data[where] for j in members)), members, strict=True):
-                _write(job.target, where or (Ellipsis,), np.asarray(values), job.cast)
+
+def _too_large(job: Job) -> bool:
+    """Tell whether the blocks are larger than they need to be: the array is that of a file, cut into few."""
+    size = _largest(job.values.chunks or (), job.values.dtype.itemsize)
+    return size > _MEMORY // 2 and is_source(job.values)
 
 
 @contextlib.contextmanager
-def progress() -> Iterator[None]:
-    """Show a bar for work longer than a second, if the options say so."""
-    wanted = OPTIONS["progress"]
-    if wanted is False or (wanted == "auto" and not sys.stderr.isatty()):
-        yield
-        return
-    from dask.diagnostics import ProgressBar
+def _crew() -> Iterator[Callable[..., None]]:
+    """Give a function that has work done by a few threads, and waits while they have enough to do."""
+    threads = min(_THREADS, os.cpu_count() or 1)
+    waiting: deque[Future[None]] = deque()
 
-    with ProgressBar(minimum=1.0, out=sys.stderr):
-        yield
+    def run(work: Callable[..., None], *args: Any) -> None:
+        if len(waiting) >= 3 * threads:
+            waiting.popleft().result()
+        waiting.append(pool.submit(work, *args))
+
+    with ThreadPoolExecutor(threads, "sid-write") as pool:
+        try:
+            yield run
+            while waiting:
+                waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _store_dask(sinks: Sequence[Sink]) -> None:
+    from sid_xarray.io import _cluster
+
+    scheduler = _scheduler()
+    if scheduler is None or getattr(scheduler, "__module__", "") in ("dask.threaded", "dask.local"):
+        _store_here(sinks, scheduler)
+    else:
+        _cluster.store(sinks, scheduler, memory=_MEMORY)
+
+
+def _scheduler() -> Any:
+    """Return who computes; None for threads."""
+    import dask
+    from dask.base import get_scheduler
+
+    # To look for a client would import distributed, where nobody else did.
+    if "distributed" not in sys.modules and not dask.config.get("scheduler", None):
+        return None
+    if "distributed" in sys.modules:
+        with contextlib.suppress(ValueError):
+            # We are a task ourselves (compute=False): whom we wait for might wait for our thread.
+            sys.modules["distributed"].get_worker()
+            return None
+    return get_scheduler()
+
+
+def _store_here(sinks: Sequence[Sink], scheduler: Any) -> None:
+    """Compute in threads of this process, as many at once as their blocks leave room for."""
+    import dask
+    import dask.array as da
+    import dask.threaded
+
+    config: dict[str, Any] = {}
+    if dask.config.get("num_workers", None) is None and dask.config.get("pool", None) is None:
+        largest = max(_largest(s.job.values.chunks or (), s.dtype.itemsize) for s in sinks)
+        config["num_workers"] = max(1, min(os.cpu_count() or 1, _MEMORY // max(1, largest)))
+    with dask.config.set(config):
+        da.store(
+            [s.job.values.data for s in sinks],
+            list(sinks),
+            lock=False,
+            compute=True,
+            return_stored=False,
+            scheduler=scheduler or dask.threaded.get,
+        )

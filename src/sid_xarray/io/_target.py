@@ -9,32 +9,49 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
 
 from sid_xarray.errors import FormatError
-from sid_xarray.io._h5 import close_readers
+from sid_xarray.io import _redo
+from sid_xarray.io._draft import PAGE, Draft, Overlay, write_at
+from sid_xarray.io._h5 import close_readers, first_line
+from sid_xarray.io._locks import Shared, only_writer
 
 try:
     import fcntl
-except ImportError:  # Windows: two writers are told apart by os.replace alone
+except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["replacing"]
+__all__ = ["LARGE", "editing"]
 
+LARGE = 32 * 2**20
+"""Bytes from which on a file is added to where it is; below, a copy is quick and simple."""
 _MARGIN = 4 * 2**20
+_TRIES, _PAUSE = 5, 0.02
+_FICLONE = 0x40049409
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike[str], *, mode: str, expected: int = 0) -> Iterator[str]:
-    """Give the path of a temporary file; it takes the place of ``path`` when the block ends well.
+def editing(path: str | os.PathLike[str], *, mode: str, expected: int = 0) -> Iterator[h5py.File]:
+    """Give a file to write to; what is written counts when the block ends well, and is gone otherwise.
+
+    A new file is written beside its place. A small file that is added to is copied first, a large one written to
+    behind its end; see `_redo`.
 
     Parameters
     ----------
     path : str
     mode : {"a", "w", "x"}
-        ``"a"`` starts from a copy of the old file, ``"w"`` from nothing, ``"x"`` demands that there is none.
+        ``"a"`` adds to the old file, ``"w"`` starts from nothing, ``"x"`` demands that there is none.
     expected : int
-        Bytes that will be added; there must be room for them, since HDF5 dies on a full disk.
+        Bytes that will be added; there must be room for them.
 
     Raises
     ------
@@ -42,9 +59,51 @@ def replacing(path: str | os.PathLike[str], *, mode: str, expected: int = 0) -> 
         In mode ``"x"``, if the file is there.
     BlockingIOError
         If another process is writing the file.
+    FormatError
+        If it is to be added to and is no HDF5 file.
     OSError
         If there is not enough room, or no permission.
     """
+    with _claimed(path, mode) as claim:
+        if mode == "a" and claim.large:
+            how: Any = _added_to(claim, expected)
+        else:
+            how = _replaced(claim, mode, expected)
+        with how as file:
+            yield file
+
+
+@dataclass
+class _Claim:
+    """A path that we may write to, and nobody else does."""
+
+    target: str
+    lock: Shared | None
+    sure: bool
+
+    @property
+    def folder(self) -> str:
+        return os.path.dirname(self.target)
+
+    @property
+    def old(self) -> int:
+        """Bytes of the old file."""
+        return os.path.getsize(self.target) if self.lock is not None else 0
+
+    @property
+    def large(self) -> bool:
+        """Whether to add to the file where it is: it costs too much to copy, and there are locks to rely on."""
+        return self.sure and self.lock is not None and self.lock.works and self.old > LARGE
+
+    def aside(self) -> str:
+        """Return a free name beside the file, which the next writer removes if we are killed."""
+        name = os.path.basename(self.target)
+        return os.path.join(self.folder, f".{name}.{secrets.token_hex(4)}.tmp")
+
+
+@contextlib.contextmanager
+def _claimed(path: str | os.PathLike[str], mode: str) -> Iterator[_Claim]:
+    """Make sure that a path can be written to, before anything is computed or written."""
     if mode not in ("a", "w", "x"):
         raise ValueError(f"mode is 'a' (add), 'w' (replace) or 'x' (new file only), got {mode!r}")
     target = os.path.realpath(path)
@@ -56,29 +115,196 @@ def replacing(path: str | os.PathLike[str], *, mode: str, expected: int = 0) -> 
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(f"no permission to write in {folder}; nothing was written")
     with contextlib.ExitStack() as stack:
-        sure = stack.enter_context(_only_writer(os.path.join(folder, f".{name}.lock"), target))
-        exists = os.path.exists(target)
-        if exists:
+        sure = stack.enter_context(only_writer(target))
+        lock = None
+        if os.path.exists(target):
             _check_old(target, mode)
-            stack.enter_context(_nobody_writes(target))
+            if os.path.exists(_redo.record_of(target)):
+                close_readers(target)
+                _redo.finish(target, writing=True)
+            lock = stack.enter_context(Shared(target))
         if sure:
             _sweep(folder, name)
-        old = os.path.getsize(target) if exists and mode == "a" else 0
-        _room(folder, expected + old + _MARGIN)
-        temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.tmp")
+        yield _Claim(target, lock, sure)
+
+
+@contextlib.contextmanager
+def _replaced(claim: _Claim, mode: str, expected: int) -> Iterator[h5py.File]:
+    """Write a file beside the old one, and put it in its place."""
+    old = claim.old if mode == "a" else 0
+    temporary = claim.aside()
+    try:
+        if old and _cloned(claim.target, temporary):
+            old = 0
+            _room(claim.folder, expected + _MARGIN)
+        else:
+            _room(claim.folder, expected + old + _MARGIN)
+        if old:
+            _copy(claim.target, temporary)
+        with contextlib.closing(Draft(temporary)) as draft:
+            with _opened(draft, claim.target, "w-" if draft.size == 0 else "r+") as file:
+                yield file
+            _sync(draft, claim.target)
+        _put_in_place(claim, temporary)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+
+def _put_in_place(claim: _Claim, temporary: str) -> None:
+    if claim.lock is not None:
+        shutil.copymode(claim.target, temporary)
+        close_readers(claim.target)
+    os.replace(temporary, claim.target)
+    _redo.sync_folder(claim.folder)
+
+
+@contextlib.contextmanager
+def _added_to(claim: _Claim, expected: int) -> Iterator[h5py.File]:
+    """Write behind the end of a file, and change what it holds when all is there."""
+    assert claim.lock is not None
+    end = _redo.eof_of(claim.lock.handle)
+    if end is None:  # no HDF5, or not as we know it: let HDF5 say
+        with _replaced(claim, "a", expected) as file:
+            yield file
+        return
+    _room(claim.folder, expected + _MARGIN)
+    overlay = Overlay(claim.target, end, claim.aside())
+    try:
         try:
-            if old:
-                shutil.copyfile(target, temporary)
-            yield temporary
-            _flush(temporary)
-            if exists:
-                shutil.copymode(target, temporary)
-                close_readers(target)
-            os.replace(temporary, target)
-            _flush(folder)
+            with _opened(overlay, claim.target, "r+") as file:
+                yield file
+            _sync(overlay, claim.target)
+        except BaseException:
+            overlay.drop()
+            raise
+        _unstoppable(_commit, claim, overlay)
+    finally:
+        overlay.close()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(overlay.aside)
+
+
+def _commit(claim: _Claim, overlay: Overlay) -> None:
+    """Make what was written count: in the file itself, or in a copy if others have it open."""
+    assert claim.lock is not None
+    alone = False
+    for _ in range(_TRIES):
+        close_readers(claim.target)
+        alone = claim.lock.alone()
+        if alone:
+            break
+        time.sleep(_PAUSE)
+    if alone:
+        redo = _redo.publish(overlay, claim.target)
+        _redo.apply(redo, _redo.record_of(claim.target), overlay.fd)
+        return
+    temporary = claim.aside()
+    try:
+        try:
+            _room(claim.folder, overlay.size + _MARGIN)
+        except OSError as error:
+            why = f"{claim.target} is open elsewhere, so that it would have to be copied: {error.strerror}"
+            raise OSError(error.errno, why) from None
+        _copy(claim.target, temporary)
+        handle = os.open(temporary, os.O_RDWR)
+        try:
+            for number in overlay.pages:
+                write_at(handle, memoryview(overlay.page(number)), number * PAGE)
+            os.ftruncate(handle, overlay.size)
+            os.fsync(handle)
         finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
+            os.close(handle)
+        _put_in_place(claim, temporary)
+    finally:
+        # Who has it open keeps the old file; what we put behind its end is of no use there.
+        overlay.drop()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+
+def _unstoppable(work: Callable[..., None], *args: Any) -> None:
+    """Do something to its end, even if Ctrl-C is pressed; that is heard afterwards."""
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work(*args)
+        except BaseException as error:  # noqa: BLE001 - raised again below, in the thread of the caller
+            errors.append(error)
+
+    worker = threading.Thread(target=run, name="sid-commit")
+    worker.start()
+    stopped: KeyboardInterrupt | None = None
+    while worker.is_alive():
+        try:
+            worker.join()
+        except KeyboardInterrupt as error:
+            stopped = error
+    if errors:
+        raise errors[0]
+    if stopped is not None:
+        raise stopped
+
+
+@contextlib.contextmanager
+def _opened(draft: Draft, path: str, mode: str) -> Iterator[h5py.File]:
+    """Give a draft as an HDF5 file; what went wrong below HDF5 is what is raised."""
+    try:
+        try:
+            file = h5py.File(draft, mode)
+        except OSError as error:
+            why = f"cannot be added to: {first_line(error)}. Type: mode='w' to replace it"
+            raise draft.error or FormatError(path, "", why) from error
+        try:
+            yield file
+        finally:
+            # HDF5 gets no errors on its way out: it would end the process.
+            draft.closing = True
+            file.close()
+    except BaseException as error:
+        if isinstance(draft.error, OSError):
+            raise _told(draft.error, path) from error
+        if draft.error is not None and draft.error is not error:
+            raise draft.error from error
+        raise
+    if draft.error is not None:
+        raise _told(draft.error, path) if isinstance(draft.error, OSError) else draft.error
+
+
+def _sync(draft: Draft, path: str) -> None:
+    try:
+        draft.sync()
+    except OSError as error:
+        raise _told(error, path) from error
+
+
+def _told(error: OSError, path: str) -> OSError:
+    """Return an error of the disk in words."""
+    name = "disk full" if error.errno == errno.ENOSPC else (error.strerror or str(error)).lower()
+    state = "the old file is as it was" if os.path.exists(path) else "nothing was written"
+    return OSError(error.errno, f"{path} cannot be written: {name}; {state}")
+
+
+def _copy(target: str, temporary: str) -> None:
+    try:
+        shutil.copyfile(target, temporary)
+    except OSError as error:
+        raise _told(error, target) from error
+
+
+def _cloned(source: str, target: str) -> bool:
+    """Make a copy that shares its blocks with the old file, where the file system can: it takes no time and no room."""
+    if fcntl is None or sys.platform != "linux":
+        return False
+    try:
+        with open(source, "rb") as old, open(target, "xb") as new:
+            fcntl.ioctl(new.fileno(), _FICLONE, old.fileno())
+    except OSError:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(target)
+        return False
+    return True
 
 
 def _check_old(target: str, mode: str) -> None:
@@ -103,70 +329,3 @@ def _sweep(folder: str, name: str) -> None:
     for leftover in glob.glob(os.path.join(glob.escape(folder), f".{glob.escape(name)}.????????.tmp")):
         with contextlib.suppress(OSError):
             os.unlink(leftover)
-
-
-def _flush(path: str) -> None:
-    with contextlib.suppress(OSError):  # some file systems cannot sync a folder
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-@contextlib.contextmanager
-def _nobody_writes(target: str) -> Iterator[None]:
-    """Keep other HDF5 programs from writing the file while we copy it; they lock it as we do here."""
-    if fcntl is None:
-        yield
-        return
-    handle = os.open(target, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BlockingIOError(
-                error.errno, f"{target} is open for writing elsewhere; nothing was written. Close it there first."
-            ) from None
-        except OSError:
-            pass  # a file system without locks
-        yield
-    finally:
-        os.close(handle)
-
-
-@contextlib.contextmanager
-def _only_writer(path: str, target: str) -> Iterator[bool]:
-    """Hold the lock of the writers of a file; False where the file system has no locks."""
-    handle = _locked(path, target)
-    try:
-        yield handle is not None
-    finally:
-        if handle is not None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-            os.close(handle)
-
-
-def _locked(path: str, target: str) -> int | None:
-    if fcntl is None:
-        return None
-    while True:
-        handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(handle), os.stat(path)):
-                return handle
-        except FileNotFoundError:
-            pass  # its owner removed it between our open and our lock: take a new one
-        except BlockingIOError as error:
-            os.close(handle)
-            raise BlockingIOError(
-                error.errno, f"{target} is being written by another process; nothing was written. Try again later."
-            ) from None
-        except OSError:
-            os.close(handle)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-            return None  # os.replace still keeps the file whole
-        os.close(handle)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import datetime as dt
-import os
 import platform
 import socket
 from collections.abc import Callable, Container, Hashable, Mapping
@@ -17,7 +16,7 @@ import xarray as xr
 from sid_xarray.errors import FormatError
 from sid_xarray.io import _h5, _sources
 from sid_xarray.io._names import next_index, safe_name
-from sid_xarray.io._target import replacing
+from sid_xarray.io._target import editing
 from sid_xarray.options import OPTIONS
 
 if TYPE_CHECKING:
@@ -144,7 +143,7 @@ def write(ask: Request, form: Format[P]) -> str:
     if ask.mode == "w" and ask.source is not None and _sources.lies_in(ask.source, path):
         raise FormatError(path, "", "mode='w' would replace the file that holds the source. Type: mode='a'")
     expected = sum(plan.nbytes for plan in content.groups.values())
-    with replacing(path, mode=ask.mode, expected=expected) as temporary, _editable(temporary, path) as file:
+    with editing(path, mode=ask.mode, expected=expected) as file:
         main = None if ask.source is None else form.find_source(file, ask.source)
         if "" in content.groups:
             only = content.groups.pop("")
@@ -187,7 +186,7 @@ def _plan_tree(tree: xr.DataTree, base: str, form: Format[P]) -> Content[P]:
     known: set[Hashable] = set()
     for node in tree.subtree:
         place = _place_of(node, tree, base, form.path)
-        attrs = {k: v for k, v in node.attrs.items() if k != "sid_problems"}
+        attrs = {k: v for k, v in node.attrs.items() if k not in ("sid_problems", "sid_not_shown")}
         if node.data_vars or node.to_dataset(inherit=False).coords:
             form.take(node, place)
             # Coordinates of parents are inherited, and a group must stand alone.
@@ -228,14 +227,6 @@ def _base(ask: Request, form: Format[P]) -> str:
 
 def _can_be_named(part: str) -> bool:
     return part != _h5.PIN and part == safe_name(part, "")
-
-
-def _editable(temporary: str, path: str) -> h5py.File:
-    try:
-        return h5py.File(temporary, "r+" if os.path.exists(temporary) else "w-")
-    except OSError as error:
-        why = f"cannot be added to: {_h5.first_line(error)}. Type: mode='w' to replace it"
-        raise FormatError(path, "", why) from error
 
 
 def _make_way(file: h5py.File, place: str, ask: Request, form: Format[P]) -> None:

@@ -11,7 +11,7 @@ from scipy import linalg
 
 from sid_xarray.errors import MissingDependencyError, ModelError
 
-__all__ = ["moments", "nonnegative", "principal", "project", "scatter"]
+__all__ = ["moments", "nonnegative", "principal", "project"]
 
 Array: TypeAlias = npt.NDArray[np.floating]
 _BLOCK = 16 * 2**20
@@ -104,12 +104,12 @@ def project(samples: Array, components: Array, mean: Array) -> Array:
     ndarray, shape (..., k)
         NaN for samples that are not finite.
     """
-    components, mean = (a.reshape(a.shape[-2:] if i == 0 else a.shape[-1:]) for i, a in enumerate((components, mean)))
-    scores = samples @ components.T.astype(samples.dtype) - (components @ mean).astype(samples.dtype)
+    with np.errstate(invalid="ignore", over="ignore"):  # infinities are told by NaN
+        scores = samples @ components.T.astype(samples.dtype) - (components @ mean).astype(samples.dtype)
     return np.where(np.isfinite(samples).all(axis=-1, keepdims=True), scores, np.nan).astype(samples.dtype)
 
 
-def scatter(found: Array, good: npt.NDArray[np.bool_]) -> Array:
+def _scatter(found: Array, good: npt.NDArray[np.bool_]) -> Array:
     """Return rows at the places where samples were good, NaN elsewhere."""
     out = np.full((good.size, found.shape[1]), np.nan, dtype=found.dtype)
     out[good] = found
@@ -157,7 +157,7 @@ def nonnegative(samples: Array, k: int, *, seed: int, iterations: int) -> tuple[
         )
     if len(data) < 1:
         nothing = np.full((k, samples.shape[1]), np.nan)
-        return scatter(np.full((len(data), k), np.nan), good), nothing, np.asarray(np.nan), np.asarray(0.0)
+        return _scatter(np.full((len(data), k), np.nan), good), nothing, np.asarray(np.nan), np.asarray(0.0)
     model = NMF(k, init="nndsvdar", random_state=seed, max_iter=iterations, tol=1e-5)
     with warnings.catch_warnings():  # told by the number of iterations
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -168,4 +168,4 @@ def nonnegative(samples: Array, k: int, *, seed: int, iterations: int) -> tuple[
     order = np.argsort((scores**2).sum(axis=0), kind="stable")[::-1]
     size = np.sqrt((data.astype(float) ** 2).sum())
     residual = model.reconstruction_err_ / size if size > 0 else 0.0
-    return scatter(scores[:, order], good), components[order], np.asarray(residual), np.asarray(float(model.n_iter_))
+    return _scatter(scores[:, order], good), components[order], np.asarray(residual), np.asarray(float(model.n_iter_))

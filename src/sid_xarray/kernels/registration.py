@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,7 +16,6 @@ STATUS: dict[int, str] = {0: "registered", 1: "no_finite_value", 2: "no_contrast
 
 Array: TypeAlias = npt.NDArray[np.floating]
 Complex: TypeAlias = npt.NDArray[np.complexfloating]
-Prepared: TypeAlias = tuple[Complex, npt.NDArray[np.int8]]
 _BLOCK = 16  # frames at a time: their transforms stay in the cache
 
 
@@ -56,15 +56,32 @@ def shifts(
     n = flat.shape[0]
     dy, dx, peak = (np.full(n, np.nan) for _ in range(3))
     status = np.zeros(n, dtype=np.int8)
-    one = _prepared(fixed[np.newaxis]) if fixed.ndim == 2 else None
+    one = _fixed(fixed[np.newaxis]) if fixed.ndim == 2 else None
     for start in range(0, n, _BLOCK):
         part = slice(start, start + _BLOCK)
-        other = _prepared(fixed[part]) if one is None else one
+        other = _fixed(fixed[part]) if one is None else one
         dy[part], dx[part], peak[part], status[part] = _block(flat[part], other, max_shift)
     return dy.reshape(lead), dx.reshape(lead), peak.reshape(lead), status.reshape(lead)
 
 
-def _prepared(frames: Array) -> Prepared:
+@dataclass(frozen=True)
+class _Fixed:
+    """What is needed of references: their transforms, weights and energies, and whether there is anything to see."""
+
+    transform: Complex
+    weights: Array
+    energy: Array
+    status: npt.NDArray[np.int8]
+
+
+def _fixed(frames: Array) -> _Fixed:
+    ny, nx = frames.shape[-2:]
+    transform, status = _prepared(frames)
+    weights = _weights(transform, ny, nx)
+    return _Fixed(transform, weights, _energy(transform, weights, nx), status)
+
+
+def _prepared(frames: Array) -> tuple[Complex, npt.NDArray[np.int8]]:
     """Return transforms of windowed frames, and whether there is anything to see."""
     dtype = np.float32 if frames.dtype == np.float32 else np.float64
     raw = frames.astype(dtype)
@@ -99,13 +116,12 @@ def _hann(n: int) -> Array:
     return np.ones(n) if n < 4 else np.asarray(hann(n, sym=False), dtype=float)
 
 
-def _block(frames: Array, reference: Prepared, max_shift: tuple[float, float] | None) -> tuple[Any, ...]:
+def _block(frames: Array, reference: _Fixed, max_shift: tuple[float, float] | None) -> tuple[Any, ...]:
     """Return drift, correlation and status of some frames."""
     ny, nx = frames.shape[-2:]
     here, status = _prepared(frames)
-    status = np.maximum(status, reference[1])
-    weights = _weights(reference[0], ny, nx)
-    iy, ix, higher = _highest(_plane(here, reference[0], weights, nx)[0], max_shift)
+    status = np.maximum(status, reference.status)
+    iy, ix, higher = _highest(_plane(here, reference, nx), max_shift)
     dy, dx = (_signed(at, n).astype(float) for at, n in ((iy, ny), (ix, nx)))
     if max_shift is not None:  # the maximum is a slope that goes on outside
         near = (np.abs(dy) > max_shift[0] - 1) | (np.abs(dx) > max_shift[1] - 1)
@@ -113,7 +129,9 @@ def _block(frames: Array, reference: Prepared, max_shift: tuple[float, float] | 
     # The window holds on to where it is, and draws the maximum towards zero by some percent of the drift. With the
     # window on the same part of the object that is some percent of less than a pixel.
     rolled = _rolled(frames, dy.astype(int), dx.astype(int))
-    plane, norm = _plane(_prepared(rolled)[0], reference[0], weights, nx)
+    here, _ = _prepared(rolled)
+    plane = _plane(here, reference, nx)
+    norm = np.sqrt(_energy(here, reference.weights, nx) * reference.energy) / (ny * nx)  # where frames are equal
     iy, ix, _ = _highest(plane, (2.0, 2.0))
     dy += _peak(plane, iy, ix, axis=0)
     dx += _peak(plane, iy, ix, axis=1)
@@ -125,11 +143,10 @@ def _block(frames: Array, reference: Prepared, max_shift: tuple[float, float] | 
     return dy, dx, np.where(bad & (status != 3), np.nan, correlation), status
 
 
-def _plane(here: Complex, there: Complex, weights: Array, nx: int) -> tuple[Array, Array]:
-    """Return cross-correlations, and what they are where frames are equal."""
-    ny = here.shape[-2]
-    norm = np.sqrt(_energy(here, weights, nx) * _energy(there, weights, nx)) / (ny * nx)
-    return fft.irfft2(here * there.conj() * weights, s=(ny, nx)), norm
+def _plane(here: Complex, reference: _Fixed, nx: int) -> Array:
+    """Return cross-correlations."""
+    product = here * reference.transform.conj() * reference.weights
+    return np.asarray(fft.irfft2(product, s=(here.shape[-2], nx)))
 
 
 def _highest(plane: Array, max_shift: tuple[float, float] | None) -> tuple[Any, Any, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["TABLE", "Verb"]
+__all__ = ["ALSO", "TABLE", "VERBS", "Verb"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,15 @@ class Verb:
         Whether it needs known units, and changes them.
     pooled : bool
         Whether every result depends on all points: there are no independent pixels.
+    references : tuple of str
+        Keys of ``schema.references``: what its method is cited as. Models of a fit have their own.
+    version : int
+        What it stamps: a higher one, when the same parameters give other numbers.
+    recall : str
+        Place of ``recall(inputs, params)``, which returns the arguments of the call that a step was made by; needed
+        where these are not the first input and the parameters by name.
+    stamps : bool
+        Whether it writes a step. If not, a trace does.
     """
 
     place: str
@@ -35,21 +44,58 @@ class Verb:
     on: tuple[str, ...] = ("DataArray",)
     about_units: bool = False
     pooled: bool = False
+    references: tuple[str, ...] = ()
+    version: int = 1
+    recall: str = ""
+    stamps: bool = True
 
 
 TABLE: dict[str, Verb] = {
     "calibrate": Verb("sid_xarray.ops.calibrate:calibrate", params={"energy": {"scale": 2.0, "offset": 1.0}}),
-    "decompose": Verb("sid_xarray.ops.decompose:decompose", params={"n_components": 2}, pooled=True),
-    "fft": Verb("sid_xarray.ops.fft:fft", sample="lattice_image"),
-    "fit": Verb("sid_xarray.ops.fit:fit", params={"model": "gaussian + constant"}),
+    "decompose": Verb(
+        "sid_xarray.ops.decompose:decompose",
+        params={"n_components": 2},
+        pooled=True,
+        references=("jolliffe2002", "lee1999", "cichocki2009"),
+    ),
+    "fft": Verb("sid_xarray.ops.fft:fft", sample="lattice_image", references=("harris1978",)),
+    "fit": Verb(
+        "sid_xarray.ops.fit:fit",
+        params={"model": "gaussian + constant"},
+        recall="sid_xarray.ops.fit:recall",
+        references=("marquardt1963", "more1978"),
+    ),
     "ifft": Verb("sid_xarray.ops.fft:ifft", sample="lattice_spectrum"),
     "rebin": Verb("sid_xarray.ops.rebin:rebin", params={"energy": 2}),
-    "register": Verb("sid_xarray.ops.register:register", sample="drifting_stack", params={"max_shift": 2.0}),
+    "register": Verb(
+        "sid_xarray.ops.register:register",
+        sample="drifting_stack",
+        params={"max_shift": 2.0},
+        recall="sid_xarray.ops.register:recall",
+        references=("guizar2008",),
+    ),
     "remove_background": Verb(
         "sid_xarray.ops.background:remove_background",
         sample="edge_map",
         params={"model": "power_law", "fit_range": (200, 280)},
+        references=("egerton2011",),
     ),
     "sel": Verb("sid_xarray.ops.select:sel", params={"energy": 5.0, "width": {"energy": 2.0}}),
     "to_units": Verb("sid_xarray.ops.convert:to_units", params={"energy": "meV"}, about_units=True),
 }
+
+ALSO: dict[str, Verb] = {
+    "apply": Verb("sid_xarray.ops.apply:apply", on=("DataArray", "Dataset"), recall="sid_xarray.ops.apply:recall"),
+    "concat": Verb("sid_xarray.ops.join:concat", on=(), recall="sid_xarray.ops.join:recall"),
+    "evaluate": Verb("sid_xarray.core.evaluate:evaluate", on=("Dataset",), recall="sid_xarray.core.evaluate:recall"),
+    "reconstruct": Verb("sid_xarray.ops.decompose:reconstruct", on=("Dataset",)),
+    "merge": Verb("sid_xarray.ops.join:merge", on=(), recall="sid_xarray.ops.join:recall"),
+    "adopt": Verb("sid_xarray.core.adopt:adopt", on=("DataArray", "Dataset"), stamps=False),
+    "set_dims": Verb("sid_xarray.core.adopt:set_dims", on=("DataArray", "Dataset"), stamps=False),
+    "set_units": Verb("sid_xarray.core.adopt:set_units", on=("DataArray", "Dataset"), stamps=False),
+    "with_metadata": Verb("sid_xarray.core.metadata:with_metadata", on=("DataArray", "Dataset"), stamps=False),
+}
+"""What writes steps, too, or can be a step in a trace, and is tried elsewhere: not one array and parameters."""
+
+VERBS: dict[str, Verb] = {**TABLE, **ALSO}
+"""Everything that a step of a history can be done again with."""

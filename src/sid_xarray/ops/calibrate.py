@@ -10,11 +10,11 @@ import numpy as np
 import xarray as xr
 
 from sid_xarray.core import provenance
-from sid_xarray.core.adopt import apply_units
+from sid_xarray.core.adopt import apply_units, with_units
 from sid_xarray.core.dims import describe, units_of, values_of
+from sid_xarray.core.lift import float_dtype
 from sid_xarray.errors import DimensionError
 from sid_xarray.ops._windows import keywords
-from sid_xarray.schema import attrs as names
 from sid_xarray.schema import units
 
 __all__ = ["calibrate"]
@@ -74,8 +74,7 @@ def calibrate(
         positions, unit = _positions(da, dim, how)
         old = da[dim].attrs if dim in da.coords else {}
         kind = str(describe(da)[dim])
-        attrs = {k: v for k, v in old.items() if k != names.UNITS_ORIGINAL}
-        attrs = apply_units({**attrs, names.UNITS: unit}, axis=kind)
+        attrs = apply_units(with_units(old, unit), axis=kind)
         out = out.assign_coords({dim: (dim, positions, attrs)})
     if data is not None:
         out = _values(out, data)
@@ -143,9 +142,8 @@ def _values(da: xr.DataArray, how: Mapping[str, Any]) -> xr.DataArray:
     for key in ("scale", "offset"):
         if not isinstance(how.get(key, 0.0), Number):
             raise DimensionError(f"{form} with numbers a and b, got {how[key]!r}")
-    attrs = {k: v for k, v in da.attrs.items() if k != names.UNITS_ORIGINAL}
-    attrs = apply_units({**attrs, names.UNITS: how.get("units", units_of(da))})
-    dtype = np.result_type(da.dtype, np.float32)
+    attrs = apply_units(with_units(da.attrs, how.get("units", units_of(da))))
+    dtype = float_dtype(da)
     if not {"scale", "offset"} & set(how):
         return da.drop_attrs(deep=False).assign_attrs(attrs)
     # In the floating type of the data: float32 stays float32.

@@ -9,11 +9,11 @@ import numpy as np
 import xarray as xr
 
 from sid_xarray.core import provenance
+from sid_xarray.core.adopt import with_units
 from sid_xarray.core.dims import describe, units_of
 from sid_xarray.core.lift import float_dtype
 from sid_xarray.errors import DimensionError, UnitsError
 from sid_xarray.ops._windows import keywords
-from sid_xarray.schema import attrs as names
 from sid_xarray.schema import units
 
 __all__ = ["to_units"]
@@ -73,7 +73,7 @@ def to_units(
         factor = units.convert_factor(units_of(da), target)
         if da.dtype.kind not in "biufc":
             raise UnitsError(f"only numbers can be converted to {target!r}, {da.name!r} is {da.dtype}")
-        attrs = _relabelled(da.attrs, target)
+        attrs = with_units(da.attrs, target)
         if factor != 1.0:
             dtype = float_dtype(da)
             out = out.astype(dtype, copy=False) * dtype.type(factor)
@@ -91,11 +91,7 @@ def _axis(da: xr.DataArray, dim: Hashable, text: str) -> xr.Variable:
     target = _known(text, str(describe(da)[dim]))
     factor = units.convert_factor(units_of(da, dim), target)
     values = coord.values if factor == 1.0 else np.asarray(coord.values, dtype=float) * factor
-    return xr.Variable((dim,), values, _relabelled(coord.attrs, target))
-
-
-def _relabelled(attrs: Mapping[Any, Any], target: str) -> dict[Any, Any]:
-    return {k: v for k, v in attrs.items() if k != names.UNITS_ORIGINAL} | {names.UNITS: target}
+    return xr.Variable((dim,), values, with_units(coord.attrs, target))
 
 
 def _known(text: Any, axis: str | None) -> str:

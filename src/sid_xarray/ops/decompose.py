@@ -90,10 +90,10 @@ def decompose(
     k, m = _count(da, n_components, features)
     params: dict[str, Any] = {"n_components": k, "method": method, "dim": [str(d) for d in features]}
     if method == "nmf":
-        if seed is None:
-            seed = int(np.random.default_rng().integers(2**31))
-        ds = _nmf(da, k, m, features, seed=int(seed), iterations=iterations)
-        params |= {"seed": int(seed), "iterations": iterations}
+        seed = int(np.random.default_rng().integers(2**31)) if seed is None else _whole("seed", seed, 0)
+        iterations = _whole("iterations", iterations, 1)
+        ds = _nmf(da, k, m, features, seed=seed, iterations=iterations)
+        params |= {"seed": seed, "iterations": iterations}
     else:
         ds = _pca(da, k, m, features, center=bool(center))
         params["center"] = bool(center)
@@ -109,6 +109,8 @@ def _features(da: xr.DataArray, dim: Hashable | Sequence[Hashable] | None) -> tu
     if missing or not chosen:
         found = f"no dimension {missing[0]!r}" if missing else "no spectral dimension"
         raise DimensionError(f"{found} among {da.dims} of {da.name!r}. Name it: decompose(dim='energy').")
+    if len(set(chosen)) != len(chosen):
+        raise DimensionError(f"a dimension is named twice: {chosen}")
     if da.size == 0:
         raise DimensionError(f"{da.name!r} is empty: {dict(da.sizes)}")
     if len(chosen) == da.ndim:
@@ -118,11 +120,16 @@ def _features(da: xr.DataArray, dim: Hashable | Sequence[Hashable] | None) -> tu
 
 def _count(da: xr.DataArray, n_components: Any, features: Sequence[Hashable]) -> tuple[int, int]:
     m = int(np.prod([da.sizes[d] for d in features], dtype=int))
-    if isinstance(n_components, bool) or not isinstance(n_components, int | np.integer) or n_components < 1:
-        raise DimensionError(f"n_components is a whole number of 1 or more, got {n_components!r}")
-    if n_components > m:
-        raise DimensionError(f"{n_components} components of {m} features over {tuple(features)}: there are fewer")
-    return int(n_components), m
+    k = _whole("n_components", n_components, 1)
+    if k > m:
+        raise DimensionError(f"{k} components of {m} features over {tuple(features)}: there are fewer")
+    return k, m
+
+
+def _whole(name: str, value: Any, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value < 2**32:
+        raise DimensionError(f"{name} is a whole number of {least} or more, got {value!r}")
+    return int(value)
 
 
 def _pca(da: xr.DataArray, k: int, m: int, features: tuple[Hashable, ...], *, center: bool) -> xr.Dataset:
@@ -147,7 +154,7 @@ def _pca(da: xr.DataArray, k: int, m: int, features: tuple[Hashable, ...], *, ce
         core=[features, ("component", *features), features],
         out=[Out(("component",), {"component": k}, float_dtype(da))],
     )
-    ds["scores"] = _first(projected[0])
+    ds["scores"] = projected[0].transpose("component", ...)
     ds["explained_variance"] = ("component", variance)
     ds["explained_variance_ratio"] = ds["explained_variance"] / xr.DataArray(total)
     return ds
@@ -173,10 +180,6 @@ def _placed(da: xr.DataArray, components: Any, mean: Any, features: tuple[Hashab
     )
 
 
-def _first(scores: xr.DataArray) -> xr.DataArray:
-    return scores.transpose("component", ...)
-
-
 def _nmf(da: xr.DataArray, k: int, m: int, features: tuple[Hashable, ...], *, seed: int, iterations: int) -> xr.Dataset:
     rows = [d for d in da.dims if d not in features]
     dtype = float_dtype(da)
@@ -192,8 +195,7 @@ def _nmf(da: xr.DataArray, k: int, m: int, features: tuple[Hashable, ...], *, se
     ds = _placed(da, components, np.zeros(m), features, k)
     shape = tuple(da.sizes[d] for d in rows)
     coords = {n: c for n, c in da.coords.items() if set(c.dims) <= set(rows)}
-    placed = xr.DataArray(scores.T.reshape(k, *shape).astype(dtype), dims=("component", *rows), coords=coords)
-    ds["scores"] = placed
+    ds["scores"] = xr.DataArray(scores.T.reshape(k, *shape).astype(dtype), dims=("component", *rows), coords=coords)
     ds["residual"] = xr.DataArray(residual)
     ds["nit"] = xr.DataArray(used)
     return ds
@@ -263,5 +265,7 @@ def reconstruct(
     out = out.transpose(*dims).drop_attrs(deep=False).drop_encoding().rename(name or "reconstruction")
     said = ds["mean"].attrs.get(names.LONG_NAME, "").removeprefix("mean of ")
     out.attrs = {names.LONG_NAME: said or "reconstruction", names.UNITS: units_of(ds["scores"])}
-    result: xr.DataArray = provenance.stamp(out, "reconstruct", ds, components=which)
+    result: xr.DataArray = provenance.stamp(
+        out, "reconstruct", ds, components=which, name=None if name is None else str(name)
+    )
     return result

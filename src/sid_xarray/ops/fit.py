@@ -33,7 +33,7 @@ from sid_xarray.options import OPTIONS
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import units
 
-__all__ = ["fit"]
+__all__ = ["fit", "recall"]
 
 
 def fit(
@@ -169,6 +169,21 @@ def fit(
     }
     said = {"model": model, "dim": str(along)} | {k: v for k, v in said.items() if v is not None and v not in ({}, [])}
     return provenance.stamp(ds, "fit", da, *noise.values(), *maps.values(), **said)
+
+
+def recall(inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of a call of `fit` that recorded these parameters: weights and maps are inputs."""
+    rest, arrays = dict(params), list(inputs[1:])
+    sigma, held = rest.pop("sigma", None), rest.get("fixed", {})
+    if sigma is not None:
+        rest[sigma] = arrays.pop(0)
+    maps = dict(zip(rest.pop("maps", []), arrays, strict=True))
+    guess = {**rest.pop("guess", {}), **{k: v for k, v in maps.items() if k not in held}}
+    if held:
+        rest["fixed"] = {k: maps.get(k, v) for k, v in held.items()}
+    if guess:
+        rest["guess"] = guess
+    return (inputs[0], rest.pop("model")), rest
 
 
 def _variables(model: FitModel) -> list[str]:

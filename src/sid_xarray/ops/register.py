@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from sid_xarray.kernels import registration as kernels
 from sid_xarray.ops._results import flags, refuse_taken
 from sid_xarray.schema import attrs as names
 
-__all__ = ["register"]
+__all__ = ["recall", "register"]
 
 _REFERENCES = ("first", "mean")
 
@@ -108,9 +108,18 @@ def register(
     return provenance.stamp(ds, "register", *inputs, **params)
 
 
+def recall(inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of a call of `register` that recorded these parameters: images may be inputs."""
+    rest, images = dict(params), list(inputs[1:])
+    for name in ("on", "reference"):  # in the order in which they were recorded
+        if rest.get(name) == "input":
+            rest[name] = images.pop(0)
+    return (inputs[0], rest.pop("reference")), rest
+
+
 def _plane(da: xr.DataArray, plane: Sequence[Hashable] | None) -> tuple[Hashable, Hashable]:
     if plane is not None:
-        chosen = tuple(plane)
+        chosen = tuple(plane) if isinstance(plane, Sequence) else (plane,)
         if len(chosen) != 2 or len(set(chosen)) != 2 or not set(chosen) <= set(da.dims):
             raise DimensionError(f"plane is two dimensions of {da.dims}, got {plane!r}")
         return chosen
@@ -172,8 +181,11 @@ def _reference(
         if not -images.sizes[along] <= reference < images.sizes[along]:
             raise DimensionError(f"no frame {reference} along {along!r}: there are {images.sizes[along]}")
         return images.isel({along: reference}, drop=True)
-    if reference not in _REFERENCES:
-        raise DimensionError(f"the reference is 'first', 'mean', the number of a frame or an image; got {reference!r}")
+    if not isinstance(reference, str) or reference not in _REFERENCES:
+        raise DimensionError(
+            f"the reference is 'first', 'mean', the number of a frame or an image as a DataArray; got "
+            f"{reference if isinstance(reference, str) else type(reference).__name__!r}"
+        )
     first = images.isel({along: 0}, drop=True)
     if reference == "first":
         return first

@@ -9,11 +9,11 @@ import numpy as np
 import xarray as xr
 
 from sid_xarray.core import provenance
+from sid_xarray.core.adopt import with_units
 from sid_xarray.core.dims import position_of, units_of, values_of
-from sid_xarray.core.lift import Out, lift
+from sid_xarray.core.lift import Out, float_dtype, lift
 from sid_xarray.errors import DimensionError
 from sid_xarray.ops._windows import as_indexer, inside_each, keywords, nearest_index
-from sid_xarray.schema import attrs as names
 from sid_xarray.schema import units
 
 __all__ = ["sel"]
@@ -158,10 +158,9 @@ def _weights(da: xr.DataArray, dim: Hashable, windows: list[np.ndarray]) -> np.n
 
 
 def _integral(da: xr.DataArray, along: Mapping[Hashable, np.ndarray]) -> xr.DataArray:
-    attrs, unit = {k: v for k, v in da.attrs.items() if k != names.UNITS_ORIGINAL}, units_of(da)
-    dtype = np.result_type(da.dtype, np.float32)
+    unit, dtype = units_of(da), float_dtype(da)
     out = da.astype(dtype, copy=False)
     for dim, weights in along.items():
         out = (out * xr.DataArray(weights.astype(dtype), dims=(dim,))).sum([dim], skipna=False)
         unit = units.multiply(unit, units_of(da, dim))
-    return out.drop_attrs(deep=False).assign_attrs({**attrs, names.UNITS: unit}).rename(da.name)
+    return out.drop_attrs(deep=False).assign_attrs(with_units(da.attrs, unit)).rename(da.name)

@@ -8,6 +8,7 @@ from typing import Any
 __all__ = [
     "ANCILLARY",
     "AXIS",
+    "CONTENT",
     "DATA_TYPE",
     "DIMENSION_TYPE",
     "LONG_NAME",
@@ -44,6 +45,9 @@ OTHER_GROUPS = "sid_other_groups"
 DATA_TYPE = "sid_data_type"
 VERSION = "sid_version"
 DIMENSION_TYPE = "sid_dimension_type"
+CONTENT = "sid_content"
+"""Of a Dataset that holds no signals: ``"structure"``, ``"table"`` or ``"arrays"``."""
+
 UNITS_ORIGINAL = "sid_units_original"
 NAME_ORIGINAL = "sid_name_original"
 PROV_PREFIX = "sid_prov_"

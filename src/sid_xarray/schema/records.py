@@ -25,13 +25,15 @@ _LIMIT = 64 * 1024
 _MAX_UNPACKED = 512 * 1024 * 1024
 
 
-def dumps(value: Any) -> str:
+def dumps(value: Any, *, ordered: bool = False) -> str:
     """Return canonical JSON: keys sorted, ASCII, no NaN; packed when longer than 64 KiB.
 
     Parameters
     ----------
     value : object
         None, bool, int, str, finite float, lists and str-keyed dicts of these.
+    ordered : bool, default: False
+        Keep the order of keys instead: that of a header tells something to those who read it.
 
     Raises
     ------
@@ -39,7 +41,7 @@ def dumps(value: Any) -> str:
         If something in it is none of these.
     """
     try:
-        text = json.dumps(value, sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+        text = json.dumps(value, sort_keys=not ordered, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
         raise MetadataError(f"metadata cannot be written as JSON: {error}") from error
     return packed(text)

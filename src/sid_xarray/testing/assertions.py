@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import warnings
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -20,8 +21,10 @@ __all__ = ["assert_lazy", "assert_roundtrip", "assert_same", "no_compute"]
 T = TypeVar("T", xr.DataArray, xr.Dataset, xr.DataTree)
 
 
-def assert_roundtrip(obj: xr.DataArray | xr.Dataset | xr.DataTree, path: str | None = None, **options: Any) -> Any:
-    """Assert that what is written to NSID is what is read back.
+def assert_roundtrip(
+    obj: xr.DataArray | xr.Dataset | xr.DataTree, path: str | None = None, *, to: str = "nsid", **options: Any
+) -> Any:
+    """Assert that what is written to a store is what is read back.
 
     Stricter than ``xarray.testing.assert_identical``: dtype, byte order, types of attributes and their order
     count, too.
@@ -31,38 +34,62 @@ def assert_roundtrip(obj: xr.DataArray | xr.Dataset | xr.DataTree, path: str | N
     obj : DataArray, Dataset or DataTree
     path : str, optional
         File to write; a temporary one by default.
+    to : {"nsid", "usid", "zarr"}, default: "nsid"
+        Zarr is written by xarray alone, in memory where there is no `path`; no trees.
     **options
-        Passed to ``to_nsid``.
+        Passed to ``to_nsid``, ``to_usid`` or ``to_zarr``.
 
     Returns
     -------
     DataArray, Dataset or DataTree
         What was read, in memory.
     """
-    from sid_xarray import api
+    from sid_xarray.io.checksum import verify_file
 
+    if to == "zarr":
+        return _through_zarr(obj, path, options)
     with contextlib.ExitStack() as stack:
         if path is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             path = os.path.join(folder, "roundtrip.h5")
-        place = obj.sid.to_nsid(path, **options)
+        place = getattr(obj.sid, f"to_{to}")(path, **options)
+        changed = [str(finding) for finding in verify_file(path) if finding.bad]
+        assert not changed, f"checksums do not fit what was written: {changed}"
         if isinstance(obj, xr.DataTree):
-            return _assert_tree(obj, api.open(path), options.get("group"))
-        if any(isinstance(k, str) and "/" in k for k in (*obj.coords, *obj.dims, *getattr(obj, "data_vars", ()))):
-            # A tree cannot hold a name with a slash; the engine gives it back.
-            ds = xr.open_dataset(path, engine="nsid", group=place)
-            found = (
-                ds.load() if isinstance(obj, xr.Dataset) else next(iter(ds.data_vars.values())).load().rename(obj.name)
-            )
-        elif isinstance(obj, xr.Dataset):
-            found = api.open(path)[place].to_dataset().load()
-        else:
-            found = api.open_dataarray(path, place).load()
+            return _assert_tree(obj, path, options.get("group"))
+        found = _read(obj, path, place, to).load()
         _assert_equal(obj, found, place)
         return found
 
 
-def _assert_tree(tree: xr.DataTree, found: xr.DataTree, group: str | None) -> xr.DataTree:
+def _read(obj: xr.DataArray | xr.Dataset, path: str, place: str, form: str) -> Any:
+    from sid_xarray import api
+
+    if any(isinstance(k, str) and "/" in k for k in (*obj.coords, *obj.dims, *getattr(obj, "data_vars", ()))):
+        # A tree cannot hold a name with a slash; the engine gives it back.
+        ds = xr.open_dataset(path, engine=form, group=place, create_default_indexes=False)
+        return ds if isinstance(obj, xr.Dataset) else next(iter(ds.data_vars.values())).rename(obj.name)
+    return api.open(path)[place].to_dataset() if isinstance(obj, xr.Dataset) else api.open_dataarray(path, place)
+
+
+def _through_zarr(obj: Any, path: str | None, options: dict[str, Any]) -> Any:
+    import zarr
+
+    store: Any = zarr.storage.MemoryStore() if path is None else path
+    with warnings.catch_warnings():
+        # zarr tells of dtypes that its own specification lacks.
+        warnings.filterwarnings("ignore", message=".*(Zarr V3|does not have a Zarr)")
+        obj.to_zarr(store, consolidated=False, **options)
+        opened = xr.open_dataarray if isinstance(obj, xr.DataArray) else xr.open_dataset
+        found = opened(store, engine="zarr", chunks=None, consolidated=False).load()
+    _assert_equal(obj, found, "")
+    return found
+
+
+def _assert_tree(tree: xr.DataTree, path: str, group: str | None) -> xr.DataTree:
+    from sid_xarray import api
+
+    found = api.open(path)
     for node in tree.subtree:
         place = _joined(group, node.path[len(tree.path.rstrip("/")) :])
         if not node.has_data and not node.attrs and node.children:

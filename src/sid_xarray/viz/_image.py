@@ -115,6 +115,12 @@ def image_element(frame: Frame, look: Look) -> Any:
     return element
 
 
+def titled_element(frame: Frame, look: Look) -> Any:
+    """Return an image whose title is its name: beside the colour bar are only the units, since both do not fit."""
+    pane = image_element(frame, look)
+    return _style.apply(pane, {"clabel": unit_text(str(pane.vdims[0].unit or "1"))}, fonts=False)
+
+
 def _dressed(
     element: Any,
     look: Look,

@@ -13,6 +13,7 @@ from sid_xarray.core.dims import data_kind, describe
 from sid_xarray.core.registry import Registry
 from sid_xarray.errors import DimensionError, RegistryError, nearest
 from sid_xarray.viz import _style
+from sid_xarray.viz._facts import kind_of
 from sid_xarray.viz._siblings import looks_like_fit, main_variable, own_variables, variance_of
 from sid_xarray.viz.views import TABLE, View
 
@@ -137,7 +138,7 @@ def bound_view(obj: xr.DataArray | xr.Dataset, name: str) -> Callable[..., Any]:
 
 def _drawable(obj: xr.DataArray | xr.Dataset) -> None:
     da = obj if isinstance(obj, xr.DataArray) else obj[main_variable(obj)]
-    if da.dtype.kind not in "biufcmM":
+    if kind_of(da) == "text":
         raise DimensionError(f"{da.name!r} is text or records ({da.dtype}) and has no picture: print(da) shows it.")
 
 

@@ -40,7 +40,7 @@ __all__ = [
 _ABSENT = frozenset({"", "generic", "none"})
 
 
-def imported(module: str, package: str, purpose: str) -> Any:
+def imported(module: str, package: str, purpose: str, *, extra: str | None = None) -> Any:
     """Import an optional package.
 
     Raises
@@ -51,7 +51,7 @@ def imported(module: str, package: str, purpose: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise MissingDependencyError(package, package, purpose) from error
+        raise MissingDependencyError(package, extra or package, purpose) from error
 
 
 def said(value: object) -> str | None:

@@ -11,6 +11,8 @@ import xarray as xr
 
 from sid_xarray.core import metadata as _metadata
 from sid_xarray.core.dims import data_kind, describe
+from sid_xarray.core.structures import ENTRY as _STRUCTURES
+from sid_xarray.core.structures import record
 from sid_xarray.errors import DimensionError, MetadataError, warn
 from sid_xarray.io.interop import _atoms, _carry
 from sid_xarray.io.interop._common import (
@@ -35,7 +37,6 @@ from sid_xarray.schema import kinds
 __all__ = ["from_sidpy", "to_sidpy"]
 
 _OP = "sid:from_sidpy@1"
-_STRUCTURES = "structures"
 # Dicts that a sidpy.Dataset keeps beside its metadata, and that have a place of their own here.
 _PLACED = frozenset(("provenance", "point_cloud", "metadata", "original_metadata", "structures"))
 _POINTS = ("x", "y", "z")
@@ -139,7 +140,7 @@ def _attrs(dset: Any) -> dict[Any, Any]:
     tree.pop(_carry.KEY, None)
     structures = getattr(dset, "structures", None) or {}
     if structures:
-        described = {str(k): _atoms.record(v) for k, v in structures.items()}
+        described = {str(k): record(v) for k, v in structures.items()}
         tree[_STRUCTURES] = {**_dict(tree.get(_STRUCTURES)), **described}
     point_cloud = {k: v for k, v in _dict(getattr(dset, "point_cloud", None)).items() if k not in _SHOWN_POINTS}
     others = {k: v for k, v in (("provenance", getattr(dset, "provenance", None)), ("point_cloud", point_cloud)) if v}

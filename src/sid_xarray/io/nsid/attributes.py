@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 
 from sid_xarray.io import _h5
+from sid_xarray.io._filters import whole
 from sid_xarray.io.nsid.layout import BOOKKEEPING
 
 __all__ = ["holds_datasets", "read_tree", "write_tree"]
@@ -61,7 +62,7 @@ def _read_level(group: h5py.Group, datasets: bool, above: tuple[Any, ...], left:
         if isinstance(obj, h5py.Group):
             out[key] = _read_level(obj, datasets, (*above, here), left)
         elif datasets and obj.shape is not None and obj.size <= _LARGEST_LEAF and _h5.is_stored_here(obj):
-            out[key] = plain(_h5.decoded(obj[()]))
+            out[key] = plain(_h5.decoded(whole(obj)))
     return out
 
 

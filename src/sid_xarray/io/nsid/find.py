@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +12,11 @@ import numpy as np
 from sid_xarray.io import _h5, _places
 from sid_xarray.io.nsid.layout import MODEL
 
-__all__ = ["Main", "Place", "agree", "main_of", "survey"]
+__all__ = ["KIND", "Main", "Place", "agree"]
 
+Members = Mapping[str, h5py.Group | h5py.Dataset]
 _METADATA = ("metadata", "original_metadata", "provenance", "_metadata")
+_MARKS = ("quantity", "units", "data_type", "main_data_name")
 
 
 @dataclass
@@ -30,36 +33,19 @@ class Main:
 Place = _places.Place[Main]
 
 
-def survey(file: h5py.File, start: str = "/") -> tuple[list[Place], list[str]]:
-    """Find every group with arrays, from ``start`` down.
-
-    Returns
-    -------
-    places : list of Place
-    problems : list of str
-        What could not be read, in plain words; it never stops the rest.
-    """
-    return _places.survey(file, start, model=MODEL, says_main=_says_main, main_of=_main_at, closed=_METADATA)
-
-
-def _main_at(path: str, dataset: h5py.Dataset, inside: _places.Members) -> tuple[Main | None, str]:
-    return main_of(path.rpartition("/")[2], dataset, inside)
-
-
 def _says_main(dataset: h5py.Dataset) -> bool:
     try:
-        names = dataset.attrs
-        versioned = "pyNSID_version" in names or "nsid_version" in names
-        return versioned and all(n in names for n in ("quantity", "units", "data_type", "main_data_name"))
+        versioned = any(_h5.has_attribute(dataset, n) for n in ("pyNSID_version", "nsid_version"))
+        return versioned and all(_h5.has_attribute(dataset, n) for n in _MARKS)
     except Exception:  # noqa: BLE001 - the attributes of a damaged dataset say nothing
         return False
 
 
-def main_of(name: str, dataset: h5py.Dataset, inside: _places.Members) -> tuple[Main | None, str]:
+def _main_of(place: Place, name: str, dataset: h5py.Dataset) -> tuple[Main | None, str]:
     """Return a main with its axes, or None and why it cannot be read."""
     try:
         why = _unreadable(dataset)
-        return (None, why) if why else (_main(name, dataset, inside), "")
+        return (None, why) if why else (_main(name, dataset, place.inside), "")
     except Exception as error:  # noqa: BLE001 - one damaged dataset must not hide its neighbours; it is reported
         return None, _h5.first_line(error)
 
@@ -87,7 +73,7 @@ def unreadable_dtype(dtype: np.dtype[Any]) -> str:
     return ""
 
 
-def _main(name: str, dataset: h5py.Dataset, inside: _places.Members) -> Main:
+def _main(name: str, dataset: h5py.Dataset, inside: Members) -> Main:
     main = Main(name, dataset)
     said = _h5.raw_attribute(dataset, "DIMENSION_LABELS")
     labels = _h5.texts(said).ravel().tolist() if isinstance(said, np.ndarray) else []
@@ -120,10 +106,15 @@ def _unfit(scale: h5py.Dataset, size: int) -> str:
     return ""
 
 
-def _scale(dataset: h5py.Dataset, i: int, label: str, inside: _places.Members) -> h5py.Dataset | None:
+def _scale(dataset: h5py.Dataset, i: int, label: str, inside: Members) -> h5py.Dataset | None:
     beside = inside.get(label) if label else None
-    beside = beside if isinstance(beside, h5py.Dataset) and beside.shape is not None and beside != dataset else None
+    beside = beside if isinstance(beside, h5py.Dataset) and beside.shape is not None else None
+    if beside is not None and _h5.address(beside) == _h5.address(dataset):
+        beside = None
     attached: list[h5py.Dataset] = []
+    known = _h5.references(dataset, "DIMENSION_LIST")
+    if known is not None and beside is not None and i < len(known) and _h5.address(beside) in known[i]:
+        return beside
     try:
         if beside is not None and h5py.h5ds.is_attached(dataset.id, beside.id, i):
             return beside
@@ -149,3 +140,16 @@ def agree(mains: list[Main]) -> bool:
             if sizes.setdefault(label, (size, scale)) != (size, scale):
                 return False
     return True
+
+
+def _only(places: list[Place], above: str, main: str) -> list[Place]:
+    name = main.rpartition("/")[2]
+    here = [p for p in places if p.path == above and (p.ours or any(m.name == name for m in p.mains))]
+    for place in here:
+        if not place.ours:
+            place.mains = [m for m in place.mains if m.name == name]
+    return here
+
+
+KIND: _places.Kind[Main] = _places.Kind(MODEL, _says_main, _main_of, _only, _METADATA)
+"""What is an array in NSID."""

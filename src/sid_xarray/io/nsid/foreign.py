@@ -14,16 +14,21 @@ from xarray.core import indexing
 from sid_xarray.core import metadata as _metadata
 from sid_xarray.core.adopt import apply_units
 from sid_xarray.core.dims import data_kind
+from sid_xarray.core.structures import ENTRY
 from sid_xarray.errors import MetadataError, SidWarning
 from sid_xarray.io import _h5
+from sid_xarray.io._assemble import dataset as dataset_of
+from sid_xarray.io._filters import whole
 from sid_xarray.io._layout import read_blocks
+from sid_xarray.io._lazy import H5Array
 from sid_xarray.io.nsid import attributes
 from sid_xarray.io.nsid.find import Main, Place, unreadable_dtype
-from sid_xarray.io.nsid.layout import ABSENT, NATURAL_MAIN, NATURAL_SCALE
+from sid_xarray.io.nsid.layout import ABSENT, BOOKKEEPING, NATURAL_MAIN, NATURAL_SCALE
+from sid_xarray.io.nsid.structures import from_group, is_structure
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import kinds
 
-__all__ = ["group_attrs", "read", "source_of", "variables_of"]
+__all__ = ["coordinate", "group_attrs", "read", "source_of", "variables_of"]
 
 # A variable attribute of such a name would be decoded by xarray when the array is saved and read again.
 _DECODED = frozenset("scale_factor add_offset missing_value _FillValue _Unsigned calendar dtype coordinates".split())
@@ -41,7 +46,7 @@ def read(source: Any, file: h5py.File, place: Place, mains: list[Main]) -> tuple
         for label, scale in zip(main.labels, main.scales, strict=True):
             if scale is not None and label not in coords:
                 try:
-                    coords[label] = _coordinate(label, scale)
+                    coords[label] = coordinate(label, scale)
                 except Exception as error:  # noqa: BLE001 - one damaged scale must not hide the array; it is reported
                     problems.append(
                         f"{place.path_of(main.name)}: the scale {label!r} cannot be read: {_h5.first_line(error)}"
@@ -49,9 +54,9 @@ def read(source: Any, file: h5py.File, place: Place, mains: list[Main]) -> tuple
         found, more = variables_of(source, place, main)
         variables |= found
         problems += more
-    ds = xr.Dataset(variables, coords=coords, attrs=group_attrs(place.group))
-    if len(mains) == 1:
-        ds = _with_groups(ds, place)
+    ds = dataset_of(variables, coords, coords)
+    ds.attrs = group_attrs(place.group)
+    ds = _with_groups(ds, place)
     origin = source_of(file, place)
     if origin is not None:
         ds.encoding["sid_source"] = origin
@@ -67,8 +72,16 @@ def read(source: Any, file: h5py.File, place: Place, mains: list[Main]) -> tuple
 
 def group_attrs(group: h5py.Group) -> dict[Hashable, Any]:
     """Return the attributes of a group without those that serve NeXus and netCDF."""
-    found = {k: attributes.plain(v) for k, v in _h5.attributes(group).items()}
-    return {k: v for k, v in found.items() if k not in _NEXUS and not k.endswith("_indices") and _is_simple(v)}
+    found = {k: attributes.plain(v) for k, v in _h5.attributes(group, but=_is_nexus).items()}
+    return {k: v for k, v in found.items() if _is_simple(v)}
+
+
+def _is_bookkeeping(name: str) -> bool:
+    return name in BOOKKEEPING
+
+
+def _is_nexus(name: str) -> bool:
+    return name in _NEXUS or name.endswith("_indices")
 
 
 def source_of(file: h5py.File, place: Place) -> str | None:
@@ -76,27 +89,35 @@ def source_of(file: h5py.File, place: Place) -> str | None:
     path, group = place.path, place.group
     while path.strip("/"):
         named = path.rpartition("/")[2].startswith("Log_")
-        if named or "source_000" in group.attrs:
+        if named or _h5.has_attribute(group, "source_000"):
             value = _h5.raw_attribute(group, "source_000")
             try:
                 return str(file[value].name) if isinstance(value, h5py.Reference) and value else ""
             except Exception:  # noqa: BLE001 - the source was deleted; that it is a result is still known
                 return ""
         path = path.rpartition("/")[0]
-        above = _h5.find(file, path or "/")
+        path_above = path or "/"
+        above = place.groups[path_above] if path_above in place.groups else _h5.find(file, path_above)
         if not isinstance(above, h5py.Group):
             return None
         group = above
     return None
 
 
-def _coordinate(label: str, scale: h5py.Dataset) -> xr.Variable:
+def coordinate(label: str, scale: h5py.Dataset) -> xr.Variable:
+    """Return the positions along an axis.
+
+    Raises
+    ------
+    ValueError
+        If there are more than anything has.
+    """
     if scale.size > _LARGEST_SCALE:
         raise ValueError(f"declares {scale.size} points")
-    values = _h5.texts(scale[()]) if _h5.is_text(scale) else scale[()]
+    values = _h5.texts(whole(scale)) if _h5.is_text(scale) else whole(scale)
     if values.dtype.kind == "f" and values.dtype.itemsize not in (4, 8):
         values = values.astype(float)  # pandas has no index of half or long floats
-    said = _h5.attributes(scale)
+    said = _h5.attributes(scale, but=_is_bookkeeping)
     attrs: dict[Hashable, Any] = {}
     quantity = said.get("quantity")
     if isinstance(quantity, str) and quantity.strip().lower() not in ABSENT:
@@ -133,10 +154,9 @@ def variables_of(source: Any, place: Place, main: Main) -> tuple[dict[Hashable, 
         said = sorted(flags, key=lambda name: flags[name])
         values = np.array([flags[name] for name in said], dataset.dtype.str)
         attrs |= {"flag_values": values, "flag_meanings": " ".join("_".join(name.split()) for name in said)}
-    pinned = _h5.attribute(place.group[_h5.PIN], "id") if _h5.PIN in place.group else None
     fields = dataset.dtype.names
     if fields is None:
-        array = _h5.H5Array(source, path, dataset, pinned=pinned)
+        array = H5Array(source, path, dataset, pinned=place.pinned)
         blocks = read_blocks(dataset.shape, array.dtype.itemsize, dataset.chunks)
         encoding["preferred_chunks"] = dict(zip(main.labels, blocks, strict=True)) if blocks else {}
         name = f"{main.name}_values" if main.name in main.labels else main.name
@@ -150,7 +170,7 @@ def variables_of(source: Any, place: Place, main: Main) -> tuple[dict[Hashable, 
         if why:
             problems.append(f"{path}: field {name!r} {why}: left out")
             continue
-        array = _h5.H5Array(source, path, dataset, field=name, pinned=pinned)
+        array = H5Array(source, path, dataset, field=name, pinned=place.pinned)
         short, _, unit = name.partition("[")
         own = _quiet_units({**attrs, names.LONG_NAME: short.strip(), names.UNITS: unit.rstrip("] ") or None})
         own.pop(names.UNITS_ORIGINAL, None)
@@ -164,7 +184,7 @@ def variables_of(source: Any, place: Place, main: Main) -> tuple[dict[Hashable, 
 
 
 def _main_attrs(dataset: h5py.Dataset, main: Main, path: str) -> dict[Hashable, Any]:
-    said = _h5.attributes(dataset)
+    said = _h5.attributes(dataset, but=_is_bookkeeping)
     attrs: dict[Hashable, Any] = {}
     for key, ours in (("quantity", names.LONG_NAME), ("modality", names.MODALITY), ("source", names.SOURCE)):
         value = said.get(key)
@@ -228,6 +248,7 @@ def _with_groups(ds: xr.Dataset, place: Place) -> xr.Dataset:
     """Read what lies in sub-groups: metadata, provenance of other programs, point clouds, structures."""
     attrs: dict[Hashable, Any] = {}
     others: dict[str, Any] = {}
+    structures: dict[str, Any] = {}
     for name, obj in place.inside.items():
         if not isinstance(obj, h5py.Group) or (name.startswith("_") and name != "_metadata"):
             continue
@@ -239,17 +260,24 @@ def _with_groups(ds: xr.Dataset, place: Place) -> xr.Dataset:
                 attrs[names.METADATA if name == "metadata" else names.ORIGINAL_METADATA] = _packed(tree)
             elif name == "point_cloud":
                 ds = _with_points(ds, tree, obj)
+            elif is_structure(name) and (found := from_group(tree)) is not None:
+                structures |= found
             elif tree and name not in ("metadata", "original_metadata"):
                 others[name] = tree
+    if structures:
+        kept = _metadata.unpack(attrs.get(names.METADATA))
+        here = kept.get(ENTRY)
+        attrs[names.METADATA] = _packed({**kept, ENTRY: {**(here if isinstance(here, dict) else {}), **structures}})
     if others:
         attrs[names.OTHER_GROUPS] = _packed(others)
     for key in ds.data_vars:
-        spare = _metadata.unpack(ds[key].attrs.get(names.ORIGINAL_METADATA))
+        var = ds.variables[key]
+        spare = _metadata.unpack(var.attrs.get(names.ORIGINAL_METADATA))
         if spare and names.ORIGINAL_METADATA in attrs:
             tree = {**spare, **_metadata.unpack(attrs[names.ORIGINAL_METADATA])}
-            ds[key].attrs |= {**attrs, names.ORIGINAL_METADATA: _packed(tree)}
+            var.attrs |= {**attrs, names.ORIGINAL_METADATA: _packed(tree)}
         else:
-            ds[key].attrs |= attrs
+            var.attrs |= attrs
     return ds
 
 

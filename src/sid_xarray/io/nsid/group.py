@@ -12,13 +12,17 @@ import numpy as np
 from sid_xarray.core import metadata as _metadata
 from sid_xarray.core.dims import data_kind
 from sid_xarray.core.history import read as read_history
+from sid_xarray.io import _checksums, _digest
 from sid_xarray.io._names import safe_name
-from sid_xarray.io._store import Job, store
+from sid_xarray.io._sink import Job
+from sid_xarray.io._store import store
 from sid_xarray.io.nsid import attributes
 from sid_xarray.io.nsid.encode import Encoded
+from sid_xarray.io.nsid.history import HISTORY, write_history
 from sid_xarray.io.nsid.layout import GENERIC, MODEL_GROUP, NATURAL_MAIN, NATURAL_SCALE
 from sid_xarray.io.nsid.model import GROUP_ATTRS, VERSION, load
 from sid_xarray.io.nsid.plan import GroupPlan
+from sid_xarray.io.nsid.structures import write_structures
 from sid_xarray.io.nsid.tags import PlannedAttrs, encode_attrs, tagged
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import kinds, records
@@ -40,14 +44,19 @@ def write_group(file: h5py.File, place: str, plan: GroupPlan, *, stamp: Mapping[
     for key in [*ds.data_vars, *(c for c in ds.coords if not plan.is_scale(c))]:
         dataset, row = _create(group, plan, key, scales, stamp)
         rows.append(row)
-        jobs.append(Job(plan.encoded[key].values, dataset, plan.encoded[key].cast))
+        jobs.append(Job(plan.encoded[key].values, dataset, plan.encoded[key].cast, key))
     order = {key: i for i, key in enumerate([*ds.coords, *ds.data_vars])}
     rows.sort(key=lambda row: order.get(row.pop("key"), -1))
     _decorate(group, plan, stamp)
-    entries = encode_attrs(group, plan.own_attrs, GROUP_ATTRS | {f"{label}_indices" for label in plan.labels.values()})
-    _write_model(group, {"array": plan.array, "name": tagged(plan.name), "attrs": entries, "variables": rows})
-    _write_metadata(group, plan)
-    store(jobs)
+    reserved = GROUP_ATTRS | {f"{label}_indices" for label in plan.labels.values()}
+    own = HISTORY in plan.own_attrs.values
+    marked = write_history(group, (plan.ds.variables[key].attrs for key in plan.mains), own=own)
+    entries = encode_attrs(group, plan.own_attrs, reserved - {HISTORY} if own else reserved)
+    about = {"array": plan.array, "name": tagged(plan.name), "attrs": entries, "variables": rows}
+    _write_model(group, about if marked is None else {**about, "history": marked})
+    _write_metadata(group, plan, stamp)
+    tags = {key: attrs.tags.values() for key, attrs in plan.attrs.items()}
+    _checksums.record(group[MODEL_GROUP], tags, store(jobs), lambda key: _digest.of_dataset(scales[key]))
 
 
 def write_attrs(file: h5py.File, place: str, attrs: PlannedAttrs) -> None:
@@ -119,7 +128,9 @@ def _create(
     nsid: dict[str, str] = {}
     if coord:
         row["coord"] = True
-        if key in plan.ds.xindexes:
+        if var.dims == (key,):  # has an index, if nobody says otherwise
+            row |= {} if key in plan.ds.xindexes else {"index": False}
+        elif key in plan.ds.xindexes:
             row["index"] = True
     else:
         heads = read_history(var.attrs).heads
@@ -210,8 +221,8 @@ def _has_numbers(plan: GroupPlan, dim: Hashable) -> bool:
     return not plan.is_scale(dim) or plan.encoded[dim].dtype.kind in "iuf"
 
 
-def _write_metadata(group: h5py.Group, plan: GroupPlan) -> None:
-    """Write metadata as groups, too: what the older readers show. Ours is the record in the attribute."""
+def _write_metadata(group: h5py.Group, plan: GroupPlan, stamp: Mapping[str, str]) -> None:
+    """Write metadata and structures as groups, too, for the older readers. Ours is the record in the attribute."""
     holders = [plan.ds.variables[k].attrs for k in plan.mains] + [plan.ds.attrs]
     for attr, name in ((names.METADATA, "metadata"), (names.ORIGINAL_METADATA, "original_metadata")):
         text = next((h[attr] for h in holders if isinstance(h.get(attr), str) and h[attr]), None)
@@ -221,5 +232,7 @@ def _write_metadata(group: h5py.Group, plan: GroupPlan) -> None:
             tree = _metadata.unpack(text)
         except ValueError:
             continue  # not ours to judge: the text itself is stored as it is
+        if attr == names.METADATA and plan.mains:
+            tree = write_structures(group, tree, stamp)
         if tree:
             attributes.write_tree(group.create_group(name), tree)

@@ -7,18 +7,23 @@ from collections.abc import Hashable, Iterator
 from typing import Any
 
 import h5py
+import numpy as np
 import xarray as xr
 from xarray.core import indexing
 
 from sid_xarray.core.provenance import HEAD
 from sid_xarray.errors import FormatError
 from sid_xarray.io import _h5
+from sid_xarray.io._assemble import dataset as dataset_of
+from sid_xarray.io._filters import with_filters
 from sid_xarray.io._layout import read_blocks
+from sid_xarray.io._lazy import H5Array
 from sid_xarray.io._places import load_model
 from sid_xarray.io.nsid.encode import restored_dtype
 from sid_xarray.io.nsid.find import Main, Place
 from sid_xarray.io.nsid.foreign import variables_of
-from sid_xarray.io.nsid.layout import ABSENT, MODEL, MODEL_GROUP, NATURAL_MAIN, NATURAL_SCALE
+from sid_xarray.io.nsid.history import HISTORY, edited
+from sid_xarray.io.nsid.layout import ABSENT, MODEL, NATURAL_MAIN, NATURAL_SCALE
 from sid_xarray.io.nsid.tags import decode_attrs, untagged
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import kinds
@@ -28,7 +33,7 @@ __all__ = ["GROUP_ATTRS", "VERSION", "load", "read", "slash_free"]
 VERSION = 1
 GROUP_ATTRS = frozenset(
     "NX_class default signal axes auxiliary_signals machine_id platform sidpy_version pyNSID_version timestamp "
-    "tool num_source_dsets source_000 source_000_path source_000_file source_000_sha256 algorithm".split()
+    "history tool num_source_dsets source_000 source_000_path source_000_file source_000_sha256 algorithm".split()
 )
 
 # Attributes of the format that mirror ours: an edit by another program is an edit of ours.
@@ -54,7 +59,7 @@ def read(source: Any, place: Place) -> tuple[xr.Dataset, list[str]]:
         If the model is damaged or contradicts the file.
     """
     path = str(source._args[0])
-    plan = load(place.group, path, place.path)
+    place.plan = plan = load(place.group, path, place.path, held=place.own.get(MODEL))
     try:
         return _read(source, place, plan)
     except FormatError:
@@ -67,61 +72,49 @@ def _read(source: Any, place: Place, plan: dict[str, Any]) -> tuple[xr.Dataset, 
     data: dict[Hashable, xr.Variable] = {}
     coords: dict[Hashable, xr.Variable] = {}
     indexed: dict[Hashable, bool | None] = {}
-    pinned = _h5.attribute(place.group[MODEL_GROUP], "id")
     for row in plan["variables"]:
         dataset = place.inside.get(row["disk"])
         # Removed by another program, or only there for those who need a scale.
         if not isinstance(dataset, h5py.Dataset) or row.get("placeholder"):
             continue
         name = untagged(row["name"])
-        var = _variable(source, place, dataset, row, pinned)
+        var = _variable(source, place, dataset, row)
         (coords if row.get("coord") else data)[name] = var
         indexed[name] = row.get("index")
     problems = _added(source, place, plan, data)
-    ds = _assembled(data, coords, indexed)
+    ds = dataset_of(
+        data, coords, (k for k, v in coords.items() if indexed[k] or (indexed[k] is None and v.dims == (k,)))
+    )
     nexus = {f"{row['disk']}_indices" for row in plan["variables"] if row.get("scale")}
     ds.attrs = decode_attrs(place.group, plan["attrs"], GROUP_ATTRS | nexus)
+    if HISTORY not in ds.attrs and (text := edited(place.group, plan.get(HISTORY))) is not None:
+        ds.attrs[HISTORY] = text
     origin = _h5.attribute(place.group, "source_000_path")
     if origin is not None:
         ds.encoding["sid_source"] = str(origin)
+    if plan.get("array"):
+        ds.encoding["sid_array"] = (untagged(plan.get("name")),)
     return ds, problems
 
 
-def _assembled(
-    data: dict[Hashable, xr.Variable], coords: dict[Hashable, xr.Variable], indexed: dict[Hashable, bool | None]
-) -> xr.Dataset:
-    plain = {k: v for k, v in coords.items() if indexed[k] is not False}
-    if len(plain) == len(coords):
-        ds = xr.Dataset(data, coords=coords)
-    else:
-        ds = xr.Dataset(data, coords=xr.Coordinates(coords, indexes={}))
-        for key, var in plain.items():
-            if var.dims == (key,):
-                ds = ds.set_xindex([key])
-    for key, flag in indexed.items():
-        if flag:
-            ds = ds.set_xindex([key])
-    return ds
-
-
-def _variable(source: Any, place: Place, dataset: h5py.Dataset, row: dict[str, Any], pinned: Any) -> xr.Variable:
+def _variable(source: Any, place: Place, dataset: h5py.Dataset, row: dict[str, Any]) -> xr.Variable:
     dims = tuple(untagged(d) for d in row["dims"])
     path = place.path_of(row["disk"])
     attrs = _attrs(dataset, row)
     if dataset.shape is None or len(dims) != len(dataset.shape) or not _h5.is_stored_here(dataset):
         raise FormatError(str(source._args[0]), path, "is not the array that the model describes")
     cast = restored_dtype(row.get("restore"))
-    array = _h5.H5Array(source, path, dataset, cast=cast, pinned=pinned)
+    array = H5Array(source, path, dataset, cast=cast, pinned=place.pinned)
     if row.get("coord") and len(dims) == 1 and (dims == (untagged(row["name"]),) or row.get("index")):
-        kind = xr.Variable if row.get("index") is False else xr.IndexVariable
-        return kind(dims, array._values(dataset, ()), attrs)
+        values = with_filters(dataset, lambda: array.fetch(dataset, ()) if array.text else np.asarray(dataset[()]))
+        return xr.Variable(dims, values.astype(array.dtype, copy=False), attrs)
     encoding: dict[Hashable, Any] = {"source": str(source._args[0]), "sid_h5path": path}
     blocks = read_blocks(dataset.shape, array.dtype.itemsize, dataset.chunks)
     if blocks:
         encoding["preferred_chunks"] = dict(zip(dims, blocks, strict=True))
     if "head" in row:
         encoding[HEAD] = str(row["head"])
-    return xr.Variable(dims, indexing.LazilyIndexedArray(array), attrs, encoding)
+    return xr.Variable(dims, indexing.LazilyIndexedArray(array), attrs, encoding, fastpath=True)
 
 
 def _attrs(dataset: h5py.Dataset, row: dict[str, Any]) -> dict[Hashable, Any]:
@@ -162,7 +155,7 @@ def _added(source: Any, place: Place, plan: dict[str, Any], data: dict[Hashable,
     """Take in the mains that another program put into our group, if they lie on its axes."""
     known = {row["disk"] for row in plan["variables"]}
     dims = {row["disk"]: untagged(row["name"]) for row in plan["variables"] if row.get("scale")}
-    problems: list[str] = []
+    problems = place.complete(but=known)
     for main in place.mains:
         if main.name in known:
             continue

@@ -6,12 +6,13 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import h5py
+import numpy as np
 import xarray as xr
 
 from sid_xarray.core.dims import DimensionType, describe
 from sid_xarray.errors import FormatError
-from sid_xarray.io._layout import chunk_shape, filters
+from sid_xarray.io import _filters
+from sid_xarray.io._layout import chunk_shape
 from sid_xarray.io._names import link_name, safe_name
 from sid_xarray.io.nsid.encode import Encoded, encode_variable
 from sid_xarray.io.nsid.layout import MODEL_GROUP, label_for
@@ -19,8 +20,6 @@ from sid_xarray.io.nsid.tags import PlannedAttrs, plan_attrs, tagged
 from sid_xarray.schema import attrs as names
 
 __all__ = ["GroupPlan", "plan_group"]
-
-_OPTIONS = ("chunks", "compression", "compression_opts", "shuffle", "fletcher32")
 
 
 @dataclass
@@ -72,8 +71,14 @@ class GroupPlan:
         return [k for k in self.ds.data_vars if self.encoded[k].main]
 
     def is_scale(self, key: Hashable) -> bool:
-        """Tell whether a coordinate is that of the dimension of its name."""
-        return key in self.ds.dims and key in self.ds.coords and self.ds.variables[key].dims == (key,)
+        """Tell whether a coordinate is that of the dimension of its name, and the older readers can take its values.
+
+        A scale of complex numbers makes a whole file unreadable for them.
+        """
+        if key not in self.ds.dims or key not in self.ds.coords:
+            return False
+        var = self.ds.variables[key]
+        return var.dims == (key,) and var.dtype.kind != "c"
 
 
 def plan_group(
@@ -85,7 +90,10 @@ def plan_group(
     ------
     FormatError
         If something cannot be stored, such as a MultiIndex or Python objects.
+    ValueError
+        If there is no such compression.
     """
+    _filters.filters(np.dtype("f8"), compression)
     array = isinstance(obj, xr.DataArray)
     title = _title(obj)
     name = obj.name if isinstance(obj, xr.DataArray) else None
@@ -99,6 +107,8 @@ def plan_group(
     _name_all(plan)
     for key, var in ds.variables.items():
         plan.encoded[key] = encode_variable(key, var, path)
+        if names.CONTENT in ds.attrs:  # columns of a table, sites of atoms: no signals for the older readers
+            plan.encoded[key].main = False
         plan.attrs[key] = plan_attrs(var.attrs, path, str(key))
         own = dict(encoding.get(key, {}))
         if array and key in ds.data_vars and not own:
@@ -128,13 +138,10 @@ def _check_name(key: Hashable, path: str) -> None:
 
 
 def _check_encoding(plan: GroupPlan, encoding: Mapping[Hashable, Mapping[str, Any]], path: str) -> None:
-    for key, options in encoding.items():
+    for key in encoding:
         if key not in plan.ds.variables and not (plan.array and key == plan.name):
             there = ", ".join(map(repr, plan.ds.variables))
             raise FormatError(path, str(key), f"encoding names a variable that is not there; there are {there}")
-        unknown = [k for k in options if k not in _OPTIONS]
-        if unknown:
-            raise FormatError(path, str(key), f"encoding has {unknown[0]!r}; it can have {', '.join(_OPTIONS)}")
 
 
 def _as_dataset(da: xr.DataArray, name: Hashable, title: str) -> xr.Dataset:
@@ -189,28 +196,19 @@ def _place(ds: xr.Dataset, dim: Hashable) -> tuple[int, int]:
     return (min(p for p, _ in where), max(n for _, n in where)) if where else (0, 1)
 
 
-def _options(plan: GroupPlan, key: Hashable, compression: Any, own: dict[str, Any], path: str) -> dict[str, Any]:
+def _options(plan: GroupPlan, key: Hashable, compression: Any, own: Mapping[str, Any], path: str) -> dict[str, Any]:
     var, enc = plan.ds.variables[key], plan.encoded[key]
-    extra = filters(enc.dtype, compression) if enc.dtype.kind in "biufc" else {}
-    if var.ndim == 0 or plan.is_scale(key) or 0 in var.shape:
-        return {}
-    out: dict[str, Any] = {}
-    chunks = chunk_shape(var.shape, enc.dtype.itemsize, [plan.types[d] for d in var.dims], var.chunks)
-    if chunks is not None:
-        out |= {"chunks": chunks, **extra}
-    elif compression != "auto" and extra:
-        out |= {"chunks": var.shape, **extra}
-    out |= own
-    _try_options(out, var, enc, path, str(key))
-    return out
-
-
-def _try_options(options: dict[str, Any], var: xr.Variable, enc: Encoded, path: str, key: str) -> None:
-    """Let HDF5 itself say whether it takes the options, in a file that is nowhere."""
-    if not options:
-        return
     try:
-        with h5py.File("try.h5", "w", driver="core", backing_store=False) as file:
-            file.create_dataset("try", shape=var.shape, dtype=enc.dtype, **options)
-    except (ValueError, TypeError, OSError, RuntimeError) as error:
-        raise FormatError(path, key, f"HDF5 does not take {options}: {error}") from error
+        found, asked = _filters.options(enc.dtype, compression if enc.dtype.kind in "biufc" else None, own)
+        if var.ndim == 0 or plan.is_scale(key) or 0 in var.shape:
+            return {}
+        if "chunks" in found:
+            found["chunks"] = _filters.by_dimension(found["chunks"], dict(zip(var.dims, var.shape, strict=True)))
+        else:
+            chunks = chunk_shape(var.shape, enc.dtype.itemsize, [plan.types[d] for d in var.dims], var.chunks)
+            if chunks is None and not asked:
+                return {}
+            found["chunks"] = chunks or var.shape
+        return _filters.checked(found, var.shape, enc.dtype)
+    except ValueError as error:
+        raise FormatError(path, str(key), str(error)) from error

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import h5py
 import xarray as xr
 
-from sid_xarray.errors import FormatError, SidWarning
+from sid_xarray.errors import FormatError, warn
 from sid_xarray.io import _h5, _nodes
-from sid_xarray.io._places import asked_for
+from sid_xarray.io._assemble import bare
+from sid_xarray.io._places import Found, asked_for
 from sid_xarray.io.nsid import foreign, model
-from sid_xarray.io.nsid.find import Main, Place, agree, survey
-from sid_xarray.schema import attrs as names
+from sid_xarray.io.nsid.find import KIND, Main, Place, agree
 
-__all__ = ["open_groups"]
-
-_MOST_POINTS = 2**27
+__all__ = ["open_groups", "read_groups"]
 
 
 def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> dict[str, xr.Dataset]:
@@ -52,31 +49,28 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> 
     source = _h5.manager(path)
     full = str(source._args[0])
     with _h5.opened(source, full) as file:
-        places, problems = asked_for(file, group, survey=survey, only=_only)
-        if not places:
-            raise FormatError(full, group or "", _nothing(file, group, problems))
-        nodes, more = _read_all(source, file, places, exact)
-        problems += more
-        if not nodes:
-            raise FormatError(full, group or "", "; ".join(problems) or "nothing could be read")
-        for parent in _nodes.parents(nodes) - set(nodes):
-            found = _h5.find(file, parent)
-            nodes[parent] = xr.Dataset(attrs=foreign.group_attrs(found) if isinstance(found, h5py.Group) else {})
+        (found,) = asked_for(file, group, [KIND])
+        return read_groups(source, file, found, group=group, exact=exact)
+
+
+def read_groups(source: Any, file: h5py.File, found: Found, *, group: str | None, exact: bool) -> dict[str, xr.Dataset]:
+    """Read the NSID groups that a survey found; see `open_groups`."""
+    full = str(source._args[0])
+    if not found.places:
+        raise FormatError(full, group or "", _nothing(file, group, found.problems))
+    nodes, more = _read_all(source, file, found.places, exact)
+    problems = found.problems + more
+    if not nodes:
+        raise FormatError(full, group or "", "; ".join(problems) or "nothing could be read")
+    for parent in _nodes.parents(nodes) - set(nodes):
+        above = found.groups[parent] if parent in found.groups else _h5.find(file, parent)
+        nodes[parent] = bare(foreign.group_attrs(above) if isinstance(above, h5py.Group) else {})
     problems += _settle(nodes)
     for ds in nodes.values():
         ds.set_close(source.close)
     if problems:
-        warnings.warn(_nodes.note_problems(nodes["/"], problems, full), SidWarning, stacklevel=3)
+        warn(_nodes.note_problems(nodes["/"], problems, full))
     return dict(sorted(nodes.items()))
-
-
-def _only(places: list[Place], above: str, main: str) -> list[Place]:
-    name = main.rpartition("/")[2]
-    here = [p for p in places if p.path == above and (p.ours or any(m.name == name for m in p.mains))]
-    for place in here:
-        if not place.ours:
-            place.mains = [m for m in place.mains if m.name == name]
-    return here
 
 
 def _nothing(file: h5py.File, group: str | None, problems: list[str]) -> str:
@@ -109,10 +103,11 @@ def _read_all(
                 continue
             except FormatError as error:
                 problems.append(f"{error.where}: {error.why}; read as the file of another program")
+                problems += place.complete()
         for name, mains in _by_node(place):
             try:
                 ds, more = foreign.read(source, file, place, mains)
-                ds = _with_roots(ds, str(source._args[0]), stamp)
+                ds = _nodes.with_roots(ds, str(source._args[0]), stamp)
             except Exception as error:  # noqa: BLE001 - one damaged group must not hide the others; it is reported
                 problems += [f"{place.path_of(m.name)}: {_h5.first_line(error)}" for m in mains]
                 continue
@@ -166,16 +161,3 @@ def _settle(nodes: dict[str, xr.Dataset]) -> list[str]:
                     problems.append(f"{node}: its coordinates contradict those of {key}: left out")
                 break
     return problems
-
-
-def _with_roots(ds: xr.Dataset, path: str, stamp: dict[str, Any]) -> xr.Dataset:
-    """Give arrays of other programs a history that starts with this file."""
-    for name in ds.data_vars:
-        var = ds[name]
-        if any(names.is_provenance(k) for k in var.attrs) or "sid_h5path" not in var.encoding:
-            continue
-        if any(n > _MOST_POINTS for n in var.shape):
-            continue  # nothing has that many: the fingerprint of such axes would not fit into memory
-        rooted = _nodes.rooted(var, path, stamp)
-        ds.variables[name].attrs, ds.variables[name].encoding = rooted.attrs, rooted.encoding
-    return ds

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import h5py
+import xarray as xr
 
 from sid_xarray.errors import FormatError
 from sid_xarray.io import _h5, _sources
@@ -31,11 +32,15 @@ def find_source(file: h5py.File, source: Any, path: str) -> str | None:
     """
     if isinstance(source, str):
         return _named_source(file, source, path)
-    found = _sources.matching(_mains(file), source, path, alike=lambda da, main: bool(da.shape == main.shape))
+    found = _sources.matching(_mains(file), source, path, alike=_alike)
     # The mains of one group are one source.
     count = len({p.rpartition("/")[0] for p in found})
     why = f"the source {_sources.called(source)}is in no file that is known"
     return _sources.one_of(found, count, source, path, missing=f"{why}. Write it first: source.sid.to_nsid({path!r})")
+
+
+def _alike(da: xr.DataArray, main: h5py.Dataset) -> bool:
+    return bool(da.shape == main.shape) or ("main_data_name" not in main.attrs and da.size == main.size)
 
 
 def _named_source(file: h5py.File, source: str, path: str) -> str:
@@ -57,8 +62,13 @@ def _named_source(file: h5py.File, source: str, path: str) -> str:
 def _mains(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
     for path, _, inside in _h5.walk(file["/"]):
         for name, obj in inside.items():
-            if isinstance(obj, h5py.Dataset) and "main_data_name" in obj.attrs:
+            if isinstance(obj, h5py.Dataset) and _says_main(obj):
                 yield f"{path.rstrip('/')}/{name}", obj
+
+
+def _says_main(dataset: h5py.Dataset) -> bool:
+    # What was made of an array of USID in the same file may be NSID.
+    return "main_data_name" in dataset.attrs or {"Position_Indices", "Spectroscopic_Indices"} <= set(dataset.attrs)
 
 
 def refer(group: h5py.Group, reference: h5py.Reference) -> None:

@@ -40,8 +40,9 @@ def to_nsid(
 ) -> Any:
     """Write to an NSID file that pyNSID, sidpy, HyperSpy and any netCDF-4 program open, too.
 
-    The file is written whole or not at all: a new file appears when it is complete, an existing one is
-    replaced by its complete successor. Lazy data are written block by block.
+    The file is written whole or not at all: a new file appears when it is complete, an existing one holds what it
+    held until then. Lazy data are written block by block, in bounded memory; a dask client that is active computes
+    and compresses them. Checksums of all variables are stored, see `sid_xarray.io.checksum`.
 
     Parameters
     ----------
@@ -60,11 +61,15 @@ def to_nsid(
         Name of the result group, with `source`; the last step of the history by default.
     overwrite : bool, default: False
         Replace `group` if it exists.
-    compression : {"auto", "gzip", "lzf", None}, int or mapping, default: "auto"
-        Gzip 1 with shuffle for integers, nothing for floats; a gzip level; or keywords of h5py.
+    compression : str, int, mapping or None, default: "auto"
+        ``"auto"``: gzip 1 with shuffle for integers, nothing for floats. A gzip level; ``"gzip"``, ``"lzf"``; with
+        the package hdf5plugin ``"blosc"``, ``"blosc2"``, ``"zstd"``, ``"lz4"``, ``"bitshuffle"``, ``"bzip2"``, a
+        mapping such as ``{"compression": "zstd", "clevel": 9}``, or an object of hdf5plugin.
     encoding : mapping, optional
-        From variable to ``chunks``, ``compression``, ``compression_opts``, ``shuffle`` or ``fletcher32`` of h5py,
-        such as ``{"signal": {"chunks": (8, 8, 256)}}``.
+        From variable to ``chunks`` (by dimension, or a tuple), ``compression`` and parameters of its
+        filter, ``shuffle``, ``fletcher32`` or ``scaleoffset``, such as
+        ``{"signal": {"chunks": {"y": 8, "x": 8}, "compression": "zstd"}}``. The words of netCDF (``chunksizes``,
+        ``zlib``, ``complevel``) mean the same.
     compute : bool, default: True
         If False, return a ``dask.delayed`` that writes when it is computed.
 
@@ -83,6 +88,8 @@ def to_nsid(
         If another process is writing the file.
     OSError
         If there is no room or no permission.
+    MissingDependencyError
+        If the compression needs hdf5plugin, which is not installed.
 
     Examples
     --------

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import h5py
 import numpy as np
-from xarray.backends import BackendArray, CachingFileManager
-from xarray.core import indexing
 
-from sid_xarray.errors import FormatError
-from sid_xarray.io import _h5
+from sid_xarray.io._lazy import FileArray
 
 __all__ = ["FileArray", "GridArray", "grid_chunks"]
 
@@ -20,92 +17,6 @@ Array = np.ndarray[Any, Any]
 _GAP = 64 * 2**10
 _SEEK = 2**10
 _BLOCK = 32 * 2**20
-
-
-class FileArray(BackendArray):
-    """An array that lives in a file, as it is there.
-
-    Parameters
-    ----------
-    source : CachingFileManager
-    place : str
-        HDF5 path.
-    dataset : h5py.Dataset
-        The dataset there, for shape and dtype.
-    field : str, optional
-        Of a compound dtype.
-    cast : dtype, optional
-        To convert to from what is stored.
-    pinned : str, optional
-        What `_h5.pin` said: the array is that one and no other that came to its place later.
-    """
-
-    def __init__(
-        self,
-        source: CachingFileManager[h5py.File],
-        place: str,
-        dataset: h5py.Dataset,
-        *,
-        field: str | None = None,
-        cast: np.dtype[Any] | None = None,
-        pinned: str | None = None,
-    ) -> None:
-        self.source, self.place, self.field, self.pinned = source, place, field, pinned
-        self.shape: tuple[int, ...] = dataset.shape
-        self.stored_shape, self.stored_dtype = dataset.shape, dataset.dtype
-        plain = dataset.dtype if field is None else dataset.dtype[field]
-        self.text = plain.kind == "O" and h5py.check_string_dtype(plain) is not None
-        self.dtype = cast if cast is not None else np.dtype(object) if plain.kind == "O" else np.dtype(plain.str)
-
-    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        if isinstance(key, indexing.BasicIndexer | indexing.OuterIndexer):
-            # xarray stumbles over a slice that goes backwards over nothing.
-            key = indexing.OuterIndexer(tuple(_h5.forward(k, n) for k, n in zip(key.tuple, self.shape, strict=True)))
-        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
-
-    def _read(self, key: tuple[Any, ...]) -> Any:
-        path = str(self.source._args[0])
-        with _h5.opened(self.source, path) as file:
-            dataset = _h5.find(file, self.place)
-            same = (
-                isinstance(dataset, h5py.Dataset)
-                and dataset.shape == self.stored_shape
-                and dataset.dtype == self.stored_dtype
-            )
-            if not same or _h5.pin(file, self.place) != self.pinned:
-                raise FormatError(path, self.place, "the file was changed since it was opened. Open it again.")
-            if not _h5.is_stored_here(dataset):
-                raise FormatError(path, self.place, "keeps its values in other files; they are not followed")
-            try:
-                values = self.values_of(dataset, key)
-            except MemoryError:
-                raise
-            except Exception as error:
-                raise FormatError(path, self.place, f"values cannot be read: {_h5.first_line(error)}") from error
-        return values.astype(self.dtype, copy=False)
-
-    def values_of(self, dataset: h5py.Dataset, key: tuple[Any, ...]) -> Array:
-        """Return what a key of integers, slices and 1-D arrays selects, one axis after the other."""
-        arrays = [i for i, k in enumerate(key) if isinstance(k, np.ndarray)]
-        # HDF5 takes slices at once; lists are sorted out in memory.
-        spans = tuple(_hull(k) if i in arrays else k for i, k in enumerate(key))
-        values = _fetch(dataset, spans, self.field, self.text)
-        kept = [i for i, k in enumerate(key) if isinstance(k, np.ndarray | slice)]
-        for axis, i in enumerate(kept):
-            if i in arrays:
-                values = values.take(key[i] - spans[i].start, axis=axis)
-        return values
-
-
-def _hull(index: Array) -> slice:
-    return slice(int(index.min()), int(index.max()) + 1) if index.size else slice(0, 0)
-
-
-def _fetch(dataset: h5py.Dataset, key: tuple[Any, ...], field: str | None, text: bool) -> Array:
-    """Read one rectangle: the only place where values leave a file."""
-    if text:
-        return _h5.texts((dataset if field is None else dataset.fields(field)).asstr(errors="surrogateescape")[key])
-    return np.asarray((dataset.fields(field) if field else dataset)[key])
 
 
 class GridArray(FileArray):
@@ -146,7 +57,7 @@ class GridArray(FileArray):
         split = len(self.sizes[0])
         rows, row_shape = _select(inner[:split], self.sizes[0], self.points[0])
         columns, column_shape = _select(inner[split:], self.sizes[1], self.points[1])
-        values = _rectangle(dataset, rows, columns, self.field, self.text).reshape(row_shape + column_shape)
+        values = _rectangle(dataset, rows, columns, self.field, self.fetch).reshape(row_shape + column_shape)
         return self._arranged(values, inner, key)
 
     def _arranged(self, values: Array, inner: list[Any], key: tuple[Any, ...]) -> Array:
@@ -210,11 +121,15 @@ def _span(index: Sequence[range | Array], sizes: Sequence[int]) -> slice | None:
 
 
 def _rectangle(
-    dataset: h5py.Dataset, rows: slice | Array, columns: slice | Array, field: str | None, text: bool
+    dataset: h5py.Dataset,
+    rows: slice | Array,
+    columns: slice | Array,
+    field: str | None,
+    fetch: Callable[[h5py.Dataset, tuple[Any, ...]], Array],
 ) -> Array:
     """Read rows × columns in any order; neighbours together, what lies between distant ones not at all."""
     if isinstance(rows, slice) and isinstance(columns, slice):
-        return _fetch(dataset, (rows, columns), field, text)
+        return fetch(dataset, (rows, columns))
     counts = [k.stop - k.start if isinstance(k, slice) else len(k) for k in (rows, columns)]
     out: Array | None = None
     width = dataset.dtype.itemsize
@@ -224,7 +139,7 @@ def _rectangle(
     nbytes = max(width * _extent(columns), _SEEK if part else 1)
     for row, row_from, row_to in _runs(rows, chunks[0], nbytes):
         for column, column_from, column_to in _runs(columns, chunks[1], width):
-            values = _fetch(dataset, (row, column), field, text)
+            values = fetch(dataset, (row, column))
             if out is None:
                 out = np.empty(counts, dtype=values.dtype)
             out[_cross(row_to, column_to)] = values[_cross(row_from, column_from)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Hashable, Mapping
+from collections.abc import Container, Hashable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import h5py
@@ -19,7 +20,7 @@ from sid_xarray.io.usid.layout import BOOKKEEPING, RESULT_ATTRS
 
 __all__ = [
     "DECODED",
-    "group_attrs",
+    "Around",
     "is_result",
     "levels",
     "packable",
@@ -43,10 +44,52 @@ def quiet_units(attrs: dict[Hashable, Any], *, axis: str | None = None) -> dict[
         return apply_units(attrs, axis=axis)
 
 
-def plain_attrs(file: h5py.File, obj: h5py.Group | h5py.Dataset) -> dict[str, Any]:
-    """Return all attributes; references to objects are their paths, those to regions are left out."""
+@dataclass
+class Around:
+    """The groups of a file: each is opened and read once, since many mains share them.
+
+    Attributes
+    ----------
+    file : h5py.File
+    groups : dict
+        Those that are open, by path.
+    """
+
+    file: h5py.File
+    groups: dict[str, h5py.Group] = field(default_factory=dict)
+    _attrs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _results: dict[str, bool] = field(default_factory=dict)
+
+    def group(self, path: str) -> h5py.Group | None:
+        """Return a group; None if there is none."""
+        if path not in self.groups:
+            found = _h5.find(self.file, path)
+            if not isinstance(found, h5py.Group):
+                return None
+            self.groups[path] = found
+        return self.groups[path]
+
+    def attrs(self, path: str) -> dict[str, Any]:
+        """Return the attributes of a group."""
+        if path not in self._attrs:
+            group = self.group(path)
+            self._attrs[path] = {} if group is None else plain_attrs(self.file, group)
+        return self._attrs[path]
+
+    def is_result(self, path: str) -> bool:
+        """Tell whether a group holds what was made of something else."""
+        if path not in self._results:
+            group = self.group(path)
+            self._results[path] = group is not None and is_result(group, path.rpartition("/")[2])
+        return self._results[path]
+
+
+def plain_attrs(file: h5py.File, obj: h5py.Group | h5py.Dataset, *, but: Container[str] = ()) -> dict[str, Any]:
+    """Return all attributes but some; references to objects are their paths, those to regions are left out."""
     out: dict[str, Any] = {}
     for name in _h5.attribute_names(obj):
+        if name in but:
+            continue
         value = _h5.raw_attribute(obj, name)
         if value is None or isinstance(value, h5py.RegionReference):
             continue
@@ -77,28 +120,21 @@ def packable(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_result(group: h5py.Group, name: str) -> bool:
     """Tell whether a group holds what was made of something else."""
-    if any(key in group.attrs for key in ("source_000", "source_000_path")):
+    if any(_h5.has_attribute(group, key) for key in ("source_000", "source_000_path")):
         return True
     match = _RESULT.match(name)
-    return match is not None and ("tool" in group.attrs or match["source"] in group.parent)
+    return match is not None and (_h5.has_attribute(group, "tool") or match["source"] in group.parent)
 
 
-def group_attrs(file: h5py.File, path: str, cache: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return the attributes of a group, which many mains share."""
-    if path not in cache:
-        group = _h5.find(file, path)
-        cache[path] = plain_attrs(file, group) if isinstance(group, h5py.Group) else {}
-    return cache[path]
-
-
-def levels(file: h5py.File, path: str, cache: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def levels(around: Around, path: str) -> dict[str, dict[str, Any]]:
     """Return parameters by level, going by the groups above a main: measurement, channel, result.
 
     Their names are a custom only: whatever lies above the group of the main is the measurement.
     """
     out: dict[str, dict[str, Any]] = {}
     parts = path.strip("/").split("/")[:-1]
-    raw = [i for i, part in enumerate(parts) if not _is_result_at(file, parts, i)]
+    places = ["/" + "/".join(parts[: i + 1]) for i in range(len(parts))]
+    raw = [i for i, place in enumerate(places) if not around.is_result(place)]
     for i in range(len(parts)):
         if i not in raw:
             level = "result"
@@ -107,40 +143,33 @@ def levels(file: h5py.File, path: str, cache: dict[str, dict[str, Any]]) -> dict
         else:
             level = "measurement"
         skipped = BOOKKEEPING | (RESULT_ATTRS - {"tool"})
-        attrs = group_attrs(file, "/" + "/".join(parts[: i + 1]), cache)
-        found = {k: v for k, v in attrs.items() if k not in skipped}
+        found = {k: v for k, v in around.attrs(places[i]).items() if k not in skipped}
         if found:
             out.setdefault(level, {}).update(packable(found))
     return out
 
 
-def _is_result_at(file: h5py.File, parts: list[str], i: int) -> bool:
-    group = _h5.find(file, "/" + "/".join(parts[: i + 1]))
-    return isinstance(group, h5py.Group) and is_result(group, parts[i])
-
-
-def result_attrs(file: h5py.File, group: h5py.Group, name: str) -> dict[Hashable, Any]:
+def result_attrs(around: Around, path: str) -> dict[Hashable, Any]:
     """Return the attributes of a node: parameters of what made a result; others are in the metadata."""
-    if not is_result(group, name):
+    if not around.is_result(path):
         return {}
-    found = plain_attrs(file, group)
-    return {k: v for k, v in found.items() if k not in DECODED and not re.match(r"source_\d+$", k)}
+    return {k: v for k, v in around.attrs(path).items() if k not in DECODED and not re.match(r"source_\d+$", k)}
 
 
-def source_of(file: h5py.File, path: str) -> str | None:
+def source_of(around: Around, path: str) -> str | None:
     """Return the path of what a result was made of: empty if it is gone, None if the group holds no result.
 
     Parameters
     ----------
-    file : h5py.File
+    around : Around
     path : str
         Of the group.
     """
     while path not in ("", "/"):
         above, _, name = path.rpartition("/")
-        group = _h5.find(file, path)
-        if isinstance(group, h5py.Group) and is_result(group, name):
-            return _named(file, group, above, name)
+        group = around.group(path)
+        if group is not None and around.is_result(path):
+            return _named(around.file, group, above, name)
         path = above
     return None
 

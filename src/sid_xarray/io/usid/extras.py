@@ -12,6 +12,7 @@ from xarray.core import indexing
 
 from sid_xarray.core import metadata as _metadata
 from sid_xarray.io import _h5
+from sid_xarray.io._filters import whole
 from sid_xarray.io.nsid import attributes
 from sid_xarray.io.nsid.find import unreadable_dtype
 from sid_xarray.io.usid import context
@@ -21,7 +22,7 @@ from sid_xarray.io.usid.layout import free_name
 from sid_xarray.io.usid.sides import Form
 from sid_xarray.schema import attrs as names
 
-__all__ = ["with_datasets", "with_groups"]
+__all__ = ["with_datasets", "with_groups", "with_scalar"]
 
 _DONE = "completed_positions"
 _LARGEST = 10**6
@@ -57,6 +58,8 @@ def with_datasets(
 ) -> xr.Dataset:
     """Return the Dataset with other datasets of its group as coordinates; they are not computed, nor aligned.
 
+    Tables, which have fields or labels, are left to whoever shows the rest of a file.
+
     Parameters
     ----------
     source : CachingFileManager
@@ -68,31 +71,30 @@ def with_datasets(
         Of the positions of every main.
     """
     for name, dataset in place.inside.items():
-        if not isinstance(dataset, h5py.Dataset) or _address(dataset) in known or "labels" in dataset.attrs:
+        if not isinstance(dataset, h5py.Dataset) or _h5.address(dataset) in known:
             continue
-        if dataset.shape is None or 0 in dataset.shape or not _h5.is_stored_here(dataset):
+        if _h5.has_attribute(dataset, "labels"):
+            continue
+        if dataset.shape is None or 0 in dataset.shape or not _h5.is_stored_here(dataset) or dataset.dtype.names:
             continue
         fitting = [r for r in rows if name == _DONE and dataset.shape == (math.prod(r[0].sizes),)]
         if fitting and _DONE not in ds.variables:
             ds = _with_done(ds, dataset, *fitting[0])
         elif dataset.ndim == 0:
-            ds = _with_scalar(ds, name, dataset)
+            ds = with_scalar(ds, name, dataset)
         else:
             ds = _with_array(source, place, ds, name, dataset)
     return ds
 
 
-def _address(dataset: h5py.Dataset) -> int:
-    return int(h5py.h5o.get_info(dataset.id).addr)
-
-
 def _with_done(ds: xr.Dataset, dataset: h5py.Dataset, rows: Form, dims: tuple[Hashable, ...]) -> xr.Dataset:
-    values = dataset[()] if rows.points is None else dataset[()][rows.points]
+    values = whole(dataset) if rows.points is None else whole(dataset)[rows.points]
     return ds.assign_coords({_DONE: (dims, values.reshape(rows.sizes))})
 
 
-def _with_scalar(ds: xr.Dataset, name: str, dataset: h5py.Dataset) -> xr.Dataset:
-    value = attributes.plain(_h5.decoded(dataset[()]))
+def with_scalar(ds: xr.Dataset, name: str, dataset: h5py.Dataset) -> xr.Dataset:
+    """Return the Dataset with a dataset of one value in the metadata of its arrays, under ``datasets``."""
+    value = attributes.plain(_h5.decoded(whole(dataset)))
     for var in ds.data_vars.values():
         tree = _metadata.unpack(var.attrs.get(names.METADATA))
         level = tree.get("datasets")
@@ -103,19 +105,15 @@ def _with_scalar(ds: xr.Dataset, name: str, dataset: h5py.Dataset) -> xr.Dataset
 
 
 def _with_array(source: Any, place: Place, ds: xr.Dataset, name: str, dataset: h5py.Dataset) -> xr.Dataset:
-    fields: tuple[str | None, ...] = dataset.dtype.names or (None,)
-    for field in fields:
-        dtype = dataset.dtype if field is None else dataset.dtype[field]
-        if unreadable_dtype(dtype) or dtype.names:
-            continue
-        called = free_name(name if field is None else f"{name}_{field}", map(str, (*ds.variables, *ds.dims)))
-        array = FileArray(source, place.path_of(name), dataset, field=field)
-        dims = (called,) if dataset.ndim == 1 else tuple(f"{called}_{i}" for i in range(dataset.ndim))
-        attrs = {k: v for k, v in _h5.attributes(dataset).items() if k not in context.DECODED}
-        plain = {k: v for k, v in attrs.items() if isinstance(v, str | int | float)}
-        lazy = xr.Variable(dims, indexing.LazilyIndexedArray(array), plain)
-        # An index is read at once.
-        small = dataset.ndim == 1 and dataset.size <= _LARGEST and dtype.kind in "iufO"
-        indexes: dict[Any, Any] | None = None if small else {}
-        ds = ds.assign_coords(xr.Coordinates({called: lazy}, indexes=indexes))
-    return ds
+    if unreadable_dtype(dataset.dtype):
+        return ds
+    called = free_name(name, map(str, (*ds.variables, *ds.dims)))
+    array = FileArray(source, place.path_of(name), dataset)
+    dims = (called,) if dataset.ndim == 1 else tuple(f"{called}_{i}" for i in range(dataset.ndim))
+    attrs = {k: v for k, v in _h5.attributes(dataset).items() if k not in context.DECODED}
+    plain = {k: v for k, v in attrs.items() if isinstance(v, str | int | float)}
+    lazy = xr.Variable(dims, indexing.LazilyIndexedArray(array), plain)
+    # An index is read at once.
+    small = dataset.ndim == 1 and dataset.size <= _LARGEST and dataset.dtype.kind in "iufO"
+    indexes: dict[Any, Any] | None = None if small else {}
+    return ds.assign_coords(xr.Coordinates({called: lazy}, indexes=indexes))

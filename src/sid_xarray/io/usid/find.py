@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +13,9 @@ from sid_xarray.io import _h5, _places
 from sid_xarray.io.nsid.find import unreadable_dtype
 from sid_xarray.io.usid.layout import LINKS, MODEL, SIDES
 
-__all__ = ["Main", "Place", "holds_usid", "linked", "mains_below", "survey"]
+__all__ = ["KIND", "Main", "Place", "holds_usid", "linked", "mains_below", "says_main"]
+
+_NONE: Mapping[int, h5py.Dataset] = {}
 
 
 @dataclass
@@ -44,25 +45,13 @@ class Main:
 Place = _places.Place[Main]
 
 
-def survey(file: h5py.File, start: str = "/") -> tuple[list[Place], list[str]]:
-    """Find every group with arrays, from ``start`` down, parents first.
-
-    Returns
-    -------
-    places : list of Place
-    problems : list of str
-        What could not be read, in plain words; it never stops the rest.
-    """
-    return _places.survey(file, start, model=MODEL, says_main=_says_main, main_of=functools.partial(_main, file))
-
-
 def mains_below(file: h5py.File, start: str = "/") -> Iterator[tuple[str, h5py.Dataset]]:
     """Yield path and dataset of everything that says it is a main."""
     root = _h5.find(file, start)
     if isinstance(root, h5py.Group):
         for path, _, inside in _h5.walk(root, start):
             for name, obj in inside.items():
-                if isinstance(obj, h5py.Dataset) and _says_main(obj):
+                if isinstance(obj, h5py.Dataset) and says_main(obj):
                     yield f"{path.rstrip('/')}/{name}", obj
 
 
@@ -88,19 +77,20 @@ def holds_usid(path: str) -> bool:
             inner = inside.get(_h5.PIN)
             if isinstance(inner, h5py.Group) and MODEL in inner:
                 return True
-            if any(isinstance(obj, h5py.Dataset) and _says_main(obj) for obj in inside.values()):
+            if any(isinstance(obj, h5py.Dataset) and says_main(obj) for obj in inside.values()):
                 return True
     return False
 
 
-def _says_main(dataset: h5py.Dataset) -> bool:
+def says_main(dataset: h5py.Dataset) -> bool:
+    """Tell whether a dataset says that it is a main: it links to tables of rows and of columns."""
     try:
-        return all(any(name in dataset.attrs for name in LINKS[side]) for side in SIDES)
+        return all(any(_h5.has_attribute(dataset, name) for name in LINKS[side]) for side in SIDES)
     except Exception:  # noqa: BLE001 - the attributes of a damaged dataset say nothing
         return False
 
 
-def _main(file: h5py.File, path: str, dataset: h5py.Dataset, _: _places.Members) -> tuple[Main | None, str]:
+def _main(place: Place, name: str, dataset: h5py.Dataset) -> tuple[Main | None, str]:
     try:
         if dataset.shape is None:
             return None, "has no values"
@@ -111,14 +101,31 @@ def _main(file: h5py.File, path: str, dataset: h5py.Dataset, _: _places.Members)
         why = unreadable_dtype(dataset.dtype)
         if why:
             return None, why
-        pairs = {side: tuple(linked(file, dataset, name) for name in LINKS[side]) for side in SIDES}
-        return Main(path, dataset, pairs), ""  # type: ignore[arg-type]
+        known = place.objects
+        pairs = {side: tuple(linked(place.file, dataset, link, known) for link in LINKS[side]) for side in SIDES}
+        return Main(place.path_of(name), dataset, pairs), ""  # type: ignore[arg-type]
     except Exception as error:  # noqa: BLE001 - one damaged dataset must not hide its neighbours; it is reported
         return None, _h5.first_line(error)
 
 
-def linked(file: h5py.File, obj: h5py.Group | h5py.Dataset, name: str) -> h5py.Dataset | None:
-    """Return the dataset that an attribute names, by reference or by path; None if it leads nowhere."""
+def linked(
+    file: h5py.File, obj: h5py.Group | h5py.Dataset, name: str, known: Mapping[int, h5py.Dataset] = _NONE
+) -> h5py.Dataset | None:
+    """Return the dataset that an attribute names, by reference or by path; None if it leads nowhere.
+
+    Parameters
+    ----------
+    file : h5py.File
+    obj : h5py.Group or h5py.Dataset
+        That has the attribute.
+    name : str
+        Of the attribute.
+    known : dict, optional
+        Datasets that are at hand, by address.
+    """
+    address = _h5.referred(obj, name) if known else None
+    if address is not None and address in known:
+        return known[address]
     value: Any = _h5.raw_attribute(obj, name)
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.ravel()[0]
@@ -132,3 +139,17 @@ def linked(file: h5py.File, obj: h5py.Group | h5py.Dataset, name: str) -> h5py.D
         return None
     # What was deleted can still be opened by its reference, until something else is written in its place.
     return found if isinstance(found, h5py.Dataset) and found.name is not None else None
+
+
+def _only(places: list[Place], above: str, main: str) -> list[Place]:
+    here = []
+    for place in places:
+        place.mains = [m for m in place.mains if m.path == main]
+        place.named = [name for name in place.named if place.path_of(name) == main]
+        if place.path == above and (place.mains or place.ours):
+            here.append(place)
+    return here
+
+
+KIND: _places.Kind[Main] = _places.Kind(MODEL, says_main, _main, _only)
+"""What is an array in USID."""

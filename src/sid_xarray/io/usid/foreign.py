@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,18 +13,30 @@ from xarray.core import indexing
 
 from sid_xarray.core import metadata as _metadata
 from sid_xarray.io import _h5
+from sid_xarray.io._assemble import dataset as dataset_of
 from sid_xarray.io._layout import read_blocks
 from sid_xarray.io.nsid.find import unreadable_dtype
 from sid_xarray.io.usid import context, extras
-from sid_xarray.io.usid.array import GridArray, grid_chunks
+from sid_xarray.io.usid.array import FileArray, GridArray, grid_chunks
+from sid_xarray.io.usid.filled import FilledArray
 from sid_xarray.io.usid.find import Main, Place
-from sid_xarray.io.usid.layout import ABSENT, BOOKKEEPING, NATURAL_MAIN, POSITION, SIDES, SPECTROSCOPIC, free_name
+from sid_xarray.io.usid.layout import (
+    ABSENT,
+    BOOKKEEPING,
+    LINKS,
+    NATURAL_MAIN,
+    POSITION,
+    SIDES,
+    SPECTROSCOPIC,
+    free_name,
+)
 from sid_xarray.io.usid.sides import Form, Side, form_of, read_side
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import kinds
 
 __all__ = ["Reader"]
 
+_LINKS = frozenset((*LINKS[POSITION], *LINKS[SPECTROSCOPIC]))
 _TYPE = {POSITION: "spatial", SPECTROSCOPIC: "spectral"}
 # A file may declare any number of rows.
 _MOST_UNDESCRIBED = 10**7
@@ -38,17 +50,18 @@ class Reader:
     Attributes
     ----------
     source : CachingFileManager
-    file : h5py.File
+    around : Around
+        The groups of the file.
     known : set of int
         Addresses of all mains and of what describes their axes.
-    attrs : dict
-        Attributes of groups, by path.
+    fill : number, optional
+        What stands where a grid has no point; without, points that do not fill a grid are listed.
     """
 
     source: Any
-    file: h5py.File
+    around: context.Around
     known: set[int] = field(default_factory=set)
-    attrs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    fill: Any = None
     _sides: dict[Any, tuple[Side, Form, list[str]]] = field(default_factory=dict)
     _forms: dict[str, Form] = field(default_factory=dict)
     _levels: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -75,21 +88,21 @@ class Reader:
         joined = _joined(list(found.values())) if place.path != "/" else None
         if joined is not None:
             found = {place.path: joined}
-        origin = context.source_of(self.file, place.path)
+        origin = context.source_of(self.around, place.path)
         if found:
             try:
                 self._add_extras(place, found)
             except Exception as error:  # noqa: BLE001 - what lies beside must not hide the mains; it is reported
                 problems.append(f"{place.path}: what lies beside the arrays cannot be read: {_h5.first_line(error)}")
         for ds in found.values():
-            ds.attrs = context.result_attrs(self.file, place.group, place.path.rpartition("/")[2])
+            ds.attrs = context.result_attrs(self.around, place.path)
             if origin is not None:
                 ds.encoding["sid_source"] = origin
         return found, problems
 
     def _add_extras(self, place: Place, found: dict[str, xr.Dataset]) -> None:
         first = next(iter(found))
-        found |= {path: extras.with_groups(self.file, place, ds) for path, ds in found.items()}
+        found |= {path: extras.with_groups(place.file, place, ds) for path, ds in found.items()}
         rows = []
         for var in found[first].data_vars.values():
             form = self._forms[str(var.encoding["sid_h5path"])]
@@ -107,16 +120,18 @@ class Reader:
             problems += more
         self._forms[main.path] = forms[0]
         dims, coords = _coordinates(sides, forms)
-        data, more = self._variables(place, main, forms, dims, set(coords) | {d for part in dims for d in part})
-        return xr.Dataset(data, coords=_with_index(coords)), problems + more
+        data, more = self._variables(
+            place, main, forms, dims, {str(k) for k in coords} | {d for part in dims for d in part}
+        )
+        return dataset_of(data, coords, _indexed(coords)), problems + more
 
     def _side(
         self, kind: str, size: int, pair: tuple[h5py.Dataset | None, h5py.Dataset | None]
     ) -> tuple[Side, Form, list[str]]:
-        key = (kind, size, *(None if d is None else h5py.h5o.get_info(d.id).addr for d in pair))
+        key = (kind, size, *(None if d is None else _h5.address(d) for d in pair))
         if key not in self._sides:
             side, problems = read_side(kind, size, *pair)
-            self._sides[key] = (side, form_of(side), problems)
+            self._sides[key] = (side, form_of(side, holes=self.fill is not None), problems)
         return self._sides[key]
 
     def _variables(
@@ -128,12 +143,14 @@ class Reader:
         options: dict[str, Any] = {
             "sizes": sizes,
             "points": (forms[0].points, forms[1].points),
-            "pinned": _h5.pin(self.file, main.path),
+            "pinned": place.pinned,
         }
         both = [*dims[0], *dims[1]]
         encoding = {"source": str(self.source._args[0]), "sid_h5path": main.path}
+        if any(p is not None and (p < 0).any() for p in options["points"]):
+            encoding["sid_fill"] = repr(self.fill)
 
-        def variable(array: GridArray, own: dict[Hashable, Any], **more: Any) -> xr.Variable:
+        def variable(array: FileArray, own: dict[Hashable, Any], **more: Any) -> xr.Variable:
             blocks = read_blocks(array.shape, max(array.dtype.itemsize, 1), grid_chunks(sizes, dataset.chunks))
             more |= {"preferred_chunks": dict(zip(both, blocks, strict=True)) if blocks else {}}
             return xr.Variable(both, indexing.LazilyIndexedArray(array), own, {**encoding, **more})
@@ -142,7 +159,7 @@ class Reader:
             name = free_name(main.name, taken)
             if name != main.name:
                 attrs[names.NAME_ORIGINAL] = main.name
-            return {name: variable(GridArray(self.source, main.path, dataset, **options), attrs)}, problems
+            return {name: variable(self._array(main.path, dataset, **options), attrs)}, problems
         out: dict[Hashable, xr.Variable] = {}
         for name in dataset.dtype.names:
             why = "is a compound in a compound" if dataset.dtype[name].names else unreadable_dtype(dataset.dtype[name])
@@ -154,13 +171,18 @@ class Reader:
             own.pop(names.UNITS_ORIGINAL, None)
             own = context.quiet_units(own)
             own[names.NAME_ORIGINAL] = name
-            array = GridArray(self.source, main.path, dataset, field=name, **options)
+            array = self._array(main.path, dataset, field=name, **options)
             key = free_name(short.strip() or name, taken | {str(k) for k in out})
             out[key] = variable(array, own, sid_field=name)
         return out, problems
 
+    def _array(self, path: str, dataset: h5py.Dataset, **options: Any) -> FileArray:
+        if any(p is not None and (p < 0).any() for p in options["points"]):
+            return FilledArray(self.source, path, dataset, fill=self.fill, **options)
+        return GridArray(self.source, path, dataset, **options)
+
     def _attrs(self, main: Main) -> tuple[dict[Hashable, Any], list[str]]:
-        said = context.plain_attrs(self.file, main.dataset)
+        said = context.plain_attrs(self.around.file, main.dataset, but=_LINKS)
         problems = [f"has no {name}" for name in ("quantity", "units") if name not in said]
         attrs: dict[Hashable, Any] = {}
         quantity, units = said.get("quantity"), said.get("units")
@@ -173,7 +195,7 @@ class Reader:
             attrs[names.MODALITY] = said["modality"]
         group = main.path.rpartition("/")[0]
         if group not in self._levels:
-            self._levels[group] = context.levels(self.file, main.path, self.attrs)
+            self._levels[group] = context.levels(self.around, main.path)
         attrs[names.TITLE] = _title(main, said, attrs.get(names.LONG_NAME), self._levels[group])
         free = {k: v for k, v in said.items() if k not in NATURAL_MAIN}
         own = context.packable(free)
@@ -198,12 +220,12 @@ def _title(main: Main, said: dict[str, Any], quantity: Any, levels: dict[str, An
     return title if isinstance(title, str) and title.strip() else str(quantity or main.name)
 
 
-def _coordinates(sides: list[Side], forms: list[Form]) -> tuple[list[list[str]], dict[str, xr.Variable]]:
+def _coordinates(sides: list[Side], forms: list[Form]) -> tuple[list[list[str]], dict[Hashable, xr.Variable]]:
     """Name the dimensions of both sides, and make their coordinates."""
     called = _called(sides)
     taken = {name for part in called for name in part}
     dims: list[list[str]] = []
-    coords: dict[str, xr.Variable] = {}
+    coords: dict[Hashable, xr.Variable] = {}
     for side, form, own in zip(sides, forms, called, strict=True):
         flat = ""
         if form.flat:
@@ -259,12 +281,9 @@ def _called(sides: list[Side]) -> list[list[str]]:
     return out
 
 
-def _with_index(coords: dict[str, xr.Variable]) -> xr.Coordinates:
-    """Return coordinates with an index where one can be: positions that drift have none."""
-    indexed = {k: v.to_index_variable() for k, v in coords.items() if v.dims == (k,)}
-    bare = {k: v for k, v in coords.items() if k not in indexed}
-    out = xr.Coordinates(indexed)
-    return out.assign(xr.Coordinates(bare, indexes={})) if bare else out
+def _indexed(coords: Mapping[Hashable, xr.Variable]) -> list[Hashable]:
+    """Return the coordinates that get an index: positions that drift have none."""
+    return [k for k, v in coords.items() if v.dims == (k,)]
 
 
 def _joined(parts: list[xr.Dataset]) -> xr.Dataset | None:
@@ -289,4 +308,4 @@ def _joined(parts: list[xr.Dataset]) -> xr.Dataset | None:
         return None
     if len(parts) == 1:
         return parts[0]
-    return xr.Dataset(data, coords=_with_index({str(k): v for k, v in coords.items()}))
+    return dataset_of(data, coords, _indexed(coords))

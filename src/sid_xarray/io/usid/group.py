@@ -14,15 +14,18 @@ import numpy as np
 from sid_xarray.core import metadata as _metadata
 from sid_xarray.core.history import read as read_history
 from sid_xarray.errors import MetadataError
-from sid_xarray.io import _h5
-from sid_xarray.io._layout import chunk_shape, filters
-from sid_xarray.io._store import Job, store
+from sid_xarray.io import _checksums, _digest, _h5
+from sid_xarray.io._filters import filters, whole
+from sid_xarray.io._layout import chunk_shape
+from sid_xarray.io._sink import Job
+from sid_xarray.io._store import store
 from sid_xarray.io.nsid import attributes
+from sid_xarray.io.nsid.history import HISTORY, write_cf
 from sid_xarray.io.nsid.tags import PlannedAttrs, encode_attrs, tagged
 from sid_xarray.io.usid.layout import BOOKKEEPING, LINKS, MODEL, NATURAL_MAIN, POSITION, RESULT_ATTRS, SIDES
 from sid_xarray.io.usid.model import VERSION, load
 from sid_xarray.io.usid.plan import Column, GroupPlan, SidePlan
-from sid_xarray.io.usid.target import GridTarget
+from sid_xarray.io.usid.target import Raster
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import records
 from sid_xarray.version import __version__
@@ -58,8 +61,12 @@ def write_group(
     jobs: list[Job] = []
     channels = re.search(r"(^|/)Measurement_\d+$", place) is not None
     inner = group.create_group(_h5.PIN)
+    one = None if plan.compound is None else _write_compound(group, plan, pairs, stamp, channels=channels)
+    jobs += [] if one is None else [one[1]]
     for key in plan.ds.variables:
-        if key in plan.mains:
+        if key in plan.mains and one is not None:
+            row, job = _field_row(plan, key, one[0]), None
+        elif key in plan.mains:
             row, job = _write_main(group, plan, key, pairs, stamp, channels=channels)
         elif key in plan.natural:
             row, job = _column_row(plan, key), None
@@ -68,15 +75,27 @@ def write_group(
         rows.append(row)
         jobs += [] if job is None else [job]
     own = _GROUP | _natural_names(plan.base.own_attrs)
-    entries = encode_attrs(group, plan.base.own_attrs, _GROUP)
+    told = HISTORY in plan.base.own_attrs.values
+    marked = None if told else write_cf(group, (plan.ds.variables[key].attrs for key in plan.mains))
+    entries = encode_attrs(group, plan.base.own_attrs, _GROUP - {HISTORY} if told else _GROUP)
     natural = _write_metadata(file, place, plan, own)
     sides = [_side_row(side, pair, place) for side, pair in zip(plan.sides, pairs, strict=True)]
     content = {"array": plan.base.array, "name": tagged(plan.base.name), "attrs": entries, "natural": natural}
+    content |= {} if marked is None else {HISTORY: marked}
     _write_model(inner, {**content, "sides": sides, "variables": rows})
-    store(jobs)
+    tags = {key: attrs.tags.values() for key, attrs in plan.base.attrs.items()}
+    sums = store(jobs)
+
+    def other(key: Hashable) -> _digest.Sum:
+        # Fields share the checksum of the main that holds them all.
+        return sums[_COMPOUND] if key in plan.mains else _digest.of_values(plan.ds.variables[key].values)
+
+    _checksums.record(inner, tags, sums, other)
 
 
-_GROUP = BOOKKEEPING | RESULT_ATTRS
+_COMPOUND: Hashable = object()
+"""Name of the job that writes all variables in one main; no variable is called that."""
+_GROUP = BOOKKEEPING | RESULT_ATTRS | {HISTORY}
 
 
 def _natural_names(attrs: PlannedAttrs) -> set[Any]:
@@ -185,7 +204,7 @@ def _says_the_same(side: SidePlan, pair: Pair) -> bool:
                 return False
     tables = _tables(side, 0, side.count)
     return all(
-        np.array_equal(d[()], t if side.kind == POSITION else t.T, equal_nan=True)
+        np.array_equal(whole(d), t if side.kind == POSITION else t.T, equal_nan=True)
         for d, t in zip(pair, tables, strict=True)
     )
 
@@ -226,7 +245,44 @@ def _write_main(
         row["head"] = heads[0]
     there = [d for side in sides for d in side.dims]
     axes = [there.index(d) if d in there else None for d in var.dims]
-    return row, Job(enc.values, GridTarget(dataset, (sides[0].sizes, sides[1].sizes), axes), enc.cast)
+    raster = Raster((sides[0].sizes, sides[1].sizes), tuple(axes))
+    return row, Job(enc.values, dataset, enc.cast, key, raster)
+
+
+def _write_compound(
+    group: h5py.Group, plan: GroupPlan, pairs: Sequence[Pair], stamp: Mapping[str, str], *, channels: bool
+) -> tuple[str, Job]:
+    """Write one main of all variables, and return where it is."""
+    compound, base = plan.compound, plan.base
+    assert compound is not None
+    sides = [plan.sides[i] for i in compound.sides]
+    disk = compound.link
+    if channels:
+        group.require_group("Channel_000").attrs.update(stamp)
+        disk = f"Channel_000/{disk}"
+    dtype = compound.dtype(base)
+    dataset = group.create_dataset(disk, tuple(s.count for s in sides), dtype, **compound.options)
+    for kind, i in zip(SIDES, compound.sides, strict=True):
+        for name, table in zip(LINKS[kind], pairs[i], strict=True):
+            dataset.attrs[name] = table.ref
+    dataset.attrs.update({"quantity": _plain(compound.link), "units": "compound", **stamp})
+    values = compound.values(base)
+    there = [d for side in sides for d in side.dims]
+    axes = [there.index(d) if d in there else None for d in values.dims]
+    return disk, Job(values, dataset, name=_COMPOUND, weaver=Raster((sides[0].sizes, sides[1].sizes), tuple(axes)))
+
+
+def _field_row(plan: GroupPlan, key: Hashable, disk: str) -> dict[str, Any]:
+    compound, var = plan.compound, plan.ds.variables[key]
+    assert compound is not None
+    row: dict[str, Any] = {"name": tagged(key), "disk": disk, "dims": [tagged(d) for d in var.dims]}
+    row |= {"field": compound.fields[key], "sides": list(compound.sides), "usid": {}}
+    # All fields share the attributes of the main: only the model can tell them apart.
+    row["attrs"] = [list(plan.base.attrs[key].tags[k]) for k in plan.base.attrs[key].values]
+    if plan.base.encoded[key].restore is not None:
+        row["restore"] = plan.base.encoded[key].restore
+    heads = read_history(var.attrs).heads
+    return {**row, "head": heads[0]} if heads else row
 
 
 def _plain(value: Any) -> str:
@@ -249,7 +305,7 @@ def _write_beside(inner: h5py.Group, plan: GroupPlan, key: Hashable) -> tuple[di
     else:
         heads = read_history(var.attrs).heads
         row |= {"head": heads[0]} if heads else {}
-    return row, Job(enc.values, dataset, enc.cast)
+    return row, Job(enc.values, dataset, enc.cast, key)
 
 
 def _column_row(plan: GroupPlan, key: Hashable) -> dict[str, Any]:

@@ -15,31 +15,29 @@ from xarray.core import indexing
 from sid_xarray.core.provenance import HEAD
 from sid_xarray.errors import FormatError
 from sid_xarray.io import _h5
+from sid_xarray.io._assemble import dataset as dataset_of
 from sid_xarray.io._layout import read_blocks
+from sid_xarray.io._lazy import FileArray
 from sid_xarray.io._places import load_model
-from sid_xarray.io.nsid import names as names_before
 from sid_xarray.io.nsid.encode import restored_dtype
+from sid_xarray.io.nsid.history import HISTORY, edited
 from sid_xarray.io.nsid.tags import decode_attrs, untagged
-from sid_xarray.io.usid.array import FileArray, GridArray, grid_chunks
+from sid_xarray.io.usid.array import GridArray, grid_chunks
 from sid_xarray.io.usid.find import Place
 from sid_xarray.io.usid.layout import ABSENT, BOOKKEEPING, MODEL, NATURAL_MAIN, POSITION, RESULT_ATTRS
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import kinds
 
-__all__ = ["VERSION", "load", "original_name", "read"]
+__all__ = ["VERSION", "load", "read"]
 
 VERSION = 1
+_AT_ONCE = 2**20
 _MIRRORS = {"quantity": names.LONG_NAME, "units": names.UNITS}
-_GROUP_ATTRS = BOOKKEEPING | RESULT_ATTRS
+_GROUP_ATTRS = BOOKKEEPING | RESULT_ATTRS | {HISTORY}
 
 
 load = functools.partial(load_model, name=MODEL, version=VERSION)
 """Return the model of a group, given the group, the file and its path there."""
-
-
-def original_name(path: str, group: str) -> tuple[bool, Hashable]:
-    """Return whether a group of a file was written from a DataArray, and the name that this had."""
-    return names_before.original_name(path, group, load=load)
 
 
 def read(source: Any, file: h5py.File, place: Place) -> tuple[xr.Dataset, set[str]]:
@@ -57,7 +55,7 @@ def read(source: Any, file: h5py.File, place: Place) -> tuple[xr.Dataset, set[st
         If the model is damaged or contradicts the file.
     """
     path = str(source._args[0])
-    plan = load(place.group, path, place.path)
+    place.plan = plan = load(place.group, path, place.path, held=place.own.get(MODEL))
     try:
         return _Model(source, file, place, plan).dataset()
     except FormatError:
@@ -72,6 +70,7 @@ class _Model:
     def __init__(self, source: Any, file: h5py.File, place: Place, plan: dict[str, Any]) -> None:
         self.source, self.file, self.place, self.plan = source, file, place, plan
         self.path = str(source._args[0])
+        self.tables: dict[int, Any] = {}
 
     def dataset(self) -> tuple[xr.Dataset, set[str]]:
         data: dict[Hashable, xr.Variable] = {}
@@ -88,19 +87,24 @@ class _Model:
                 continue  # removed by another program
             (coords if row.get("coord") else data)[name] = var
             flags[name] = row.get("index")
-        ds = _assembled(data, coords, flags)
+        ds = dataset_of(data, coords, (k for k in coords if flags[k]))
         group = self.place.group
         ignored = _GROUP_ATTRS | set(self.plan.get("natural", ()))
         own = {entry[0] for entry in self.plan["attrs"] if len(entry) == 1}
         ds.attrs = decode_attrs(group, self.plan["attrs"], ignored - own)
+        if HISTORY not in ds.attrs and (text := edited(group, self.plan.get(HISTORY))) is not None:
+            ds.attrs[HISTORY] = text
         origin = _h5.attribute(group, "source_000_path")
         if origin is not None:
             ds.encoding["sid_source"] = str(origin)
+        if self.plan.get("array"):
+            ds.encoding["sid_array"] = (untagged(self.plan.get("name")),)
         return ds, members
 
     def _find(self, name: str) -> tuple[str, h5py.Dataset | None]:
         path = name if name.startswith("/") else self.place.path_of(name)
-        found = _h5.find(self.file, path)
+        # Not `or`: to ask whether a dataset is true opens it.
+        found = self.place.inside[name] if name in self.place.inside else _h5.find(self.file, path)
         return path, found if isinstance(found, h5py.Dataset) else None
 
     def _stored(self, row: dict[str, Any], members: set[str]) -> xr.Variable | None:
@@ -112,7 +116,7 @@ class _Model:
             raise FormatError(self.path, path, "is not the array that the model describes")
         dims = tuple(untagged(d) for d in row["dims"])
         cast = restored_dtype(row.get("restore"))
-        pinned = _h5.pin(self.file, path)
+        pinned = _h5.pin(self.file, path) if "/" in row["disk"] else self.place.pinned
         array: FileArray
         chunks = dataset.chunks
         if "sides" in row:
@@ -127,8 +131,10 @@ class _Model:
             raise FormatError(self.path, path, "is not the array that the model describes")
         if row.get("coord") and dims == (untagged(row["name"]),):
             values = array.values_of(dataset, (slice(None),)).astype(array.dtype, copy=False)
-            return _one(dims, values, attrs, row)
+            return xr.Variable(dims, values, attrs)
         encoding: dict[Hashable, Any] = {"source": self.path, "sid_h5path": path}
+        if "field" in row:
+            encoding["sid_field"] = str(row["field"])
         blocks = read_blocks(array.shape, max(array.dtype.itemsize, 1), chunks)
         if blocks:
             encoding["preferred_chunks"] = dict(zip(dims, blocks, strict=True))
@@ -151,6 +157,7 @@ class _Model:
             dataset,
             sizes=(sizes[0], sizes[1]),
             axes=axes,
+            field=row.get("field"),
             cast=cast,
             pinned=pinned,
         )
@@ -158,6 +165,15 @@ class _Model:
             raise FormatError(self.path, path, "has other dimensions than the model")
         chunks = grid_chunks((sizes[0], sizes[1]), dataset.chunks)
         return array, None if chunks is None else tuple(1 if a is None else chunks[a] for a in axes)
+
+    def _part(self, dataset: h5py.Dataset, where: slice, k: int, *, position: bool) -> Any:
+        """Return one column of a table; a small table is read at once, and for all its columns."""
+        table: Any = dataset
+        if dataset.size <= _AT_ONCE:
+            if _h5.address(dataset) not in self.tables:
+                self.tables[_h5.address(dataset)] = dataset[()]
+            table = self.tables[_h5.address(dataset)]
+        return table[where, k] if position else table[k, where]
 
     def _column(self, row: dict[str, Any]) -> xr.Variable | None:
         """Read a coordinate from the table of a side; positions along one axis repeat there."""
@@ -173,9 +189,9 @@ class _Model:
         if len(axes) == 1:
             stride = math.prod(sizes[axes[0] + 1 :])
             where = slice(0, stride * sizes[axes[0]], stride)
-            values = dataset[where, k] if position else dataset[k, where]
+            values = self._part(dataset, where, k, position=position)
         else:
-            values = (dataset[:, k] if position else dataset[k, :]).reshape(sizes)
+            values = self._part(dataset, slice(None), k, position=position).reshape(sizes)
             values = values[tuple(slice(None) if a in axes else 0 for a in range(len(sizes)))]
         dims = tuple(untagged(d) for d in row["dims"])
         if "order" in row:
@@ -189,7 +205,7 @@ class _Model:
         said = {name: _h5.attribute(dataset, name) for name in written}
         found = {name: v[k] for name, v in said.items() if isinstance(v, list) and len(v) > k}
         _mirror(attrs, written, found)
-        return _one(dims, values.astype(dtype), attrs, row)
+        return xr.Variable(dims, values.astype(dtype), attrs)
 
 
 def _kept(row: dict[str, Any]) -> set[Any]:
@@ -198,12 +214,6 @@ def _kept(row: dict[str, Any]) -> set[Any]:
 
 def _untagged_attrs(row: dict[str, Any]) -> dict[Any, Any]:
     return {untagged(key): untagged(value) for key, value in row["attrs"]}
-
-
-def _one(dims: tuple[Any, ...], values: Any, attrs: dict[Any, Any], row: dict[str, Any]) -> xr.Variable:
-    if dims == (untagged(row["name"]),) and row.get("index") is not False:
-        return xr.IndexVariable(dims, values, attrs)  # type: ignore[no-untyped-call]
-    return xr.Variable(dims, values, attrs)
 
 
 def _mirror(attrs: dict[Any, Any], written: dict[str, Any], found: dict[str, Any]) -> None:
@@ -220,14 +230,3 @@ def _mirror(attrs: dict[Any, Any], written: dict[str, Any], found: dict[str, Any
             attrs.pop(_MIRRORS[name], None)
         else:
             attrs[_MIRRORS[name]] = new
-
-
-def _assembled(
-    data: dict[Hashable, xr.Variable], coords: dict[Hashable, xr.Variable], flags: dict[Hashable, bool | None]
-) -> xr.Dataset:
-    """Make a Dataset with exactly the indexes that the model names."""
-    ds = xr.Dataset(data, coords=xr.Coordinates(coords, indexes={}))
-    for key, flag in flags.items():
-        if flag and key in coords:
-            ds = ds.set_xindex([key])
-    return ds

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import h5py
 import numpy as np
 import xarray as xr
 
 from sid_xarray.errors import DimensionError, FormatError
-from sid_xarray.io._layout import chunk_shape, filters
+from sid_xarray.io import _filters
 from sid_xarray.io.nsid import plan as nsid
 from sid_xarray.io.nsid.layout import label_for
+from sid_xarray.io.usid.compound import Compound, field_names
 from sid_xarray.io.usid.layout import LINKS, POSITION, SIDES, SPECTROSCOPIC, main_name
+from sid_xarray.io.usid.storage import Storage
 from sid_xarray.schema import attrs as names
 
 __all__ = ["Column", "GroupPlan", "MainPlan", "SidePlan", "plan_group"]
@@ -23,8 +24,6 @@ __all__ = ["Column", "GroupPlan", "MainPlan", "SidePlan", "plan_group"]
 Array = np.ndarray[Any, Any]
 _POSITION_TYPES = frozenset(("spatial", "point_cloud"))
 _PLACEHOLDER = {POSITION: "arb_pos", SPECTROSCOPIC: "arb_spec"}
-_SMALL = 256 * 2**10
-_OPTIONS = ("chunks", "compression", "compression_opts", "shuffle", "fletcher32")
 
 
 @dataclass
@@ -101,11 +100,14 @@ class GroupPlan:
     sides : list of SidePlan
     mains : dict
         By variable; whatever else there is lies beside them as it is.
+    compound : Compound or None
+        The one main that they are fields of.
     """
 
     base: nsid.GroupPlan
     sides: list[SidePlan] = field(default_factory=list)
     mains: dict[Hashable, MainPlan] = field(default_factory=dict)
+    compound: Compound | None = None
 
     @property
     def ds(self) -> xr.Dataset:
@@ -130,8 +132,9 @@ def plan_group(
     compression: Any,
     encoding: Mapping[Hashable, Mapping[str, Any]],
     position_dims: Iterable[Hashable] | None = None,
+    compound: bool | str = False,
 ) -> GroupPlan:
-    """Plan a group.
+    """Plan a group; with ``compound``, its mains become fields of one.
 
     Raises
     ------
@@ -139,12 +142,18 @@ def plan_group(
         If `position_dims` names a dimension that is not there.
     FormatError
         If something cannot be stored, such as a MultiIndex or Python objects.
+    ValueError
+        If there is no such compression.
     """
+    _filters.filters(np.dtype("f8"), compression)
     plan = GroupPlan(nsid.plan_group(obj, path, None, {}))
     ds = plan.ds
     rows = _position_dims(plan, position_dims)
     keys = [k for k in ds.data_vars if plan.base.encoded[k].main]
     split = {k: _split(ds.variables[k], rows) for k in keys}
+    if compound and keys:  # the rows and columns of all are those of the first, whatever the order of their dimensions
+        same = {k for k in keys if all(set(a) == set(b) for a, b in zip(split[k], split[keys[0]], strict=True))}
+        split = {k: split[keys[0]] if k in same else v for k, v in split.items()}
     on_disk = {k: tuple(_kept(dims, ds.sizes, kind) for kind, dims in zip(SIDES, split[k], strict=True)) for k in keys}
     labels = _labels(ds, on_disk)
     found: dict[tuple[str, tuple[Hashable, ...]], int] = {}
@@ -159,10 +168,16 @@ def plan_group(
         link = main_name(plan.base.disk[key], taken, sparse=any(plan.sides[i].sparse for i in sides))
         taken.add(link)
         own = dict(encoding.get(key, {})) or (dict(encoding.get(plan.base.name, {})) if plan.base.array else {})
-        main = MainPlan(link, (sides[0], sides[1]))
-        main.options = _options(plan, key, main, split[key], compression, own, path)
-        plan.mains[key] = main
+        plan.mains[key] = MainPlan(link, (sides[0], sides[1]))
+        if not compound:
+            encoded = plan.base.encoded[key]
+            shape = (plan.sides[sides[0]].count, plan.sides[sides[1]].count)
+            how = Storage(encoded.dtype, encoded.values, shape, split[key], ds.sizes)
+            plan.mains[key].options = _stored(how, compression, own, path, str(key))
     known = [*keys, *([plan.base.name] if plan.base.array else [])]
+    if compound:
+        plan.compound = _compound(plan, split, compound, compression, encoding, path)
+        known = [plan.compound.link]
     unknown = [k for k in encoding if k not in known]
     if unknown:
         there = ", ".join(map(repr, known))
@@ -307,53 +322,39 @@ def _is_index(var: xr.Variable) -> bool:
     return bool(var.values.min() >= 0 and var.values.max() < 2**32)
 
 
-def _options(
+def _stored(how: Storage, compression: Any, own: Mapping[str, Any], path: str, key: str) -> dict[str, Any]:
+    try:
+        return how.keywords(compression, own)
+    except ValueError as error:
+        raise FormatError(path, key, str(error)) from error
+
+
+def _compound(
     plan: GroupPlan,
-    key: Hashable,
-    main: MainPlan,
-    split: tuple[tuple[Hashable, ...], ...],
+    split: Mapping[Hashable, tuple[tuple[Hashable, ...], ...]],
+    name: bool | str,
     compression: Any,
-    own: dict[str, Any],
+    encoding: Mapping[Hashable, Mapping[str, Any]],
     path: str,
-) -> dict[str, Any]:
-    unknown = [k for k in own if k not in _OPTIONS]
-    if unknown:
-        raise FormatError(path, str(key), f"encoding has {unknown[0]!r}; it can have {', '.join(_OPTIONS)}")
-    encoded = plan.base.encoded[key]
-    shape = tuple(plan.sides[i].count for i in main.sides)
-    if "chunks" in own and len(own["chunks"]) != 2:
-        raise FormatError(path, str(key), f"chunks={own['chunks']!r}: a main has rows and columns, here {shape}")
-    extra = filters(encoded.dtype, compression)
-    blocks = None
-    if encoded.values.chunks is not None:
-        cut = dict(zip(encoded.values.dims, encoded.values.chunks, strict=True))
-        blocks = [_blocks([cut[d] for d in dims]) for dims in split]
-    chunks = chunk_shape(shape, encoded.dtype.itemsize, ("spatial", "spectral"), blocks)
-    if chunks is not None and blocks is not None:
-        # Rows that end where short blocks end make small chunks: wide ones are better than many.
-        wide = max(chunks[1], _SMALL // (chunks[0] * encoded.dtype.itemsize))
-        chunks = (chunks[0], min(wide, blocks[1][0]))
-    out: dict[str, Any] = {}
-    if chunks is not None:
-        out |= {"chunks": chunks, **extra}
-    elif compression != "auto" and extra:
-        out |= {"chunks": shape, **extra}
-    out |= own
-    if out:
-        try:
-            with h5py.File("try.h5", "w", driver="core", backing_store=False) as file:
-                file.create_dataset("try", shape=shape, dtype=encoded.dtype, **out)
-        except (ValueError, TypeError, OSError, RuntimeError) as error:
-            raise FormatError(path, str(key), f"HDF5 does not take {out}: {error}") from error
+) -> Compound:
+    """Make one main of all, which must lie on the same rows and columns."""
+    if not plan.mains:
+        raise FormatError(path, "", "compound=True needs a Dataset of numbers, and there are none")
+    first, *rest = plan.mains
+    other = [
+        k for k in rest if plan.mains[k].sides != plan.mains[first].sides or set(split[k][0]) != set(split[first][0])
+    ]
+    if other:
+        here, there = (dict(plan.ds[k].sizes) for k in (first, other[0]))
+        why = f"lies on {there}, and {first!r} on {here}: they cannot be fields of one main"
+        raise FormatError(path, str(other[0]), f"{why}. Type: ds.drop_vars({other[0]!r}), or compound=False")
+    sides = plan.mains[first].sides
+    taken = {link for kind in SIDES for link in LINKS[kind]}
+    title = name if isinstance(name, str) else plan.ds.attrs.get(names.TITLE) or "Parameters"
+    link = main_name(title, taken, sparse=any(plan.sides[i].sparse for i in sides))
+    out = Compound(link, sides, field_names(plan.base))
+    shape = (plan.sides[sides[0]].count, plan.sides[sides[1]].count)
+    values = plan.base.encoded[first].values
+    how = Storage(out.dtype(plan.base), values, shape, split[first], plan.ds.sizes)
+    out.options = _stored(how, compression, encoding.get(link, {}), path, link)
     return out
-
-
-def _blocks(chunks: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
-    """Return how many rows (columns) of a main one block of a dask array fills without a gap."""
-    run = 1
-    for part in reversed(chunks):
-        run *= part[0]
-        if len(part) > 1:
-            break
-    count = math.prod(sum(part) for part in chunks)
-    return (run,) * (count // run) + ((count % run,) if count % run else ())

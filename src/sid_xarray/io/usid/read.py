@@ -9,18 +9,18 @@ import xarray as xr
 
 from sid_xarray.errors import FormatError, warn
 from sid_xarray.io import _h5, _nodes
-from sid_xarray.io._places import asked_for
+from sid_xarray.io._assemble import bare
+from sid_xarray.io._places import Found, asked_for
 from sid_xarray.io.nsid.model import slash_free
 from sid_xarray.io.usid import context, model
-from sid_xarray.io.usid.find import Place, survey
+from sid_xarray.io.usid.find import KIND, Place, linked
 from sid_xarray.io.usid.foreign import Reader
-from sid_xarray.io.usid.layout import H5PATH
-from sid_xarray.schema import attrs as names
+from sid_xarray.io.usid.layout import H5PATH, LINKS, SIDES
 
-__all__ = ["open_groups", "put"]
+__all__ = ["open_groups", "put", "read_groups"]
 
 
-def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> dict[str, xr.Dataset]:
+def open_groups(path: str, *, group: str | None = None, exact: bool = False, fill: Any = None) -> dict[str, xr.Dataset]:
     """Open every USID group of a file, lazily.
 
     Parameters
@@ -30,6 +30,8 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> 
         Only what lies in this group or is this main.
     exact : bool
         Keep names with a slash, which a tree cannot hold.
+    fill : number, optional
+        What stands where a scan that is not complete has no point. Without, its points are listed.
 
     Returns
     -------
@@ -53,30 +55,29 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> 
     source = _h5.manager(path)
     full = str(source._args[0])
     with _h5.opened(source, full) as file:
-        places, problems = asked_for(file, group, survey=survey, only=_only)
-        if not places:
-            raise FormatError(full, group or "", _nothing(file, group, problems))
-        reader = Reader(source, file)
-        out, more = _read_all(reader, places, exact)
-        problems += more
-        if not out:
-            raise FormatError(full, group or "", "; ".join(problems) or "nothing could be read")
-        for parent in _nodes.parents(out) - set(out):
-            out[parent] = xr.Dataset(attrs=dict(context.group_attrs(file, parent, reader.attrs)))
+        (found,) = asked_for(file, group, [KIND])
+        return read_groups(source, file, found, group=group, exact=exact, fill=fill)
+
+
+def read_groups(
+    source: Any, file: h5py.File, found: Found, *, group: str | None, exact: bool, fill: Any = None
+) -> dict[str, xr.Dataset]:
+    """Read the USID groups that a survey found; see `open_groups`."""
+    full = str(source._args[0])
+    if not found.places:
+        raise FormatError(full, group or "", _nothing(file, group, found.problems))
+    reader = Reader(source, context.Around(file, found.groups), fill=fill)
+    out, more = _read_all(reader, found.places, exact)
+    problems = found.problems + more
+    if not out:
+        raise FormatError(full, group or "", "; ".join(problems) or "nothing could be read")
+    for parent in _nodes.parents(out) - set(out):
+        out[parent] = bare(reader.around.attrs(parent))
     for ds in out.values():
         ds.set_close(source.close)
     if problems:
         warn(_nodes.note_problems(out["/"], problems, full))
     return dict(sorted(out.items()))
-
-
-def _only(places: list[Place], above: str, main: str) -> list[Place]:
-    here = []
-    for place in places:
-        place.mains = [m for m in place.mains if m.path == main]
-        if place.path == above and (place.mains or place.ours):
-            here.append(place)
-    return here
 
 
 def _nothing(file: h5py.File, group: str | None, problems: list[str]) -> str:
@@ -91,21 +92,19 @@ def _nothing(file: h5py.File, group: str | None, problems: list[str]) -> str:
 def _read_all(reader: Reader, places: list[Place], exact: bool) -> tuple[dict[str, xr.Dataset], list[str]]:
     nodes: dict[str, xr.Dataset] = {}
     problems: list[str] = []
-    mains = [m for place in places for m in place.mains]
-    tables = [table for m in mains for pair in m.pairs.values() for table in pair if table is not None]
-    reader.known = {int(h5py.h5o.get_info(d.id).addr) for d in (*tables, *(m.dataset for m in mains))}
     stamp: dict[str, Any] = {}
-    owned: set[str] = set()
-    # Parents first, so that a group inside a group with arrays finds its node taken.
-    for place in sorted(places, key=lambda p: p.path.count("/") if p.path != "/" else 0):
-        if place.ours:
-            try:
-                ds, members = model.read(reader.source, reader.file, place)
-                owned |= members
-                put(nodes, place.path, ds if exact else slash_free(ds), mark=False)
-            except FormatError as error:
-                problems.append(f"{error.where}: {error.why}; read as the file of another program")
+    described, owned, more = _described(reader, places)
+    problems += more
+    for place in places:
+        problems += place.complete(but={p.rpartition("/")[2] for p in owned if p.rpartition("/")[0] == place.path})
         place.mains = [m for m in place.mains if m.path not in owned]
+    if any(place.mains for place in places):
+        reader.known = _known(reader, places, owned)
+    # Parents first, so that a group inside a group with arrays finds its node taken.
+    for place in sorted(places, key=_depth):
+        if place.path in described:
+            ds = described[place.path]
+            put(nodes, place.path, ds if exact else slash_free(ds), mark=False)
         if not place.mains:
             continue
         try:
@@ -113,10 +112,47 @@ def _read_all(reader: Reader, places: list[Place], exact: bool) -> tuple[dict[st
             problems += more
             for path, ds in found.items():
                 ds = ds if exact else slash_free(ds)
-                put(nodes, path, _with_roots(ds, str(reader.source._args[0]), stamp))
+                put(nodes, path, _nodes.with_roots(ds, str(reader.source._args[0]), stamp))
         except Exception as error:  # noqa: BLE001 - one damaged group must not hide the others; it is reported
             problems.append(f"{place.path}: {_h5.first_line(error)}")
     return nodes, problems
+
+
+def _depth(place: Place) -> int:
+    return place.path.count("/") if place.path != "/" else 0
+
+
+def _described(reader: Reader, places: list[Place]) -> tuple[dict[str, xr.Dataset], set[str], list[str]]:
+    """Read the groups of this library; return their Datasets, the mains that they consist of, and problems."""
+    out: dict[str, xr.Dataset] = {}
+    owned: set[str] = set()
+    problems: list[str] = []
+    for place in sorted((p for p in places if p.ours), key=_depth):
+        try:
+            out[place.path], members = model.read(reader.source, reader.around.file, place)
+            owned |= members
+        except FormatError as error:
+            problems.append(f"{error.where}: {error.why}; read as the file of another program")
+    return out, owned, problems
+
+
+def _known(reader: Reader, places: list[Place], owned: set[str]) -> set[int]:
+    """Return the addresses of all mains and of what describes their axes."""
+    file = reader.around.file
+    out: set[int] = set()
+    for place in places:
+        for main in place.mains:
+            out |= {
+                _h5.address(d)
+                for d in (main.dataset, *(d for pair in main.pairs.values() for d in pair))
+                if d is not None
+            }
+    for path in owned:
+        found = _h5.find(file, path)
+        if isinstance(found, h5py.Dataset):
+            tables = [linked(file, found, name) for side in SIDES for name in LINKS[side]]
+            out |= {_h5.address(d) for d in (found, *tables) if d is not None}
+    return out
 
 
 def put(nodes: dict[str, xr.Dataset], node: str, ds: xr.Dataset, *, mark: bool = True) -> None:
@@ -141,10 +177,13 @@ def put(nodes: dict[str, xr.Dataset], node: str, ds: xr.Dataset, *, mark: bool =
         tails = ["-".join(parts[i:]) for i in range(len(parts) - 1, above - 2, -1)]
         place = next((p for t in tails if not _taken(p := f"{base}/{t}", nodes)), f"{base}/{tails[-1]}")
     free = place
-    while _taken(free, nodes) and _holds(ds):
+    while (_taken(free, nodes) and _holds(ds)) or (free != node and _holds(nodes.get(free))):
         free, taken = f"{place}_{taken}", taken + 1
     if free != node and mark:
         ds.attrs[H5PATH] = node
+    if _holds(nodes.get(free)):  # attributes alone do not replace arrays
+        nodes[free].attrs = {**ds.attrs, **nodes[free].attrs}
+        return
     if free in nodes:
         ds.attrs = {**nodes[free].attrs, **ds.attrs}
     nodes[free] = ds
@@ -157,13 +196,3 @@ def _holds(ds: xr.Dataset | None) -> bool:
 def _taken(node: str, nodes: dict[str, xr.Dataset]) -> bool:
     below = f"{node.rstrip('/')}/"
     return _holds(nodes.get(node)) or any(key.startswith(below) and _holds(ds) for key, ds in nodes.items())
-
-
-def _with_roots(ds: xr.Dataset, path: str, stamp: dict[str, Any]) -> xr.Dataset:
-    """Give arrays of other programs a history that starts with this file."""
-    for name in ds.data_vars:
-        var = ds[name]
-        if any(names.is_provenance(k) for k in var.attrs):
-            continue
-        ds[name] = _nodes.rooted(var, path, stamp)
-    return ds

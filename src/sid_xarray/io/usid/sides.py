@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from sid_xarray.io import _h5
+from sid_xarray.io._filters import whole
 from sid_xarray.io.usid.layout import POSITION, is_placeholder
 
 __all__ = ["Column", "Form", "Side", "form_of", "read_side"]
@@ -18,6 +19,7 @@ Array = np.ndarray[Any, Any]
 _TYPE_INCOMPLETE, _TYPE_DEPENDENT = 1, 2
 _HOLLOW = 64 * 2**20
 _MAX_EXPANSION = 5000
+_SPARSEST = 1000
 
 
 @dataclass
@@ -70,7 +72,7 @@ class Form:
     sizes : tuple of int
         Empty if the side is a placeholder of one point.
     points : ndarray or None
-        Where in the file every point of the form lies; None if they lie in its order.
+        Where in the file every point of the form lies, -1 for one that is not there; None if they lie in its order.
     columns : list of Column
     flat : bool
         Whether there is no grid, and the points are just listed.
@@ -126,7 +128,7 @@ def _matrix(dataset: h5py.Dataset | None, size: int, kind: str) -> tuple[Array |
     nbytes = math.prod(shape) * dataset.dtype.itemsize
     if nbytes > _HOLLOW and nbytes > _MAX_EXPANSION * max(dataset.id.get_storage_size(), 1):
         return None, f"declare the shape {shape} and hold almost nothing: left out"
-    array = np.asarray(dataset[()])
+    array = np.asarray(whole(dataset))
     if array.ndim == 1:
         return array[np.newaxis], ""
     points = 0 if kind == POSITION else 1
@@ -166,15 +168,22 @@ def _read_marks(side: Side, holders: list[h5py.Dataset]) -> None:
                     side.dependent.add(k)
 
 
-def form_of(side: Side) -> Form:
-    """Return the N-D form that the indices describe, or the flat one where they describe none."""
+def form_of(side: Side, *, holes: bool = False) -> Form:
+    """Return the N-D form that the indices describe, or the flat one where they describe none.
+
+    Parameters
+    ----------
+    side : Side
+    holes : bool
+        Take a grid, too, that the points do not fill.
+    """
     count = len(side.labels)
     if count == 1 and side.size == 1 and is_placeholder(side.labels[0]):
         return Form((), (), None, [Column(0, (), _numbers(side, 0).reshape(()))])
     free = [k for k in range(count) if k not in side.dependent]
     grid = None if side.indices is None or side.incomplete or not free else _grid(side.indices, free, side.size)
     if grid is None:
-        return _flat(side)
+        return (_filled(side, free) if holes else None) or _flat(side)
     axes, sizes, points = grid
     columns = []
     for k in range(count):
@@ -201,8 +210,46 @@ def _flat(side: Side) -> Form:
     return Form((), (side.size,), None, columns, flat=True)
 
 
-def _grid(indices: Array, free: list[int], size: int) -> tuple[tuple[int, ...], tuple[int, ...], Array | None] | None:
-    """Return axes, sizes and the place of every point; None if the points fill no grid.
+def _filled(side: Side, free: list[int]) -> Form | None:
+    """Return the form of a grid with holes; None if the indices tell of none."""
+    if side.indices is None or not free or side.size == 0:
+        return None
+    axes, sizes, ranks = _axes(side.indices, free)
+    shape = tuple(sizes[k] for k in axes)
+    # A number for every point along each of several axes is a list of points, and no grid.
+    counted = sum(n == side.size for n in shape) > 1
+    if counted or math.prod(shape) > _SPARSEST * side.size:
+        return None
+    place = _places(axes, sizes, ranks, side.size)
+    points = np.full(math.prod(shape), -1, dtype=np.int64)
+    points[place] = np.arange(side.size)
+    if np.count_nonzero(points >= 0) != side.size:
+        return None  # two points claim one place
+    columns = []
+    for k in range(len(side.labels)):
+        values = _numbers(side, k)
+        along = [k] if k in axes else list(axes)
+        found = next((a for a in along if _follows(values, ranks[a], sizes[a]) is not None), None)
+        if found is not None:
+            short = _follows(values, ranks[found], sizes[found])
+            assert short is not None
+            columns.append(Column(k, (axes.index(found),), short))
+        else:
+            spread = np.full(points.shape, np.nan)
+            spread[place] = values
+            columns.append(Column(k, tuple(range(len(axes))), spread.reshape(shape)))
+    return Form(axes, shape, None if np.array_equal(points, np.arange(side.size)) else points, columns)
+
+
+def _follows(values: Array, ranks: Array, size: int) -> Array | None:
+    """Return the values along one axis, if they depend on nothing else."""
+    out = np.zeros(size, dtype=values.dtype)
+    out[ranks] = values
+    return out if np.array_equal(out[ranks], values, equal_nan=True) else None
+
+
+def _axes(indices: Array, free: list[int]) -> tuple[tuple[int, ...], dict[int, int], dict[int, Array]]:
+    """Return the axes slow to fast, and of each its size and the ranks of all points along it.
 
     The order of the labels says nothing: the axis whose index changes most often is the fastest.
     """
@@ -210,14 +257,24 @@ def _grid(indices: Array, free: list[int], size: int) -> tuple[tuple[int, ...], 
     for k in free:
         ranks[k], sizes[k] = _ranks(indices[k])
         rates[k] = int(np.count_nonzero(ranks[k][1:] != ranks[k][:-1]))
-    if math.prod(sizes.values()) != size:
-        return None
-    axes = tuple(sorted(free, key=lambda k: (rates[k], k)))
-    shape = tuple(sizes[k] for k in axes)
+    return tuple(sorted(free, key=lambda k: (rates[k], k))), sizes, ranks
+
+
+def _places(axes: tuple[int, ...], sizes: dict[int, int], ranks: dict[int, Array], size: int) -> Array:
     place = np.zeros(size, dtype=np.int64)
     for k in axes:
         place *= sizes[k]
         place += ranks[k]
+    return place
+
+
+def _grid(indices: Array, free: list[int], size: int) -> tuple[tuple[int, ...], tuple[int, ...], Array | None] | None:
+    """Return axes, sizes and the place of every point; None if the points fill no grid."""
+    axes, sizes, ranks = _axes(indices, free)
+    if math.prod(sizes.values()) != size:
+        return None
+    shape = tuple(sizes[k] for k in axes)
+    place = _places(axes, sizes, ranks, size)
     raster = np.arange(size, dtype=np.int64)
     if np.array_equal(place, raster):
         return axes, shape, None

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import h5py
 import xarray as xr
 
-from sid_xarray.errors import FormatError
-from sid_xarray.io import _sources
-from sid_xarray.io.usid.find import linked, mains_below
+from sid_xarray.errors import FormatError, SidWarning
+from sid_xarray.io import _h5, _sources
+from sid_xarray.io.usid.find import linked, mains_below, says_main
 from sid_xarray.io.usid.group import Pair
-from sid_xarray.io.usid.layout import LINKS, SIDES
+from sid_xarray.io.usid.layout import LINKS, MODEL, SIDES
 
-__all__ = ["beside", "find_source", "refer", "tables_of"]
+__all__ = ["beside", "find_source", "node_of", "refer", "tables_of"]
 
 
 def beside(main: str) -> tuple[str, str]:
@@ -60,8 +61,48 @@ def _named_source(file: h5py.File, source: str, path: str) -> str:
     inside = [p for p in known if p.startswith(f"{place}/")]
     if inside:
         return inside[0]
+    # A result lies in the group of its source, and its node in the tree beside it: that path is meant, too.
+    above, _, name = place.rpartition("/")
+    moved = {p.rpartition("/")[0] for p in known if p.startswith(f"{above}/") and p.split("/")[-2] == name}
+    if len(moved) == 1:
+        return next(p for p in known if p.rpartition("/")[0] in moved)
     listed = ", ".join(known) or "none"
     raise FormatError(path, place, f"is no array in this file, so it cannot be the source. There are: {listed}")
+
+
+def node_of(path: str, place: str) -> str:
+    """Return the path under which ``sid.open`` shows a group: beside the one above it, if that holds arrays.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    place : str
+        The group.
+    """
+    parts = place.strip("/").split("/")
+    source = _h5.manager(path)
+    with _h5.opened(source, path) as file:
+        above = [_h5.find(file, "/" + "/".join(parts[:i])) for i in range(1, len(parts))]
+        if not any(isinstance(g, h5py.Group) and _holds_arrays(g) for g in above):
+            return place
+    from sid_xarray.io.usid.both import open_nodes
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SidWarning)  # nobody asked to open the file
+        nodes = open_nodes(path)
+    for node, ds in nodes.items():
+        if any(str(var.encoding.get("sid_h5path", "")).startswith(f"{place}/") for var in ds.variables.values()):
+            return node
+    return place
+
+
+def _holds_arrays(group: h5py.Group) -> bool:
+    inside = dict(_h5.members(group))
+    if any(isinstance(obj, h5py.Dataset) and says_main(obj) for obj in inside.values()):
+        return True
+    inner = inside.get(_h5.PIN)
+    return isinstance(inner, h5py.Group) and MODEL in inner
 
 
 def refer(group: h5py.Group, reference: h5py.Reference) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
@@ -37,12 +36,14 @@ def to_usid(
     compression: str | int | Mapping[str, Any] | None = "auto",
     encoding: Mapping[Hashable, Mapping[str, Any]] | None = None,
     position_dims: Iterable[Hashable] | None = None,
+    compound: bool | str = False,
     compute: bool = True,
 ) -> Any:
     """Write to a USID file that pyUSID, SciFiReaders and HyperSpy open with the right N-D array.
 
-    The file is written whole or not at all: a new file appears when it is complete, an existing one is
-    replaced by its complete successor. Lazy data are written block by block.
+    The file is written whole or not at all: a new file appears when it is complete, an existing one holds what it
+    held until then. Lazy data are written block by block, in bounded memory; a dask client that is active computes
+    and compresses them. Checksums of all variables are stored, see `sid_xarray.io.checksum`.
 
     Parameters
     ----------
@@ -62,20 +63,28 @@ def to_usid(
         Name of the result group, with `source`; the last step of the history by default.
     overwrite : bool, default: False
         Replace `group` if it exists.
-    compression : {"auto", "gzip", "lzf", None}, int or mapping, default: "auto"
-        Gzip 1 with shuffle for integers, nothing for floats; a gzip level; or keywords of h5py.
+    compression : str, int, mapping or None, default: "auto"
+        ``"auto"``: gzip 1 with shuffle for integers, nothing for floats. A gzip level; ``"gzip"``, ``"lzf"``; with
+        the package hdf5plugin ``"blosc"``, ``"blosc2"``, ``"zstd"``, ``"lz4"``, ``"bitshuffle"``, ``"bzip2"``, a
+        mapping such as ``{"compression": "zstd", "clevel": 9}``, or an object of hdf5plugin.
     encoding : mapping, optional
-        From variable to ``chunks`` (rows, columns), ``compression``, ``compression_opts``, ``shuffle`` or
-        ``fletcher32`` of h5py, such as ``{"signal": {"chunks": (64, 256)}}``.
+        From variable to ``chunks`` of rows and columns (by dimension, or a tuple), ``compression`` and parameters of
+        its filter, ``shuffle``, ``fletcher32`` or ``scaleoffset``, such as
+        ``{"signal": {"chunks": {"y": 8, "x": 8}, "compression": "zstd"}}``. The words of netCDF (``chunksizes``,
+        ``zlib``, ``complevel``) mean the same.
     position_dims : iterable, optional
         Dimensions that make up the rows; all others make up the columns. By default the spatial ones, and points.
+    compound : bool or str, default: False
+        Write the variables of a Dataset as the fields of one main, as pycroscopy keeps the parameters of a fit; text
+        names it, else the title of the Dataset, else it is ``Parameters``. They must have the same dimensions.
     compute : bool, default: True
         If False, return a ``dask.delayed`` that writes when it is computed.
 
     Returns
     -------
     str
-        HDF5 path of what was written (of the first node of a tree).
+        Path of the node, in the tree of `open`, that was written (the first one of a tree). It is the HDF5 path, but
+        for a result: that lies in the group of its source, and its node beside it.
 
     Raises
     ------
@@ -89,6 +98,8 @@ def to_usid(
         If another process is writing the file.
     OSError
         If there is no room or no permission.
+    MissingDependencyError
+        If the compression needs hdf5plugin, which is not installed.
 
     Examples
     --------
@@ -101,12 +112,14 @@ def to_usid(
     where = os.path.expanduser(os.fsdecode(path))
     rows = None if position_dims is None else [position_dims] if isinstance(position_dims, str) else list(position_dims)
     ask = Request(obj, where, group, mode, source, tool, overwrite)
-    return now_or_later(functools.partial(write, ask, _Usid(where, compression, dict(encoding or {}), rows)), compute)
+    form = _Usid(where, compression, dict(encoding or {}), rows, compound)
+    return now_or_later(lambda: sources.node_of(where, write(ask, form)), compute)
 
 
 @dataclass
 class _Usid(Format[GroupPlan]):
     rows: Sequence[Hashable] | None
+    compound: bool | str = False
     origins: dict[str, str] = field(default_factory=dict)
     """From the place of a result to that of its source."""
     example = "Measurement_000/Channel_000"
@@ -115,7 +128,7 @@ class _Usid(Format[GroupPlan]):
         self, obj: xr.DataArray | xr.Dataset, encoding: Mapping[Hashable, Mapping[str, Any]], *, node: bool = False
     ) -> GroupPlan:
         rows = [d for d in self.rows if d in obj.dims] if node and self.rows is not None else self.rows
-        return plan_group(obj, self.path, self.compression, encoding, rows)
+        return plan_group(obj, self.path, self.compression, encoding, rows, self.compound)
 
     def plan_attrs(self, attrs: Mapping[Any, Any], where: str) -> PlannedAttrs:
         return plan_attrs(attrs, self.path, where)

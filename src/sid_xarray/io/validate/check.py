@@ -14,7 +14,7 @@ from typing import Any
 from sid_xarray.core.check import Finding, Report
 from sid_xarray.errors import FormatError, SidWarning
 from sid_xarray.io import _h5
-from sid_xarray.io.nsid.read import open_groups
+from sid_xarray.io.usid.both import open_groups
 from sid_xarray.io.validate import hdf5, nsid, nsid_axes, nsid_beside, usid
 from sid_xarray.io.validate.rule import FileFinding, Rule, Table
 from sid_xarray.io.validate.scan import Scan, scan
@@ -69,16 +69,19 @@ def check_file(path: str | os.PathLike[str]) -> Report:
     except Exception as error:
         # No permission, locked by another program, out of memory on a size that was made up.
         raise FormatError(path, "", f"cannot be read: {_h5.first_line(error)}") from error
+    # What our reader says of a place that a rule blames already is the same once more.
+    blamed = {f.where for f in found if f.level == "error" and f.code != "H05"}
+    found = [f for f in found if f.code != "H05" or f.where not in blamed]
     return Report(sorted(found, key=lambda f: (_ORDER[f.level], f.where)))
 
 
 def _problems(path: str) -> list[str]:
-    """Return what our own reader says about a file that holds NSID."""
+    """Return what our own reader says about a file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SidWarning)
         try:
             found = open_groups(path)
-        except FormatError:  # nothing of it is NSID, or nothing can be read: the rules tell which
+        except FormatError:  # there is no array, or nothing can be read: the rules tell which
             return []
     return str(found["/"].attrs.get("sid_problems", "")).splitlines() if "/" in found else []
 

@@ -7,15 +7,13 @@ from collections.abc import Iterator
 import h5py
 
 from sid_xarray.io import _h5
+from sid_xarray.io._filters import missing
 from sid_xarray.io.validate.rule import Table
 from sid_xarray.io.validate.scan import Scan
 
 __all__ = ["FILE"]
 
 FILE = Table()
-
-# Every build of HDF5 has these: deflate, shuffle, fletcher32, szip, nbit, scale-offset.
-_STANDARD = frozenset((1, 2, 3, 4, 5, 6))
 
 
 @FILE.rule(
@@ -57,15 +55,13 @@ def _elsewhere(scene: Scan) -> Iterator[tuple[str, str]]:
     "unread",
     means="Values are compressed by a filter that is installed.",
     readers="Every reader needs the same filter.",
-    repair="Install it: pip install hdf5plugin; or repack the file with gzip.",
+    repair="Install it: pip install 'sid-xarray[filters]'; or repack the file with gzip.",
 )
 def _filters(scene: Scan) -> Iterator[tuple[str, str]]:
     for path, dataset in scene.datasets.items():
-        plist = dataset.id.get_create_plist()
-        for i in range(plist.get_nfilters()):
-            code, _, _, name = plist.get_filter(i)
-            if code not in _STANDARD and not h5py.h5z.filter_avail(code):
-                yield path, f"is compressed by filter {code} {name.decode(errors='replace')!r}, which is not installed"
+        why = missing(dataset)
+        if why:
+            yield path, why.partition(". ")[0]
 
 
 @FILE.rule(
@@ -77,7 +73,8 @@ def _filters(scene: Scan) -> Iterator[tuple[str, str]]:
     repair="A netCDF or other HDF5 file: xr.open_dataset(FILE, engine='h5netcdf').sid.adopt().sid.to_nsid(NEW).",
 )
 def _empty(scene: Scan) -> Iterator[tuple[str, str]]:
-    if not scene.nsid and not scene.usid:
+    ours = any(place.endswith((f"/{_h5.PIN}/model", f"/{_h5.PIN}/usid")) for place in scene.datasets)
+    if not scene.nsid and not scene.usid and not ours:
         yield "/", f"there is no NSID and no USID array among {len(scene.datasets)} datasets"
 
 

@@ -91,7 +91,7 @@ def _links(main: NSIDMain) -> Iterator[tuple[str, str]]:
     "N54",
     "error",
     "read-crash",
-    means="A group Structure_NNN holds one group, with unit_cell, elements and base.",
+    means="A group Structure_NNN holds one group, with unit_cell of three vectors, elements and base.",
     readers=f"{_READERS} make atoms of it, and fail on the whole file.",
     repair="Write what is missing, or rename the group so that it starts with '_'.",
 )
@@ -109,6 +109,12 @@ def _structures(main: NSIDMain) -> Iterator[tuple[str, str]]:
                 yield f"{main.node.join(name)}/{key}", f"lacks {', '.join(missing)}"
             elif isinstance(elements, np.ndarray) and elements.dtype.kind == "S":
                 yield f"{main.node.join(name)}/{key}", "elements are an array of texts of fixed length"
+            elif not _has_three_vectors(_h5.raw_attribute(inner, "unit_cell")):
+                yield f"{main.node.join(name)}/{key}", "unit_cell has not three vectors other than zero"
+
+
+def _has_three_vectors(cell: object) -> bool:
+    return isinstance(cell, np.ndarray) and cell.shape == (3, 3) and bool(cell.any(axis=1).all())
 
 
 @MAIN.rule(

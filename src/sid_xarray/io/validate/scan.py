@@ -10,6 +10,8 @@ import h5py
 import numpy as np
 
 from sid_xarray.io import _h5
+from sid_xarray.io._filters import whole
+from sid_xarray.io._links import broken
 from sid_xarray.io.nsid.layout import MAIN_REQUIRED, MODEL_GROUP
 
 __all__ = ["ANCILLARY", "Axis", "NSIDMain", "Node", "Scan", "USIDMain", "scan"]
@@ -117,7 +119,7 @@ def scan(file: h5py.File, path: str, *, problems: list[str]) -> Scan:
     """Look at every object of a file; no values are read. ``problems`` is what our own readers complained of."""
     scene = Scan(path, problems=problems)
     for place, group, inside in _h5.walk(file):
-        node = scene.nodes[place] = Node(place, group, inside, _broken(group, inside))
+        node = scene.nodes[place] = Node(place, group, inside, broken(group))
         for name, obj in inside.items():
             if not isinstance(obj, h5py.Dataset):
                 continue
@@ -140,29 +142,6 @@ def _names(obj: h5py.Dataset) -> list[str]:
         return list(obj.attrs)
     except Exception:  # noqa: BLE001 - a damaged header; rule H01 tells of it
         return []
-
-
-def _broken(group: h5py.Group, inside: dict[str, Any]) -> dict[str, str]:
-    out: dict[str, str] = {}
-    try:
-        names = [name for name in group if name not in inside]
-    except Exception:  # noqa: BLE001 - see `_names`
-        return {"": "cannot be listed"}
-    for name in names:
-        try:
-            link = group.get(name, getlink=True)
-            target = getattr(link, "path", "")
-            if isinstance(link, h5py.ExternalLink):
-                out[name] = f"leads out of the file, to {target} of {link.filename}"
-            elif isinstance(link, h5py.SoftLink):
-                out[name] = f"leads to {target}, where nothing is"
-            else:
-                found = group.get(name, getclass=True)
-                if found is not h5py.Datatype:  # a committed datatype hurts nobody
-                    out[name] = "cannot be opened"
-        except Exception as error:  # noqa: BLE001 - see `_names`
-            out[name] = f"cannot be opened: {_h5.first_line(error)}"
-    return out
 
 
 def _axes(main: NSIDMain) -> Iterator[Axis]:
@@ -199,6 +178,6 @@ def _values(dataset: h5py.Dataset) -> np.ndarray[Any, Any] | None:
             return None
         if dataset.dtype.kind not in "biuf" or dataset.id.get_storage_size() * 5000 < dataset.size:
             return None
-        return np.asarray(dataset[()])
+        return np.asarray(whole(dataset))
     except Exception:  # noqa: BLE001 - see `_names`
         return None

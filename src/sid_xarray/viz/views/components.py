@@ -12,9 +12,9 @@ from sid_xarray.core.dims import units_of
 from sid_xarray.errors import DimensionError
 from sid_xarray.viz import _style
 from sid_xarray.viz._axes import axis_of, map_dims
-from sid_xarray.viz._image import Look, image_element
+from sid_xarray.viz._image import Look, titled_element
 from sid_xarray.viz._labels import quantity
-from sid_xarray.viz._select import read
+from sid_xarray.viz._select import choose, read
 from sid_xarray.viz.views.curve import Line, curve_dim, lines_element
 from sid_xarray.viz.views.image import frame_of
 
@@ -73,8 +73,10 @@ def _which(ds: xr.Dataset, components: int | Sequence[int]) -> list[int]:
     if missing or "component" not in ds.dims:
         raise DimensionError(f"the Dataset has no {(missing or ['component'])[0]!r}: draw what decompose gives.")
     n = ds.sizes["component"]
-    if isinstance(components, int | np.integer):
+    if isinstance(components, int | np.integer) and components >= 1:
         return list(range(min(int(components), n)))
+    if isinstance(components, int | np.integer):
+        raise DimensionError(f"draw one component at least, of {n}; got {components!r}")
     chosen = [int(i) for i in components]
     if any(not -n <= i < n for i in chosen):
         raise DimensionError(f"there are components 0 to {n - 1}, not {components!r}")
@@ -92,10 +94,8 @@ def _pane(da: xr.DataArray, title: str, cmap: Any, robust: tuple[float, float], 
     """Draw a map or a curve, whichever it is; of more dimensions, the middle."""
     if da.ndim >= 2:
         dims = map_dims(da)
-        plane = da.isel({d: da.sizes[d] // 2 for d in da.dims if d not in dims})
         look = Look(cmap=cmap, robust=robust, title=title, size=size, prefix=prefix)
-        pane = image_element(frame_of(plane, dims), look)
-        return _style.apply(pane, {"clabel": str(pane.vdims[0].unit or "")}, fonts=False)
+        return titled_element(frame_of(choose(da, dims).da, dims), look)
     if da.ndim == 0:
         raise DimensionError("a decomposition of one spectrum has nothing to draw")
     along: Hashable = curve_dim(da, None)

@@ -260,8 +260,8 @@ def lines_element(
         if alone.any():  # a line needs two points
             elements.append(_dots(hv.Scatter((x[alone], y[alone]), kdims=[kdim], vdims=[vdim]), colour))
     corner = _corner(axis.values, [values for values, _ in drawn])
-    out = _finished(hv, elements, title, (size, height), (legend, corner), len(lines))
-    return out if dates is None else _style.apply(out, matplotlib={"hooks": [*_hooks(out), _short_dates]}, fonts=False)
+    hooks = [] if dates is None else [_short_dates]
+    return _finished(hv, elements, title, (size, height), (legend, corner), len(lines), hooks)
 
 
 def _reach(values: np.ndarray) -> float:
@@ -303,10 +303,6 @@ def _dots(scatter: Any, colour: str) -> Any:
     return _style.apply(scatter, {"color": colour}, bokeh={"size": 6, "tools": []}, matplotlib={"s": 20}, fonts=False)
 
 
-def _hooks(element: Any) -> list[Any]:
-    return list(element.opts.get("plot", backend="matplotlib").kwargs.get("hooks", []))
-
-
 def _short_dates(plot: Any, element: Any) -> None:
     """Write what differs at every tick, and what is common once: whole dates would overlap."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
@@ -340,7 +336,13 @@ def _corner(x: np.ndarray, lines: list[np.ndarray]) -> str:
 
 
 def _finished(
-    hv: Any, elements: list[Any], title: str, sizes: tuple[int, int | None], legend: tuple[str, str], n: int
+    hv: Any,
+    elements: list[Any],
+    title: str,
+    sizes: tuple[int, int | None],
+    legend: tuple[str, str],
+    n: int,
+    hooks: list[Any],
 ) -> Any:
     size, height = sizes
     one = len(elements) == 1
@@ -356,5 +358,8 @@ def _finished(
         place = "right" if n > 4 else legend[1]
         heading = {"title": legend[0]} if legend[0] else {}
         bokeh |= {"legend_position": place, "legend_opts": {**heading, **_COMPACT}}
-        mpl |= {"legend_position": place, "hooks": [partial(_entitle, title=legend[0])]}
+        mpl["legend_position"] = place
+        hooks = [partial(_entitle, title=legend[0]), *hooks]
+    if hooks:
+        mpl["hooks"] = hooks
     return _style.apply(out, both, bokeh=bokeh, matplotlib=mpl)

@@ -11,8 +11,7 @@ import xarray as xr
 from sid_xarray.errors import DimensionError, nearest
 from sid_xarray.viz import _style
 from sid_xarray.viz._axes import map_dims
-from sid_xarray.viz._image import Look, image_element
-from sid_xarray.viz._labels import unit_text
+from sid_xarray.viz._image import Look, titled_element
 from sid_xarray.viz._select import choose, fixed
 from sid_xarray.viz._siblings import own_variables
 from sid_xarray.viz.views.image import frame_of
@@ -89,9 +88,7 @@ def draw(
         called = [str(name)] if said.count(frame.quantity) > 1 and str(name) != frame.quantity else []
         heading = " · ".join([*called, frame.quantity, *maps[name].notes])
         look = Look(cmap=cmap, robust=robust, clim=clim, title=heading, size=size, prefix=prefix)
-        pane = image_element(frame, look)
-        # The name is the title; beside the colour bar it would not fit.
-        panes.append(_style.apply(pane, {"clabel": unit_text(str(pane.vdims[0].unit or "1"))}, fonts=False))
+        panes.append(titled_element(frame, look))
     return _layout(panes, cols, title)
 
 

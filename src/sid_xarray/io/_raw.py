@@ -1,0 +1,134 @@
+"""Bytes of an HDF5 file that nobody writes, and its heaps of text and lists; see `_headers`."""
+
+from __future__ import annotations
+
+import os
+import struct
+
+import h5py
+
+__all__ = ["OddError", "Raw"]
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_PAGE = 16 * 2**10
+_MOST_PAGES = 1024
+_LARGEST = 64 * 2**20
+_FARTHEST = 2**62
+# A file of a hundred signals takes twenty thousand steps. What a hostile one makes of few bytes ends here.
+_MOST_STEPS = 5_000_000
+_BYTES_A_STEP = 64
+_HEAP_ID = struct.Struct("<IQI")
+_HEAP_OBJECT = struct.Struct("<HH4xQ")
+
+
+class OddError(Exception):
+    """Something that is left to HDF5; never seen outside."""
+
+
+class Raw:
+    """The bytes of a file.
+
+    Parameters
+    ----------
+    descriptor : int
+        Of the open file.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._left = _MOST_STEPS
+        self._pages: dict[int, bytes] = {}
+        self._heaps: dict[int, tuple[bytes, dict[int, tuple[int, int]]]] = {}
+
+    @classmethod
+    def of(cls, file: h5py.File) -> Raw | None:
+        """Return the bytes of a file; None where only HDF5 itself can read them.
+
+        That is: on a system without ``pread``, while someone in this process writes the file and not all of it is on
+        the disk, and in files that do not begin as the older versions of the library let them begin.
+        """
+        try:
+            if not hasattr(os, "pread") or file.driver != "sec2" or file.id.get_intent() & h5py.h5f.ACC_RDWR:
+                return None
+            # The descriptor of HDF5 itself: another file may have come to the path meanwhile.
+            found = cls(file.id.get_vfd_handle())
+            start = found.read(0, 16)
+        except (OSError, ValueError, TypeError, RuntimeError, NotImplementedError, OddError):
+            return None
+        return found if start[:8] == _SIGNATURE and start[8] in (0, 1) and start[13:15] == b"\x08\x08" else None
+
+    def read(self, start: int, length: int) -> bytes:
+        """Return some bytes.
+
+        Raises
+        ------
+        OddError
+            If the file ends before, or they are more than anything but values would need.
+        """
+        if start > _FARTHEST:
+            raise OddError
+        first, at = divmod(start, _PAGE)
+        if at + length <= _PAGE:
+            page = self._pages.get(first)
+            if page is None:
+                if len(self._pages) >= _MOST_PAGES:
+                    self._pages.clear()
+                page = self._pages[first] = os.pread(self._descriptor, _PAGE, first * _PAGE)
+            found = page[at : at + length]
+        else:
+            if length > _LARGEST:
+                raise OddError
+            found = os.pread(self._descriptor, length, start)
+        if len(found) < length:
+            raise OddError
+        return found
+
+    def spend(self, steps: int) -> None:
+        """Take note of some steps of work.
+
+        Raises
+        ------
+        OddError
+            If there were too many altogether.
+        """
+        self._left -= steps
+        if self._left < 0:
+            raise OddError
+
+    def text(self, heap_id: bytes) -> str:
+        """Return the text that a reference into a global heap leads to."""
+        found = self.held(heap_id, 1)
+        # It ends where it says, or at the first zero.
+        return (found if 0 not in found else found[: found.index(0)]).decode("utf-8", "surrogateescape")
+
+    def held(self, heap_id: bytes, width: int) -> bytes:
+        """Return what a reference into a global heap leads to: so many items of some bytes each."""
+        length, address, index = _HEAP_ID.unpack(heap_id)
+        if length == 0:
+            return b""
+        nbytes = length * width
+        self._left -= 1 + nbytes // _BYTES_A_STEP
+        heap = self._heaps.get(address)
+        if heap is None:
+            heap = self._heaps[address] = self._heap(address)
+        at, size = heap[1].get(index, (0, -1))
+        if nbytes > size or self._left < 0:
+            raise OddError
+        return heap[0][at : at + nbytes]
+
+    def _heap(self, address: int) -> tuple[bytes, dict[int, tuple[int, int]]]:
+        start = self.read(address, 16)
+        if start[:5] != b"GCOL\x01":
+            raise OddError
+        length = int.from_bytes(start[8:], "little")
+        heap = self.read(address, length)
+        objects: dict[int, tuple[int, int]] = {}
+        at = 16
+        while at + 16 <= length:
+            index, _, size = _HEAP_OBJECT.unpack_from(heap, at)
+            if index == 0 or index in objects or at + 16 + size > length:
+                break  # free space up to the end
+            objects[index] = (at + 16, size)
+            self.spend(1)
+            at += 16 + (size + 7) // 8 * 8
+        return heap, objects
