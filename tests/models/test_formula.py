@@ -208,8 +208,19 @@ def test_compiled_functions_say_the_same(name):
     np.testing.assert_allclose(jac, slopes[0], rtol=1e-10, atol=1e-11 * np.abs(slopes).max())
 
 
-@pytest.mark.parametrize("text", ["a * sign(x - b)", "a * heaviside(x - b, 0.5)", "minimum(a * x, b)", "a * log10(x)",
-                                  "a * arcsin(b * x / 20)", "hypot(a, b * x)", "a * sinh(b * x) / cosh(x)", "a * tan(b)"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a * sign(x - b)",
+        "a * heaviside(x - b, 0.5)",
+        "minimum(a * x, b)",
+        "a * log10(x)",
+        "a * arcsin(b * x / 20)",
+        "hypot(a, b * x)",
+        "a * sinh(b * x) / cosh(x)",
+        "a * tan(b)",
+    ],
+)
 def test_compiled_functions_of_all_sorts(text):
     f, x, p = Formula(text, ("a", "b")), np.linspace(0.5, 4, 50), np.array([0.7, 0.9])
     r, jac = compiled(f, x, np.zeros(50), p)

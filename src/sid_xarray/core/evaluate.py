@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,12 @@ from sid_xarray.core.lift import Out, lift
 from sid_xarray.core.registry import MODELS
 from sid_xarray.errors import ModelError, RegistryError
 from sid_xarray.models import FitModel
+from sid_xarray.models._given import from_function
 from sid_xarray.models.compose import parse
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import units
 
-__all__ = ["FIT_DIM", "FIT_DIM_UNITS", "FIT_MODEL", "FIT_UNITS", "evaluate", "read_model", "recall"]
+__all__ = ["FIT_DIM", "FIT_DIM_UNITS", "FIT_MODEL", "FIT_UNITS", "evaluate", "model_of", "read_model", "recall"]
 
 FIT_MODEL, FIT_DIM, FIT_UNITS = "sid_model", "sid_model_dim", "sid_model_units"
 FIT_DIM_UNITS = "sid_model_dim_units"
@@ -37,6 +38,19 @@ def read_model(text: str) -> FitModel:
     return parse(text, loader=_load)
 
 
+def model_of(model: str | FitModel | Callable[..., Any]) -> FitModel:
+    """Return the model that a text, a model or a function means.
+
+    Raises
+    ------
+    ModelError
+        If it is neither.
+    """
+    if isinstance(model, FitModel):
+        return model
+    return read_model(model) if isinstance(model, str) or not callable(model) else from_function(model)
+
+
 def _load(name: str) -> FitModel:
     try:
         found = MODELS[name]
@@ -47,7 +61,9 @@ def _load(name: str) -> FitModel:
     return found
 
 
-def evaluate(ds: xr.Dataset, x: xr.DataArray | Any) -> xr.DataArray:
+def evaluate(
+    ds: xr.Dataset, x: xr.DataArray | Any, *, model: str | FitModel | Callable[..., Any] | None = None
+) -> xr.DataArray:
     """Values of the fitted model.
 
     Parameters
@@ -57,6 +73,8 @@ def evaluate(ds: xr.Dataset, x: xr.DataArray | Any) -> xr.DataArray:
     x : DataArray or array, shape (n,)
         Where to evaluate: ``da.energy``, or finer. In the units of the axis that was fitted, unless a DataArray says
         others; those are converted.
+    model : str, FitModel or callable, optional
+        What was fitted, where the Dataset cannot say it: a function, or a model that has no name here.
 
     Returns
     -------
@@ -83,33 +101,34 @@ def evaluate(ds: xr.Dataset, x: xr.DataArray | Any) -> xr.DataArray:
         raise ModelError(
             "this Dataset does not say which model was fitted. Type: fit = da.sid.fit('gaussian + constant')"
         )
-    model = read_model(text)
-    missing = [p for p in model.names if p not in ds]
+    chosen = model_of(text if model is None else model)
+    missing = [p for p in chosen.names if p not in ds]
     if missing:
         raise ModelError(f"the Dataset lacks {', '.join(missing)}, which {text!r} needs")
     where = _positions(x, dim)
     unit = ds.attrs.get(FIT_DIM_UNITS)
     at = _in_units_of_fit(where, dim, unit)
     said: dict[str, Any] = {names.UNITS: where.attrs[names.UNITS]} if where.attrs.get(names.UNITS, unit) != unit else {}
+    said |= {} if model is None else {"model": model}
     rest = {k: v for k, v in where.attrs.items() if k != names.UNITS}
     said |= {"attrs": rest} if rest else {}
     if isinstance(unit, str) and where.dtype.kind != "m":
         where.attrs.setdefault(names.UNITS, unit)
-    arrays = [ds[p].astype(float) for p in model.names]
-    first = ds[model.names[0]]
+    arrays = [ds[p].astype(float) for p in chosen.names]
+    first = ds[chosen.names[0]]
     (out,) = lift(
         _values,
         at,
         *arrays,
         core=[[dim], *([] for _ in arrays)],
         out=[Out((dim,), {}, float)],
-        model=model,
+        model=chosen,
     )
     # The positions themselves: in da.energy + 5 the coordinate is still that of da.energy.
     out = out.transpose(*first.dims, dim).assign_coords({dim: where})
     out = out.assign_attrs({names.LONG_NAME: text, names.UNITS: str(ds.attrs.get(FIT_UNITS, "1"))}).rename("model")
     # Only what the curve is made of is its origin, not the uncertainties beside it.
-    return provenance.stamp(out, "evaluate", ds[list(model.names)], x=_recorded(where), **said)
+    return provenance.stamp(out, "evaluate", ds[list(chosen.names)], x=_recorded(where), **said)
 
 
 def recall(inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -118,7 +137,9 @@ def recall(inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[tuple[Any,
     if "units" in params:
         attrs[names.UNITS] = params["units"]
     where = np.linspace(*x["linspace"]) if isinstance(x, Mapping) else np.asarray(x)
-    return (inputs[0], xr.DataArray(where, dims=("x",), attrs=attrs) if attrs else where), {}
+    return (inputs[0], xr.DataArray(where, dims=("x",), attrs=attrs) if attrs else where), {
+        k: v for k, v in params.items() if k == "model"
+    }
 
 
 def _recorded(x: xr.Variable) -> Any:

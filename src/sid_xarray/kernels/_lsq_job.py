@@ -80,7 +80,7 @@ class Job:
             wanted = "x must be one axis" if axes == 1 else f"x must be {axes} rows"
             raise ValueError(f"{wanted} as long as the last one of y, got shapes {x.shape} and {y.shape}")
         p, lead = len(model.params), y.shape[:-1]
-        usable = np.isfinite(x) if axes == 1 else np.isfinite(x).all(axis=0)
+        usable = np.isfinite(np.atleast_2d(x)).all(axis=0)
 
         def rows(value: npt.ArrayLike | None, core: int, what: str, missing: npt.ArrayLike) -> Any:
             array, shape = np.asarray(missing if value is None else value), (*lead, core)
@@ -105,12 +105,11 @@ class Job:
             columns |= {i: np.broadcast_to(np.asarray(value, dtype=np.float64), lead) for i, value in known.items()}
         except ValueError as error:
             raise ValueError(f"a starting value does not broadcast to {lead}: {error}") from None
-        every = bool(usable.all())
         return cls(
             model=model,
-            x=x if every else x[..., usable],
+            x=x[..., usable],
             y=y,
-            usable=None if every else usable,
+            usable=None if usable.all() else usable,
             known={i: value if np.ndim(value) else np.broadcast_to(value, lead) for i, value in columns.items()},
             lower=limits[0],
             upper=limits[1],
@@ -139,14 +138,14 @@ class Job:
     @property
     def p(self) -> int:
         """The number of parameters."""
-        return len(self.model.params)
+        return int(self.lower.shape[-1])
 
     def block_size(self, workers: int, *, compiled: bool) -> int:
         """Return how many curves to work on at once."""
         n = max(1, self.x.shape[-1])
         if not compiled:
-            return min(512, max(64, _BLOCK_SIZE // (n * self.p)))
-        return max(1, min(_COMPILED_MOST, _COMPILED_SIZE // n, -(-self.count // workers)))
+            return int(min(512, max(64, _BLOCK_SIZE // (n * self.p))))
+        return int(max(1, min(_COMPILED_MOST, _COMPILED_SIZE // n, -(-self.count // workers))))
 
     def blocks(self, size: int) -> list[tuple[slice, ...]]:
         """Cut the leading axes into blocks of at most ``size`` curves, the last axis first."""

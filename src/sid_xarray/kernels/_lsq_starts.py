@@ -70,7 +70,7 @@ def _robust_attempts(
     found = _attempts(block, fit, start, everything)
     plain = replace(block, loss=replace(block.loss, name="linear"), start=block.start.copy())
     block.start = _attempts(plain, fit, start, everything).p
-    todo = np.isfinite(block.start).all(axis=1)
+    todo = np.asarray(np.isfinite(block.start).all(axis=1))
     other = fit(block, todo)
     found.take(other, todo & _is_better(other, found))
     return found

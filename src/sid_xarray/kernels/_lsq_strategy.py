@@ -64,17 +64,15 @@ def _check_kind(problem: Problem, p: FloatArray) -> None:
 def _totals(problem: Problem) -> tuple[FloatArray, FloatArray]:
     """Return the sum of squares of the weighted data (b,), and that about the weighted mean of every part."""
     squares, about = np.zeros(len(problem.y)), np.zeros(len(problem.y))
-    for y, w, holes in zip(*(_in_parts(problem, v) for v in (problem.y, problem.weights, problem.holes)), strict=True):
-        mass = np.ones_like(y) if w is None else w**2
-        mass = mass if holes is None else np.where(holes, 0.0, mass)
+    n = problem.y.shape[1] // problem.parts
+    for part in (slice(i * n, (i + 1) * n) for i in range(problem.parts)):
+        y = problem.y[:, part]
+        mass = np.ones_like(y) if problem.weights is None else problem.weights[:, part] ** 2
+        mass = mass if problem.holes is None else np.where(problem.holes[:, part], 0.0, mass)
         mean = (mass * y).sum(axis=1, keepdims=True) / mass.sum(axis=1, keepdims=True)
         squares += (mass * y * y).sum(axis=1)
         about += (mass * (y - mean) ** 2).sum(axis=1)
     return squares, about
-
-
-def _in_parts(problem: Problem, values: FloatArray | None) -> list[FloatArray | None]:
-    return [None] * problem.parts if values is None else np.split(values, problem.parts, axis=1)
 
 
 def _solve_directly(problem: Problem, p: FloatArray, rows: IntArray, out: Found) -> BoolArray:

@@ -232,7 +232,6 @@ def fit_batch(
     compiled = _compiles(job, engine)
     workers = threads if threads is not None else processors() if compiled else 1
     parts = job.blocks(block if block is not None else job.block_size(workers, compiled=compiled))
-
     guess_of = guess_compiled if compiled and searches(job.model) else _guess
 
     def work(part: tuple[slice, ...]) -> None:
@@ -241,6 +240,12 @@ def fit_batch(
             found = fit_from_starts(piece, fit_compiled if compiled else fit_with_numpy, guess_of, job.given)
             out.write(part, piece, found, absolute=absolute, derive=derive)
 
+    _for_each(work, parts, workers)
+    return out
+
+
+def _for_each(work: Callable[[tuple[slice, ...]], None], parts: Sequence[tuple[slice, ...]], workers: int) -> None:
+    """Do all parts, some at once in threads."""
     if min(workers, len(parts)) > 1:
         with ThreadPoolExecutor(min(workers, len(parts))) as pool:
             for _ in pool.map(work, parts):
@@ -248,7 +253,6 @@ def fit_batch(
     else:
         for part in parts:
             work(part)
-    return out
 
 
 def processors() -> int:

@@ -54,7 +54,7 @@ def best_of_grid(y: FloatArray, valid: BoolArray, shapes: FloatArray) -> tuple[I
 def _amounts(y: FloatArray, valid: BoolArray, shapes: FloatArray) -> FloatArray:
     """Return how much of its own shapes (b, k, n) is in every curve, curve by curve.
 
-    Products of large matrices are rounded in a way that depends on their size, that is, on how a map is cut into blocks.
+    Products of large matrices are rounded in a way that depends on their size: on how a map is cut into blocks.
     """
     n, k = y.shape[-1], shapes.shape[1]
     if not valid.all():

@@ -83,7 +83,7 @@ class SumSearch:
         return "peaks" if simple and self._is_systematic else ""
 
     def sorted(self, parameters: FloatArray) -> FloatArray:
-        """Return a start (..., p) in which peaks of one kind ascend along the axis, so that maps are of one peak each."""
+        """Return a start (..., p) with peaks of one kind ascending along the axis: maps are of one peak each."""
         begin = np.cumsum([0, *(len(model.params) for model in self.models)])
         groups: dict[object, list[int]] = {}
         for i in self.peaks:

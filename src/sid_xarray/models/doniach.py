@@ -23,6 +23,6 @@ MODEL = FitModel.of(
         Param("asymmetry", lower=0.0, upper=1.0),
     ),
     reference="S. Doniach, M. Šunjić, J. Phys. C 3, 285 (1970), https://doi.org/10.1088/0022-3719/3/2/010",
-    formula=r"h \frac{\cos(\pi\alpha/2 + (1 - \alpha)\arctan u)}{(1 + u^2)^{(1 - \alpha)/2}},\; u = \frac{x - c}{\gamma}",
+    formula=r"h \frac{\cos(\pi\alpha/2 + (1 - \alpha)\arctan u)}{(1 + u^2)^{(1 - \alpha)/2}},\; u = (x - c) / \gamma",
     peak=True,
 )

@@ -33,7 +33,8 @@ def guess(x: Array, y: Array) -> Array:
         mass = weight.sum(axis=-1)
         first = [(weight * axis).sum(axis=-1) / mass for axis in x]
         off = [axis - center[..., np.newaxis] for axis, center in zip(x, first, strict=True)]
-        xx, yy, xy = ((weight * a * b).sum(axis=-1) / mass for a, b in ((off[0], off[0]), (off[1], off[1]), (off[0], off[1])))
+        pairs = ((off[0], off[0]), (off[1], off[1]), (off[0], off[1]))
+        xx, yy, xy = ((weight * a * b).sum(axis=-1) / mass for a, b in pairs)
         theta = 0.5 * np.arctan2(2 * xy, xx - yy)
         mean, split = 0.5 * (xx + yy), np.hypot(0.5 * (xx - yy), xy)
         # A cut at half height leaves about a third of the variance.

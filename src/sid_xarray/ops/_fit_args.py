@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from sid_xarray.core.chunked import is_lazy
-from sid_xarray.core.evaluate import read_model
 from sid_xarray.errors import ModelError, nearest
 from sid_xarray.kernels.lsq import LOSSES
 from sid_xarray.models import FitModel
-from sid_xarray.models._given import from_function
 
-__all__ = ["bounds_of", "check_loss", "check_names", "check_start", "held_by", "model_of", "noise_along", "start_of"]
-
-
-def model_of(model: str | FitModel | Callable[..., Any]) -> FitModel:
-    """Return the model that a text, a model or a function means."""
-    if isinstance(model, FitModel):
-        return model
-    return read_model(model) if isinstance(model, str) or not callable(model) else from_function(model)
+__all__ = ["bounds_of", "check_loss", "check_names", "check_start", "held_by", "noise_along", "start_of"]
 
 
 def check_start(model: FitModel, start: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ import xarray as xr
 from sid_xarray.core import provenance
 from sid_xarray.core.chunked import is_chunked
 from sid_xarray.core.dims import one_dim, units_of, values_of
-from sid_xarray.core.evaluate import FIT_DIM, FIT_DIM_UNITS, FIT_MODEL, FIT_UNITS
+from sid_xarray.core.evaluate import FIT_DIM, FIT_DIM_UNITS, FIT_MODEL, FIT_UNITS, model_of
 from sid_xarray.core.lift import Out, lift
 from sid_xarray.errors import DimensionError, ModelError
 from sid_xarray.kernels import lsq
@@ -24,7 +24,6 @@ from sid_xarray.ops._fit_args import (
     check_names,
     check_start,
     held_by,
-    model_of,
     noise_along,
     start_of,
 )
@@ -120,10 +119,7 @@ def fit(
     """
     whole = model_of(model)
     along = one_dim(da, dim, kind="spectral")
-    if da.dtype.kind not in "biufc":
-        raise ModelError(f"a fit needs numbers, {da.name!r} is {da.dtype}")
-    if not da.sizes[along]:
-        raise DimensionError(f"{along!r} has no point: there is nothing to fit")
+    _check_data(da, along)
     if weights is not None and variance is not None:
         raise ModelError("weights and variance say the same thing: give one of them")
     check_loss(loss, loss_scale)
@@ -155,12 +151,9 @@ def fit(
         loss_scale=loss_scale,
     )
     ds = _dataset(results, whole, ties, da, along, weighted=bool(noise))
-    ds.attrs = {FIT_MODEL: whole.name, **_about(da, along)}
-    said: dict[str, Any] = {
-        "guess": {k: v for k, v in start.items() if k not in held and k not in maps},
-        "maps": list(maps),
+    ds.attrs = {FIT_MODEL: model if isinstance(model, str) else whole.name, **_about(da, along)}
+    said = _said(start, held, list(maps)) | {
         "bounds": {k: list(v) for k, v in (bounds or {}).items()},
-        "fixed": {k: None if k in maps else start.get(k) for k in held},
         "tie": dict(tie or {}),
         "sigma": next(iter(noise), None),
         "absolute_sigma": absolute_sigma,
@@ -169,6 +162,13 @@ def fit(
     }
     said = {"model": model, "dim": str(along)} | {k: v for k, v in said.items() if v is not None and v not in ({}, [])}
     return provenance.stamp(ds, "fit", da, *noise.values(), *maps.values(), **said)
+
+
+def _check_data(da: xr.DataArray, along: Hashable) -> None:
+    if da.dtype.kind not in "biufc":
+        raise ModelError(f"a fit needs numbers, {da.name!r} is {da.dtype}")
+    if not da.sizes[along]:
+        raise DimensionError(f"{along!r} has no point: there is nothing to fit")
 
 
 def recall(inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -184,6 +184,15 @@ def recall(inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[tuple[Any,
     if guess:
         rest["guess"] = guess
     return (inputs[0], rest.pop("model")), rest
+
+
+def _said(start: Mapping[str, Any], held: Mapping[str, Any], maps: Sequence[str]) -> dict[str, Any]:
+    """Return what is recorded of starting values; those that are maps are inputs, by their names."""
+    return {
+        "guess": {k: v for k, v in start.items() if k not in held and k not in maps},
+        "maps": list(maps),
+        "fixed": {k: None if k in maps else start.get(k) for k in held},
+    }
 
 
 def _variables(model: FitModel) -> list[str]:

@@ -121,7 +121,7 @@ def _accept(s, keep_norms):
 
 @njit(fastmath=FAST, error_model="numpy")
 def _is_small(s, xtol):
-    for k in range(s.p.size):
+    for k in range(s.p.size):  # noqa: SIM110 - compiled: no generators
         if not abs(s.step[k]) <= xtol * abs(s.trial[k]):
             return False
     return True
@@ -233,8 +233,8 @@ def _ready(curve, p, q):
 @njit(
     [
         types.void(
-            MODEL_TYPE, GRAM_TYPE, PROPOSE_TYPE, VECTOR, MATRIX, MATRIX, MATRIX, MATRIX, MATRIX, MATRIX, INDEX, boolean[::1], VECTOR, VECTOR,
-            boolean[::1], MATRIX, float64[:, :, ::1], boolean[:, ::1], int64[:, ::1],
+            MODEL_TYPE, GRAM_TYPE, PROPOSE_TYPE, VECTOR, MATRIX, MATRIX, MATRIX, MATRIX, MATRIX, MATRIX, INDEX,
+            boolean[::1], VECTOR, VECTOR, boolean[::1], MATRIX, float64[:, :, ::1], boolean[:, ::1], int64[:, ::1],
         )
     ],
     fastmath=FAST,

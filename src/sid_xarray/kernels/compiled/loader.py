@@ -110,7 +110,8 @@ def _written(path: Path, text: str) -> Path:
 def _imported(path: Path, stem: str) -> ModuleType:
     name = f"_sid_xarray_{stem}"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)

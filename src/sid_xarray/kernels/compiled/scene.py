@@ -19,7 +19,6 @@ __all__ = [
     "project",
     "run_shapes",
     "scene_size",
-    "window_weights",
 ]
 
 _INDEPENDENT = 1e-20

@@ -115,6 +115,29 @@ def _add_backgrounds(scene, jac, residual, background, complete):
     return used
 
 
+@njit(fastmath=FAST, error_model="numpy")
+def _keep(scene, used, lengths, spreads, weights):
+    """Set what follows from the shapes of the backgrounds alone, for windows of every length."""
+    for j in range(lengths.size):
+        size = scene.left.size - lengths[j] + 1
+        set_spreads(scene, 0, used, lengths[j], True, spreads[j][:size])
+        weights[j] = spreads[j]
+        invert_spreads(scene, lengths[j], True, weights[j][:size])
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def _take_out(scene, jac, peak, used, complete):
+    """Take out what a peak, and small changes of it, can explain; return how many shapes there are."""
+    first = used
+    for c in range(3):
+        if not complete:
+            mask(scene, jac[peak[c]])
+        used = add_shape(scene, used, jac[peak[c]])
+    run_shapes(scene, first, used)
+    project(scene, first, used)
+    return used
+
+
 @njit(
     [
         types.void(
@@ -125,7 +148,9 @@ def _add_backgrounds(scene, jac, residual, background, complete):
     fastmath=FAST,
     **COMPILED,
 )  # fmt: skip
-def search_rows(model, memory, rows, y, order, x, boxes, peaks, scaled, background, lengths, todo, p):
+def search_rows(  # noqa: C901 - one loop over curves, compiled as a whole
+    model, memory, rows, y, order, x, boxes, peaks, scaled, background, lengths, todo, p
+):
     """Start some curves.
 
     Parameters
@@ -194,11 +219,7 @@ def search_rows(model, memory, rows, y, order, x, boxes, peaks, scaled, backgrou
             used = _add_backgrounds(scene, jac, residual, background, complete)
         if complete and kept == 0:
             kept = used
-            for j in range(lengths.size):
-                size = n - lengths[j] + 1
-                set_spreads(scene, 0, used, lengths[j], True, spreads[j][:size])
-                weights[j] = spreads[j]
-                invert_spreads(scene, lengths[j], True, weights[j][:size])
+            _keep(scene, used, lengths, spreads, weights)
         used = kept if complete else used
         for k in range(count):
             if background[k]:
@@ -214,10 +235,4 @@ def search_rows(model, memory, rows, y, order, x, boxes, peaks, scaled, backgrou
                     own[int(scaled[k, 1])] = scaled[k, 2] * own[peaks[j, 2]]
             if j + 1 < peaks.shape[0]:
                 model(rows, values, own, residual, jac)
-                first = used
-                for c in range(3):
-                    if not complete:
-                        mask(scene, jac[peaks[j, c]])
-                    used = add_shape(scene, used, jac[peaks[j, c]])
-                run_shapes(scene, first, used)
-                project(scene, first, used)
+                used = _take_out(scene, jac, peaks[j], used, complete)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sid_xarray.errors import ModelError
 from sid_xarray.models.formula.graph import Graph, Op
@@ -58,7 +58,7 @@ def _slope(graph: Graph, i: int, op: Op, slopes: list[int]) -> int:
     if op.name in ("voigt_real", "voigt_imag"):
         return _of_voigt(g, op.name, args, slopes)
     return (
-        g.multiply(_of_function(g, i, op.name, args[0], slopes[0]), slopes[0])
+        g.multiply(_of_function(g, i, op.name, args[0]), slopes[0])
         if op.name != "abs"
         else _of_abs(g, args[0], slopes[0], i)
     )
@@ -93,43 +93,39 @@ def _of_voigt(g: Graph, name: str, args: Sequence[int], slopes: Sequence[int]) -
     return g.add(g.multiply(by_x, slopes[0]), g.multiply(by_y, slopes[1]))
 
 
-def _of_function(g: Graph, i: int, name: str, a: int, slope: int) -> int:
+def _of_function(g: Graph, i: int, name: str, a: int) -> int:
     """Return the derivative of a function of one argument with respect to that; i is its value."""
-    one = g.number(1)
-    square = g.multiply(i, i)
-    match name:
-        case "exp":
-            return i
-        case "log":
-            return g.inverse(a)
-        case "inverse":
-            return g.negative(square)
-        case "sqrt":
-            return g.multiply(g.number(0.5), g.inverse(i))
-        case "sin":
-            return g.function("cos", a)
-        case "cos":
-            return g.negative(g.function("sin", a))
-        case "tan":
-            return g.add(one, square)
-        case "sinh":
-            return g.function("cosh", a)
-        case "cosh":
-            return g.function("sinh", a)
-        case "tanh":
-            return g.subtract(one, square)
-        case "arctan":
-            return g.inverse(g.add(one, g.multiply(a, a)))
-        case "arcsin":
-            return g.inverse(g.function("sqrt", g.subtract(one, g.multiply(a, a))))
-        case "arccos":
-            return g.negative(g.inverse(g.function("sqrt", g.subtract(one, g.multiply(a, a)))))
-        case "erf":
-            bell = g.function("exp", g.negative(g.multiply(a, a)))
-            return g.multiply(g.number(2 / math.sqrt(math.pi)), bell)
-        case "langevin":
-            return g.function("langevin_slope", a)
-    raise ModelError(f"the derivative of {name} is not known")
+    if name not in _SLOPES:
+        raise ModelError(f"the derivative of {name} is not known")
+    return _SLOPES[name](g, i, a)
+
+
+def _of_erf(g: Graph, i: int, a: int) -> int:
+    bell = g.function("exp", g.negative(g.multiply(a, a)))
+    return g.multiply(g.number(2 / math.sqrt(math.pi)), bell)
+
+
+def _of_arcsin(g: Graph, i: int, a: int) -> int:
+    return g.inverse(g.function("sqrt", g.subtract(g.number(1), g.multiply(a, a))))
+
+
+_SLOPES: dict[str, Callable[[Graph, int, int], int]] = {
+    "exp": lambda g, i, a: i,
+    "log": lambda g, i, a: g.inverse(a),
+    "inverse": lambda g, i, a: g.negative(g.multiply(i, i)),
+    "sqrt": lambda g, i, a: g.multiply(g.number(0.5), g.inverse(i)),
+    "sin": lambda g, i, a: g.function("cos", a),
+    "cos": lambda g, i, a: g.negative(g.function("sin", a)),
+    "tan": lambda g, i, a: g.add(g.number(1), g.multiply(i, i)),
+    "sinh": lambda g, i, a: g.function("cosh", a),
+    "cosh": lambda g, i, a: g.function("sinh", a),
+    "tanh": lambda g, i, a: g.subtract(g.number(1), g.multiply(i, i)),
+    "arctan": lambda g, i, a: g.inverse(g.add(g.number(1), g.multiply(a, a))),
+    "arcsin": _of_arcsin,
+    "arccos": lambda g, i, a: g.negative(_of_arcsin(g, i, a)),
+    "erf": _of_erf,
+    "langevin": lambda g, i, a: g.function("langevin_slope", a),
+}
 
 
 def linear_together(graph: Graph, value: int, names: Sequence[str]) -> tuple[str, ...]:

@@ -145,8 +145,8 @@ class Formula:
             out += [value[:, here], *(slopes[:, k, here] for k in range(p.shape[1]))]
         work.both.run(prepared, columns, out)
 
-    def source(self) -> tuple[str, tuple[str, ...]]:
-        """Return the text of a compiled kernel, and the formulas of the rows of axes that it wants; see `source`."""
+    def source(self) -> tuple[str, tuple[int, ...]]:
+        """Return the text of a compiled kernel, and which values it wants as rows; see `write_source`."""
         return _work(self).source
 
     def rows(self, x: FloatArray) -> FloatArray:

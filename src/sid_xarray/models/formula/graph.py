@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import cmath
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 __all__ = ["FUNCTIONS", "ON_AXES", "ON_PARAMETERS", "Graph", "Op"]
 
@@ -15,7 +16,7 @@ ON_AXES, ON_PARAMETERS = 1, 2
 FUNCTIONS = frozenset(
     "exp log sqrt sin cos tan sinh cosh tanh arcsin arccos arctan erf abs sign real imag conj langevin rising".split()
 )
-_FOLDED = {
+_FOLDED: dict[str, Callable[[Any], Any]] = {
     "exp": cmath.exp, "log": cmath.log, "sqrt": cmath.sqrt, "sin": cmath.sin, "cos": cmath.cos, "tan": cmath.tan,
     "sinh": cmath.sinh, "cosh": cmath.cosh, "tanh": cmath.tanh, "arctan": cmath.atan, "abs": abs,
     "real": lambda v: v.real, "imag": lambda v: v.imag, "conj": lambda v: v.conjugate(),
@@ -197,7 +198,7 @@ class Graph:
         return self._new(name, (a,))
 
     def call(self, name: str, *args: int) -> int:
-        """Return an operation of several arguments: ``where``, ``less``, ``less_equal``, ``maximum``, ``voigt_real`` …"""
+        """Return an operation of several arguments: ``where``, ``less``, ``less_equal``, ``voigt_real`` …"""
         if name == "where" and args[1] == args[2]:
             return args[1]
         return self._new(name, args)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sid_xarray.errors import ModelError
@@ -76,7 +77,8 @@ class Parts:
                 return g.power(*args), None
         return (g.function(op.name, args[0]) if len(args) == 1 else g.call(op.name, *args)), None
 
-    def _each(self, operation, value):  # type: ignore[no-untyped-def]
+    @staticmethod
+    def _each(operation: Callable[[int], int], value: tuple[int, int | None]) -> tuple[int, int | None]:
         real, imag = value
         return operation(real), None if imag is None else operation(imag)
 

@@ -58,7 +58,9 @@ def read(text: str) -> ast.expr:
 
 def _check(node: ast.AST, text: str) -> None:
     if isinstance(node, ast.Constant):
-        if type(node.value) in (int, float, complex) and abs(node.value) < math.inf:
+        # A truth value is an int to isinstance, and no number here.
+        value = node.value
+        if isinstance(value, int | float | complex) and not isinstance(value, bool) and abs(value) < math.inf:
             return None
     elif isinstance(node, ast.BinOp):
         if type(node.op) in _OPERATORS:
@@ -134,7 +136,8 @@ def to_graph(tree: ast.expr, graph: Graph) -> int:
         name, swapped = _COMPARISONS[type(tree.ops[0])]
         left, right = to_graph(tree.left, graph), to_graph(tree.comparators[0], graph)
         return graph.call(name, right, left) if swapped else graph.call(name, left, right)
-    assert isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)
+    assert isinstance(tree, ast.Call)
+    assert isinstance(tree.func, ast.Name)
     name = _ALIASES.get(tree.func.id, tree.func.id)
     return _call(graph, name, [to_graph(arg, graph) for arg in tree.args])
 

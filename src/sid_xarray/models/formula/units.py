@@ -55,7 +55,8 @@ def _of(graph: Graph, i: int, op: Op, axis: str, own: int):  # type: ignore[no-u
             case "symbol":
                 return {None: Fraction(own)} if op.value == axis else {str(op.value): Fraction(1)}
             case "multiply":
-                return _plus(*(_bare_number(graph, k, s) for k, s in zip(op.args, args, strict=True)))
+                a, b = (_bare_number(graph, k, s) for k, s in zip(op.args, args, strict=True))
+                return _plus(a, b)
             case "inverse":
                 return _plus({}, _bare_number(graph, op.args[0], args[0]), -1)
             case "add" | "subtract" | "less" | "less_equal" | "hypot":
