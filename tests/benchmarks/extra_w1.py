@@ -1,7 +1,7 @@
 """Our engine for a benchmark of fits that lets others join: ``register(workload, engine=engines)``.
 
-The engines are called as ``engine(model, x, curves, arguments)``, with complex curves as their real parts and then their
-imaginary parts, and give one row of parameters a curve. All costs are counted: starts, labels, units, history.
+The engines are called as ``engine(model, x, curves, arguments)``, with complex curves as their real parts and then
+their imaginary parts, and give one row of parameters a curve. All costs are counted: starts, labels, units, history.
 """
 
 from __future__ import annotations
@@ -71,9 +71,7 @@ def _fit_formula(model: Any, x: np.ndarray, y: np.ndarray, args: Any) -> np.ndar
     start = model.guess(x, y)
     da = _array(model, x, y)
     order = ORDER.get(model.name, list(range(len(names.split()))))
-    maps = {
-        name: (("y", "x"), start[:, k].reshape(da.shape[:2])) for name, k in zip(names.split(), order, strict=True)
-    }
+    maps = {name: (("y", "x"), start[:, k].reshape(da.shape[:2])) for name, k in zip(names.split(), order, strict=True)}
     with sid.set_options(fit_engine="numba"):
         fit = da.sid.fit(text, dim="bias", guess={k: v for k, (_, v) in maps.items()})
     columns = [fit[name].values.ravel() for name in names.split()]

@@ -20,6 +20,8 @@ def tidy(x: Array, y: Array) -> tuple[FloatArray, FloatArray, BoolArray]:
     Of complex data, the real part: these models are real.
     """
     x, y = np.asarray(x, dtype=np.float64), np.real(np.asarray(y)).astype(np.float64, copy=False)
+    if x.ndim > 1:  # of several axes: in no order
+        return x, np.where(np.isfinite(y), y, 0.0), np.isfinite(y)
     if not np.isfinite(x).all():
         x, y = x[np.isfinite(x)], np.ascontiguousarray(y[..., np.isfinite(x)])
     if (np.diff(x) < 0).any():

@@ -197,6 +197,11 @@ class FitModel:
         return tuple(param.name for param in self.params)
 
     @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of what varies along a curve."""
+        return ("x",) if self.expression is None else self.expression.axes
+
+    @property
     def lower(self) -> npt.NDArray[np.float64]:
         """Lower bounds, shape (p,)."""
         return np.array([param.lower for param in self.params])

@@ -156,6 +156,7 @@ def _operands(tree: ast.expr, kind: type[ast.operator]) -> list[ast.expr]:
 
 
 def _sum(labels: Sequence[str], models: tuple[FitModel, ...]) -> tuple[str, FitModel]:
+    models = _on_axes(models)
     node, terms, begin = Sum(models), [], 0
     for label, model in zip(labels, models, strict=True):
         terms.append(Term(label, model, tuple(range(begin, begin + len(model.params)))))
@@ -169,9 +170,30 @@ def _product(labels: Sequence[str], models: tuple[FitModel, ...]) -> tuple[str, 
     # In two factors at once it is bilinear: only one of them can count as linear, so take the one that gives most.
     linear = max((model.linear for model in models), key=len)
     # The first factor carries the units of the data; two that did would give their square.
-    models = (models[0], *(_without_y(model) for model in models[1:]))
+    models = _on_axes((models[0], *(_without_y(model) for model in models[1:])))
     inner = [f"({label})" if " + " in label else label for label in labels]
     return _joined(" * ".join(inner), Product(models), models, linear, ())
+
+
+def _on_axes(models: tuple[FitModel, ...]) -> tuple[FitModel, ...]:
+    """Return models that have the same axes: one that does not vary may stand beside any.
+
+    Raises
+    ------
+    ModelError
+        If their axes differ.
+    """
+    axes = max((model.axes for model in models), key=len)
+    out = []
+    for model in models:
+        if model.axes != axes:
+            formula = model.expression
+            if formula is None or set(formula.axes) & set(Formula.names(formula.text)):
+                raise ModelError(f"{model.name!r} has the axes {', '.join(model.axes)}, beside {', '.join(axes)}")
+            formula = Formula(formula.text, formula.parameters, axes)
+            model = replace(model, function=formula, jacobian=Slopes(formula), expression=formula)
+        out.append(model)
+    return tuple(out)
 
 
 def _without_y(model: FitModel) -> FitModel:

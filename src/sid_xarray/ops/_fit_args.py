@@ -9,11 +9,12 @@ import numpy as np
 import xarray as xr
 
 from sid_xarray.core.chunked import is_lazy
-from sid_xarray.errors import ModelError, nearest
+from sid_xarray.core.dims import one_dim, units_of
+from sid_xarray.errors import DimensionError, ModelError, UnitsError, nearest
 from sid_xarray.kernels.lsq import LOSSES
 from sid_xarray.models import FitModel
 
-__all__ = ["bounds_of", "check_loss", "check_names", "check_start", "held_by", "noise_along", "start_of"]
+__all__ = ["bounds_of", "check_loss", "check_names", "check_start", "dims_along", "held_by", "noise_along", "start_of"]
 
 
 def check_start(model: FitModel, start: Mapping[str, Any]) -> None:
@@ -52,7 +53,7 @@ def check_names(model: FitModel, given: Mapping[str, Any], what: str) -> None:
 
 
 def start_of(
-    model: FitModel, guess: Any, held: Mapping[str, Any], da: xr.DataArray, dim: Hashable
+    model: FitModel, guess: Any, held: Mapping[str, Any], da: xr.DataArray, dims: Sequence[Hashable]
 ) -> dict[str, xr.DataArray | float]:
     """Return the starting values that were given: numbers, or maps."""
     if isinstance(guess, str):
@@ -70,12 +71,12 @@ def start_of(
         found = type(guess).__name__
         raise ModelError(f"guess is 'auto', a mapping from parameter to value, or a Dataset; got {found}")
     given |= {k: v for k, v in held.items() if v is not None}
-    return {name: _value(name, value, da, dim) for name, value in given.items()}
+    return {name: _value(name, value, da, dims) for name, value in given.items()}
 
 
-def _value(name: str, value: Any, da: xr.DataArray, dim: Hashable) -> xr.DataArray | float:
-    """Return the starting value of one parameter: a number, or a map over all dimensions but the fitted one."""
-    maps = [d for d in da.dims if d != dim]
+def _value(name: str, value: Any, da: xr.DataArray, dims: Sequence[Hashable]) -> xr.DataArray | float:
+    """Return the starting value of one parameter: a number, or a map over all dimensions but the fitted ones."""
+    maps = [d for d in da.dims if d not in dims]
     if isinstance(value, xr.DataArray):
         if value.ndim and not set(value.dims) <= set(maps):
             raise ModelError(f"the values of {name!r} lie over {value.dims}; the maps of this fit over {tuple(maps)}")
@@ -108,13 +109,13 @@ def bounds_of(model: FitModel, bounds: Mapping[str, Any]) -> tuple[np.ndarray, n
     return lower, upper
 
 
-def noise_along(sigma: Any, dim: Hashable, da: xr.DataArray, what: str) -> xr.DataArray:
-    """Return weights or a variance as an array that has the dimension to fit."""
+def noise_along(sigma: Any, along: Sequence[Hashable], da: xr.DataArray, what: str) -> xr.DataArray:
+    """Return weights or a variance as an array that has the dimensions to fit."""
     if not isinstance(sigma, xr.DataArray):
-        dims = {0: (), 1: (dim,), da.ndim: da.dims}.get(np.ndim(sigma))
+        dims = {0: (), len(along): tuple(along), da.ndim: da.dims}.get(np.ndim(sigma))
         if dims is None or np.shape(sigma) != tuple(da.sizes[d] for d in dims):
             raise ModelError(
-                f"{what} of shape {np.shape(sigma)} fit neither the array, {dict(da.sizes)}, nor its {dim!r}. "
+                f"{what} of shape {np.shape(sigma)} fit neither the array, {dict(da.sizes)}, nor its {_listed(along)}. "
                 "Pass a DataArray with named dimensions."
             )
         sigma = xr.DataArray(sigma, dims=dims, coords={d: da.coords[d] for d in dims if d in da.coords})
@@ -122,5 +123,29 @@ def noise_along(sigma: Any, dim: Hashable, da: xr.DataArray, what: str) -> xr.Da
         raise ModelError(f"{what} are real numbers, got {sigma.dtype}")
     if not set(sigma.dims) <= set(da.dims):
         raise ModelError(f"{what} lie over {sigma.dims}, the array over {da.dims}")
-    out: xr.DataArray = sigma if dim in sigma.dims else sigma.expand_dims({dim: da.sizes[dim]})
+    missing = {d: da.sizes[d] for d in along if d not in sigma.dims}
+    out: xr.DataArray = sigma.expand_dims(missing) if missing else sigma
     return out
+
+
+def _listed(dims: Sequence[Hashable]) -> str:
+    return " and ".join(map(repr, dims))
+
+
+def dims_along(da: xr.DataArray, dim: Any, model: FitModel) -> tuple[Hashable, ...]:
+    """Return the dimensions to fit: as many as the model has axes."""
+    axes = model.axes
+    several = isinstance(dim, list | tuple) and dim not in da.dims
+    if not several and len(axes) == 1:
+        return (one_dim(da, dim, kind="spectral"),)
+    found = tuple(dim) if several else () if dim is None else (dim,)
+    if len(found) != len(axes) or len(set(found)) < len(found):
+        last = ", ".join(repr(d) for d in da.dims[-len(axes) :])
+        wanted = f"dim=({last})" if len(axes) > 1 else f"dim={last}"
+        raise DimensionError(f"{model.name!r} has {len(axes)} axes, got dim={dim!r}. Type: {wanted}")
+    for d in found:
+        one_dim(da, d, kind="spectral")
+    if len({units_of(da, d) for d in found}) > 1:
+        given = ", ".join(f"{d} in {units_of(da, d)!r}" for d in found)
+        raise UnitsError(f"the axes of {model.name!r} have the same units, here are {given}: see da.sid.to_units")
+    return found

@@ -10,8 +10,8 @@ import xarray as xr
 
 from sid_xarray.core import provenance
 from sid_xarray.core.chunked import is_chunked
-from sid_xarray.core.dims import one_dim, units_of, values_of
-from sid_xarray.core.evaluate import FIT_DIM, FIT_DIM_UNITS, FIT_MODEL, FIT_UNITS, model_of
+from sid_xarray.core.dims import units_of, values_of
+from sid_xarray.core.evaluate import FIT_DIM, FIT_DIM_UNITS, FIT_MODEL, FIT_UNITS, model_of, on_grid
 from sid_xarray.core.lift import Out, lift
 from sid_xarray.errors import DimensionError, ModelError
 from sid_xarray.kernels import lsq
@@ -23,6 +23,7 @@ from sid_xarray.ops._fit_args import (
     check_loss,
     check_names,
     check_start,
+    dims_along,
     held_by,
     noise_along,
     start_of,
@@ -39,7 +40,7 @@ def fit(
     da: xr.DataArray,
     model: str | FitModel | Callable[..., Any],
     *,
-    dim: Hashable | None = None,
+    dim: Hashable | Sequence[Hashable] | None = None,
     guess: str | Mapping[str, Any] | xr.Dataset = "auto",
     bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
     fixed: Mapping[str, Any] | Sequence[str] = (),
@@ -50,7 +51,7 @@ def fit(
     loss: str = "linear",
     loss_scale: float | None = None,
 ) -> xr.Dataset:
-    """Fit a model along one dimension, at every point of the others at once.
+    """Fit a model along a dimension, at every point of the others at once.
 
     Parameters
     ----------
@@ -60,8 +61,8 @@ def fit(
         Names of models with ``+`` and ``*``: ``"gaussian + constant"``; they are listed in the documentation. If a
         parameter name occurs twice, its components are prefixed: ``gaussian1_center``. Or a formula of ``x``:
         ``"a * exp(-x / t) + b"``. Or a function ``f(x, a, b, ...)``, which a history cannot do again.
-    dim : hashable, optional
-        The spectral dimension by default.
+    dim : hashable or sequence of hashable, optional
+        The spectral dimension by default. Two for a model of two axes: ``("y", "x")``.
     guess : "auto", mapping or Dataset
         Starting values by name, numbers or maps; those not named are estimated from the data. A Dataset of an
         earlier fit will do. A formula or function needs it for what is not linear.
@@ -118,10 +119,8 @@ def fit(
     ('eV', True)
     """
     whole = model_of(model)
-    along = one_dim(da, dim, kind="spectral")
+    along = dims_along(da, dim, whole)
     _check_data(da, along)
-    if weights is not None and variance is not None:
-        raise ModelError("weights and variance say the same thing: give one of them")
     check_loss(loss, loss_scale)
     chosen, ties = (whole, None) if not tie else tied(whole, tie)
     check_names(chosen, bounds or {}, "bounds")
@@ -131,9 +130,7 @@ def fit(
     check_start(chosen, start)
     refuse_taken(da, _variables(whole))
     lower, upper = bounds_of(chosen, bounds or {})
-    noise = {
-        k: noise_along(v, along, da, k) for k, v in (("weights", weights), ("variance", variance)) if v is not None
-    }
+    noise = _noise(da, along, weights=weights, variance=variance)
     maps = {k: v for k, v in start.items() if isinstance(v, xr.DataArray)}
     results = _lifted(
         [da, *noise.values(), *maps.values()],
@@ -160,15 +157,25 @@ def fit(
         "loss": None if loss == "linear" else loss,
         "loss_scale": loss_scale,
     }
-    said = {"model": model, "dim": str(along)} | {k: v for k, v in said.items() if v is not None and v not in ({}, [])}
+    said = {k: v for k, v in said.items() if v is not None and v not in ({}, [])}
+    said = {"model": model, "dim": _plain(along)} | said
     return provenance.stamp(ds, "fit", da, *noise.values(), *maps.values(), **said)
 
 
-def _check_data(da: xr.DataArray, along: Hashable) -> None:
+def _noise(da: xr.DataArray, along: Sequence[Hashable], **given: Any) -> dict[str, xr.DataArray]:
+    """Return weights or a variance by name, if there are any."""
+    noise = {name: noise_along(value, along, da, name) for name, value in given.items() if value is not None}
+    if len(noise) > 1:
+        raise ModelError("weights and variance say the same thing: give one of them")
+    return noise
+
+
+def _check_data(da: xr.DataArray, along: Sequence[Hashable]) -> None:
     if da.dtype.kind not in "biufc":
         raise ModelError(f"a fit needs numbers, {da.name!r} is {da.dtype}")
-    if not da.sizes[along]:
-        raise DimensionError(f"{along!r} has no point: there is nothing to fit")
+    for d in along:
+        if not da.sizes[d]:
+            raise DimensionError(f"{d!r} has no point: there is nothing to fit")
 
 
 def recall(inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -201,7 +208,7 @@ def _variables(model: FitModel) -> list[str]:
 
 def _lifted(
     arrays: Sequence[xr.DataArray],
-    dim: Hashable,
+    dims: Sequence[Hashable],
     *,
     model: FitModel,
     ties: Ties | None,
@@ -210,20 +217,20 @@ def _lifted(
 ) -> tuple[xr.DataArray, ...]:
     """Lift the fit of a block: to the data, then weights or a variance, then maps of starting values."""
     da = arrays[0]
-    x = xr.DataArray(values_of(da, dim), dims=(dim,))
+    axes = [values_of(da, d) for d in dims]
     along = 1 + (noise is not None)
     count = len(model.names) + (0 if ties is None else len(ties.ways))
     return lift(
         _fit_block,
         da,
-        x,
         *arrays[1:],
-        core=[[dim], [dim], *([dim] for _ in arrays[1:along]), *([] for _ in arrays[along:])],
+        core=[*(list(dims) for _ in arrays[:along]), *([] for _ in arrays[along:])],
         out=[*([Out((), {}, float)] * (2 * count + 2)), Out((), {}, np.int8), Out((), {}, np.int32)],
         model=model,
         ties=ties,
         noise=noise,
-        engine=_engine(model, da.size // da.sizes[dim]),
+        x=axes[0] if len(axes) == 1 else on_grid(axes, dims),
+        engine=_engine(model, int(np.prod([n for d, n in da.sizes.items() if d not in dims]))),
         threads=1 if any(is_chunked(array) for array in arrays) else None,
         **kwargs,
     )
@@ -239,8 +246,8 @@ def _engine(model: FitModel, count: int) -> str:
 
 def _fit_block(
     y: Any,
-    x: Any,
     *extra: Any,
+    x: Any,
     model: FitModel,
     ties: Ties | None,
     noise: str | None,
@@ -249,12 +256,15 @@ def _fit_block(
     fixed: tuple[bool, ...],
     **kwargs: Any,
 ) -> tuple[Any, ...]:
-    """Fit one block: curves along the last axis, maps of starting values without it."""
-    rest = list(extra)
+    """Fit one block: curves along the last axes, maps of starting values without them."""
+    n = x.shape[-1]
+    axes = len(x) if x.ndim > 1 else 1
+    y, rest = y.reshape(*y.shape[: y.ndim - axes], n), list(extra)
     if noise is not None:
         # apply_ufunc gives dimensions that an array lacks the length 1.
         sigma = rest.pop(0)
-        kwargs[noise] = sigma.reshape(-1) if sigma.size == y.shape[-1] else np.broadcast_to(sigma, y.shape)
+        sigma = sigma.reshape(*sigma.shape[: sigma.ndim - axes], n)
+        kwargs[noise] = sigma.reshape(-1) if sigma.size == n else np.broadcast_to(sigma, y.shape)
     known = {model.names.index(name): value for name, value in [*zip(maps, rest, strict=True), *numbers.items()]}
     found = lsq.fit_batch(y, x, model, known=known, fixed=np.array(fixed), covariance=False, derive=ties, **kwargs)
     columns = [*_columns(found.parameters), *_columns(found.derived)]
@@ -271,7 +281,7 @@ def _dataset(
     model: FitModel,
     ties: Ties | None,
     da: xr.DataArray,
-    dim: Hashable,
+    dims: Sequence[Hashable],
     *,
     weighted: bool,
 ) -> xr.Dataset:
@@ -280,7 +290,7 @@ def _dataset(
     values, errors = dict(zip(order, results[:n], strict=True)), dict(zip(order, results[n : 2 * n], strict=True))
     ds = xr.Dataset()
     for param in model.params:
-        unit = _unit(param, da, dim)
+        unit = _unit(param, da, dims[0])
         label = param.name.replace("_", " ")
         error = f"{param.name}_stderr"
         ds[param.name] = values[param.name].assign_attrs({names.LONG_NAME: label, **unit, names.ANCILLARY: error})
@@ -292,7 +302,7 @@ def _dataset(
     ds["status"] = status.assign_attrs(flags(lsq.STATUS, "fit"))
     ds["nfev"] = nfev.assign_attrs({names.LONG_NAME: "iterations", names.UNITS: "1"})
     # One order of dimensions for all: maps of starting values may have put theirs first.
-    return ds.transpose(*(d for d in da.dims if d != dim), ...)
+    return ds.transpose(*(d for d in da.dims if d not in dims), ...)
 
 
 def _unit(param: Param, da: xr.DataArray, dim: Hashable) -> dict[str, str]:
@@ -305,8 +315,13 @@ def _unit(param: Param, da: xr.DataArray, dim: Hashable) -> dict[str, str]:
     return {names.UNITS: units.multiply(units.power(units_of(da), y), units.power(units_of(da, dim), x))}
 
 
-def _about(da: xr.DataArray, dim: Hashable) -> dict[str, Any]:
+def _plain(dims: Sequence[Hashable]) -> str | list[str]:
+    """Return dimensions as they are written down: a name, or a list of names."""
+    return str(dims[0]) if len(dims) == 1 else [str(d) for d in dims]
+
+
+def _about(da: xr.DataArray, dims: Sequence[Hashable]) -> dict[str, Any]:
     """Return what `evaluate` needs to know, and what is inherited."""
     kept = (names.SOURCE, names.MODALITY, names.TITLE)
-    fitted = {FIT_DIM: str(dim), FIT_UNITS: units_of(da), FIT_DIM_UNITS: units_of(da, dim)}
+    fitted = {FIT_DIM: _plain(dims), FIT_UNITS: units_of(da), FIT_DIM_UNITS: units_of(da, dims[0])}
     return fitted | {k: da.attrs[k] for k in kept if k in da.attrs}
