@@ -17,45 +17,6 @@ from sid_xarray.models.compose import parse
 
 X = np.linspace(-1, 1, 96)
 NUMBA = pytest.mark.skipif(not lsq.is_available(), reason="numba is not installed")
-SWEEP = np.concatenate([np.linspace(-10, 10, 48)[::-1], np.linspace(-10, 10, 48)])
-FREQUENCY = np.linspace(300e3, 400e3, 96)
-
-
-def case(name, shape=(40,), *, noise=1.0, seed=0):
-    """Model, axis, noisy data and truth."""
-    rng = np.random.default_rng(seed)
-
-    def u(low, high):
-        return rng.uniform(low, high, shape)
-
-    model, x, columns, sigma = {
-        "gaussian": lambda: (parse("gaussian + constant"), X, [u(0.5, 2), u(-0.5, 0.5), u(0.05, 0.25), u(-1, 1)], 0.05),
-        "two": lambda: (
-            parse("gaussian + gaussian + linear"),
-            X,
-            [u(0.5, 2), u(-0.6, -0.2), u(0.06, 0.15), u(0.5, 2), u(0.2, 0.6), u(0.06, 0.15), u(-0.2, 0.2), u(-1, 1)],
-            0.03,
-        ),
-        "sho": lambda: (load("sho"), FREQUENCY, [u(0.5e-5, 2e-5), u(330e3, 370e3), u(40, 200), u(-2.5, 2.5)], 5e-5),
-        "loop": lambda: (
-            load("loop"),
-            SWEEP,
-            [u(-2, -1), u(2, 4), u(-4, -2), u(2, 4), u(-0.02, 0.02), *(u(0.6, 2.5) for _ in range(4))],
-            0.05,
-        ),
-        "voigt": lambda: (
-            parse("voigt + constant"),
-            X,
-            [u(1, 2), u(-0.5, 0.5), u(0.03, 0.1), u(0.03, 0.1), u(-1, 1)],
-            0.02,
-        ),
-        "decay": lambda: (parse("exponential + constant"), X, [u(1, 2), u(1, 4), u(-1, 1)], 0.02),
-    }[name]()  # fmt: skip
-    truth = np.stack(columns, axis=-1)
-    y = model(x, *np.moveaxis(truth, -1, 0)[..., np.newaxis])
-    y = y + noise * sigma * rng.normal(size=y.shape)
-    return model, x, y + 1j * noise * sigma * rng.normal(size=y.shape) if np.iscomplexobj(y) else y, truth
-
 
 CASES = ["gaussian", "two", "sho", "loop", "voigt", "decay"]
 
@@ -77,7 +38,7 @@ def spoilt(y):
     [{}, {"weights": 1 / np.linspace(0.5, 2, 96)}, {"loss": "soft_l1"}, {"loss": "huber", "loss_scale": 0.1}],
     ids=["plain", "weights", "soft_l1", "huber"],
 )
-def test_both_engines_agree(name, options):
+def test_both_engines_agree(name, options, case):
     model, x, y, _ = case(name)
     y = spoilt(y)
     one, two = (fit_batch(y, x, model, engine=engine, **options) for engine in ("numpy", "numba"))
@@ -96,7 +57,7 @@ def test_both_engines_agree(name, options):
 
 @NUMBA
 @pytest.mark.parametrize("name", CASES)
-def test_compiled_results_do_not_depend_on_threads_and_blocks(name):
+def test_compiled_results_do_not_depend_on_threads_and_blocks(name, case):
     model, x, y, _ = case(name, (60,))
     y = np.concatenate([spoilt(y[:30]), y[30:]])
     whole = fit_batch(y, x, model, engine="numba", threads=1)
@@ -109,14 +70,14 @@ def test_compiled_results_do_not_depend_on_threads_and_blocks(name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_numpy_results_do_not_depend_on_blocks(name):
+def test_numpy_results_do_not_depend_on_blocks(name, case):
     model, x, y, _ = case(name)
     whole, part = fit_batch(y, x, model, engine="numpy"), fit_batch(y, x, model, engine="numpy", block=7, threads=2)
     np.testing.assert_allclose(part.parameters, whole.parameters, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("engine", ["numpy", pytest.param("numba", marks=NUMBA)])
-def test_any_layout_of_the_data(engine):
+def test_any_layout_of_the_data(engine, case):
     model, x, y, _ = case("gaussian", (4, 5, 3))
     expected = fit_batch(y, x, model, engine=engine)
     back = np.moveaxis(np.ascontiguousarray(np.moveaxis(y, -1, 0)), 0, -1)
@@ -132,7 +93,7 @@ def test_any_layout_of_the_data(engine):
 
 
 @NUMBA
-def test_memory_stays_that_of_a_block():
+def test_memory_stays_that_of_a_block(case):
     model, x, y, _ = case("two", (1,))
     rng = np.random.default_rng(0)
     many = (y + 0.03 * rng.normal(size=(20_000, x.size))).astype("f4")
@@ -150,7 +111,7 @@ def test_memory_stays_that_of_a_block():
 
 
 @pytest.mark.parametrize("engine", ["numpy", pytest.param("numba", marks=NUMBA)])
-def test_what_is_given_is_kept_and_the_rest_is_found(engine):
+def test_what_is_given_is_kept_and_the_rest_is_found(engine, case):
     model, x, y, truth = case("two")
     auto = fit_batch(y, x, model, engine=engine)
     some = fit_batch(y, x, model, engine=engine, known={1: truth[:, 1], 4: truth[:, 4]})
@@ -202,7 +163,7 @@ def test_products_without_a_peak_find_the_minimum(text):
 
 @pytest.mark.parametrize("engine", ["numpy", pytest.param("numba", marks=NUMBA)])
 @pytest.mark.parametrize("loss", ["soft_l1", "huber"])
-def test_losses_are_those_of_scipy(loss, engine):
+def test_losses_are_those_of_scipy(loss, engine, case):
     from scipy.optimize import least_squares
 
     model, x, y, _ = case("gaussian", (6,))
@@ -218,7 +179,7 @@ def test_losses_are_those_of_scipy(loss, engine):
 
 
 @pytest.mark.parametrize("loss", ["soft_l1", "huber"])
-def test_outliers_count_less(loss):
+def test_outliers_count_less(loss, case):
     model, x, y, truth = case("gaussian", (30,))
     rng = np.random.default_rng(3)
     spikes = rng.random(y.shape) < 0.05
@@ -228,14 +189,14 @@ def test_outliers_count_less(loss):
     assert (error[1] < 0.5 * error[0]).all()
 
 
-def test_the_scale_of_data_does_not_matter_to_a_loss():
+def test_the_scale_of_data_does_not_matter_to_a_loss(case):
     model, x, y, _ = case("gaussian", (5,))
     one, two = fit_batch(y, x, model, loss="huber"), fit_batch(1e6 * y, x, model, loss="huber")
     np.testing.assert_allclose(two.parameters[:, [1, 2]], one.parameters[:, [1, 2]], rtol=1e-5)
 
 
 @pytest.mark.parametrize("engine", ["numpy", pytest.param("numba", marks=NUMBA)])
-def test_tied_parameters_follow(engine):
+def test_tied_parameters_follow(engine, case):
     model, x, y, _ = case("two", (20,))
     tied, ways = tie(model, {"gaussian2_sigma": "gaussian1_sigma", "gaussian2_height": "2 * gaussian1_height"})
     fit = fit_batch(y, x, tied, derive=ways, engine=engine)
@@ -271,7 +232,7 @@ def test_errors_of_what_is_tied_know_of_correlations():
 
 @pytest.mark.parametrize("engine", ["numpy", pytest.param("numba", marks=NUMBA)])
 @pytest.mark.parametrize("name", ["gaussian", "two", "sho", "loop"])
-def test_failures_are_named_and_harm_nobody(name, engine):
+def test_failures_are_named_and_harm_nobody(name, engine, case):
     model, x, y, _ = case(name, (12,))
     bad = y.copy()
     bad[0], bad[1], bad[2] = np.nan, np.inf, 0.0
@@ -292,7 +253,7 @@ def test_failures_are_named_and_harm_nobody(name, engine):
 @pytest.mark.parametrize("engine", ["numpy", pytest.param("numba", marks=NUMBA)])
 @pytest.mark.parametrize("name", ["gaussian", "two"])
 @pytest.mark.parametrize("offset", [1e6, 1e9, 1e12])
-def test_a_great_offset_gives_the_right_fit_or_an_honest_status(name, offset, engine):
+def test_a_great_offset_gives_the_right_fit_or_an_honest_status(name, offset, engine, case):
     model, x, y, truth = case(name, (20,))
     fit = fit_batch(y + offset, x, model, engine=engine)
     good = fit.status == 0

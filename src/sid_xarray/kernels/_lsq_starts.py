@@ -16,6 +16,8 @@ __all__ = ["fit_from_starts"]
 
 # A fit that leaves more than this many times the noise of the data is looked at again from another start.
 _SUSPICIOUS = 1.3
+# Or one that explains less than this many times what noise would, a parameter.
+_FAINT = 20
 _BETTER = 1 - 1e-9
 _SHORT = 25
 _WINDOW = 5
@@ -149,4 +151,6 @@ def _doubtful(block: Block, found: Found, *, every: bool) -> BoolArray:
         return np.asarray(possible)
     noise = found.noise if np.isfinite(found.noise[possible]).all() else block.noise()
     left = found.chi2 / np.where(possible, found.points - block.free.size, 1.0)
-    return np.asarray(possible & (~_is_good(found) | (left > _SUSPICIOUS * noise)))
+    # What hardly stands out of the noise may be noise: then other places may do as well.
+    faint = ~(found.about - found.chi2 > _FAINT * block.free.size * left)
+    return np.asarray(possible & (~_is_good(found) | (left > _SUSPICIOUS * noise) | faint))
