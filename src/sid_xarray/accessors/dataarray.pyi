@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import xarray as xr
 
+from sid_xarray.accessors.be import SidBe
 from sid_xarray.accessors.plot import SidPlot
 from sid_xarray.core.check import Report
 from sid_xarray.core.dims import DimensionType
@@ -45,6 +46,8 @@ class SidDataArray:
     def to_sidpy(self) -> Any: ...
     @property
     def plot(self) -> SidPlot: ...
+    @property
+    def be(self) -> SidBe: ...
     @property
     def kind(self) -> str: ...
     def calibrate(self, axes: Mapping[Any, Any] | None = ..., /, *, data: Mapping[str, Any] | None = ..., **kwargs: Any) -> xr.DataArray: ...

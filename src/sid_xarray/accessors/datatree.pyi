@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import xarray as xr
 
+from sid_xarray.accessors.be import SidBe
 from sid_xarray.accessors.plot import SidPlot
 from sid_xarray.core.check import Report
 from sid_xarray.core.dims import DimensionType

@@ -88,6 +88,7 @@ ALSO: dict[str, Verb] = {
     "apply": Verb("sid_xarray.ops.apply:apply", on=("DataArray", "Dataset"), recall="sid_xarray.ops.apply:recall"),
     "concat": Verb("sid_xarray.ops.join:concat", on=(), recall="sid_xarray.ops.join:recall"),
     "evaluate": Verb("sid_xarray.core.evaluate:evaluate", on=("Dataset",), recall="sid_xarray.core.evaluate:recall"),
+    "project_loops": Verb("sid_xarray.ops.be:project_loops", on=(), recall="sid_xarray.ops.be:recall"),
     "components": Verb(
         "sid_xarray.ops.residuals:components", on=("Dataset",), recall="sid_xarray.ops.residuals:recall_components"
     ),

@@ -128,7 +128,7 @@ def fit(
     check_names(chosen, held, "fixed")
     start = start_of(chosen, guess, held, da, along)
     check_start(chosen, start)
-    refuse_taken(da, _variables(whole))
+    refuse_taken(da, _variables(whole, da, along))
     lower, upper = bounds_of(chosen, bounds or {})
     noise = _noise(da, along, weights=weights, variance=variance)
     maps = {k: v for k, v in start.items() if isinstance(v, xr.DataArray)}
@@ -202,8 +202,11 @@ def _said(start: Mapping[str, Any], held: Mapping[str, Any], maps: Sequence[str]
     }
 
 
-def _variables(model: FitModel) -> list[str]:
-    return [*model.names, *(f"{p}_stderr" for p in model.names), "redchi", "rsquared", "status", "nfev"]
+def _variables(model: FitModel, da: xr.DataArray, along: Sequence[Hashable]) -> list[str]:
+    """Return names of results, less those of dimensions and coordinates that are fitted: these go."""
+    gone = {*along, *(name for name, coord in da.coords.items() if set(coord.dims) & set(along))}
+    found = [*model.names, *(f"{p}_stderr" for p in model.names), "redchi", "rsquared", "status", "nfev"]
+    return [name for name in found if name not in gone]
 
 
 def _lifted(

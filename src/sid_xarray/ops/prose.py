@@ -121,6 +121,10 @@ def _components(p: Params, say: Say) -> str:
     return "the terms of the model were evaluated with the parameters that were found"
 
 
+def _project_loops(p: Params, say: Say) -> str:
+    return f"complex loops along {say.dim(p.get('dim'))} were rotated onto the real axis"
+
+
 def _residuals(p: Params, say: Say) -> str:
     return "the fitted model was subtracted from the data"
 
@@ -269,6 +273,7 @@ TABLE: dict[str, Callable[[Params, Say], str]] = {
     "fft": _fft,
     "fit": _fit,
     "ifft": _ifft,
+    "project_loops": _project_loops,
     "rebin": _rebin,
     "reconstruct": _reconstruct,
     "residuals": _residuals,
