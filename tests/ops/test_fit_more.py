@@ -167,3 +167,23 @@ def test_chunks_do_not_matter(cube, engine, chunks):
             np.testing.assert_array_equal(parts[name], whole[name])
         else:
             np.testing.assert_allclose(parts[name], whole[name], rtol=1e-9)
+
+
+def test_models_of_lmfit(cube):
+    lmfit = pytest.importorskip("lmfit")
+    expected = cube.sid.fit(MODEL)
+    made = lmfit.models.GaussianModel() + lmfit.models.ConstantModel()
+    for name, value in {"amplitude": 100.0, "center": 5.0, "sigma": 1.0, "c": 5.0}.items():
+        made.set_param_hint(name, value=value)
+    fit = cube.sid.fit(made)
+    np.testing.assert_allclose(fit.center, expected.center, rtol=1e-5)
+    np.testing.assert_allclose(fit.center_stderr, expected.center_stderr, rtol=1e-3)
+    text = lmfit.models.ExpressionModel("a * exp(-(x - b)**2 / 2 / w**2) + d")
+    text.set_param_hint("w", value=1, min=0, max=5)
+    again = cube.sid.fit(text, guess={"b": 5})
+    np.testing.assert_allclose(again.w, expected.sigma, rtol=1e-6)
+    assert fit.sid.evaluate(cube.energy, model=made).dims == cube.dims
+    tied = lmfit.models.ExpressionModel("a * x + b")
+    tied.set_param_hint("b", expr="2 * a")
+    with pytest.raises(ModelError, match="ties of lmfit are not taken over, of b"):
+        cube.sid.fit(tied)

@@ -15,7 +15,7 @@ from sid_xarray.core.lift import Out, lift
 from sid_xarray.core.registry import MODELS
 from sid_xarray.errors import ModelError, RegistryError
 from sid_xarray.models import FitModel
-from sid_xarray.models._given import from_function
+from sid_xarray.models._given import from_function, from_lmfit, is_lmfit
 from sid_xarray.models.compose import parse
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import units
@@ -64,6 +64,8 @@ def model_of(model: str | FitModel | Callable[..., Any]) -> FitModel:
     """
     if isinstance(model, FitModel):
         return model
+    if is_lmfit(model):
+        return from_lmfit(model)
     return read_model(model) if isinstance(model, str) or not callable(model) else from_function(model)
 
 

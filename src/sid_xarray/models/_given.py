@@ -14,7 +14,7 @@ from sid_xarray.errors import ModelError
 from sid_xarray.models._model import Array, FitModel, Param
 from sid_xarray.models.formula import Formula, infer_units
 
-__all__ = ["from_formula", "from_function"]
+__all__ = ["from_formula", "from_function", "from_lmfit", "is_lmfit"]
 
 
 def from_formula(text: str) -> FitModel:
@@ -65,6 +65,59 @@ def from_function(function: Callable[..., Any], name: str = "") -> FitModel:
     needs = tuple(p.name for p, value in zip(params, start, strict=True) if np.isnan(value))
     label = name or getattr(function, "__name__", type(function).__name__)
     return FitModel(label, _Careful(function), _Start(start), params, needs=needs)
+
+
+def is_lmfit(model: Any) -> bool:
+    """Tell whether something is a model of lmfit, without importing it."""
+    return any(cls.__module__.partition(".")[0] == "lmfit" and cls.__name__ == "Model" for cls in type(model).__mro__)
+
+
+def from_lmfit(model: Any) -> FitModel:
+    """Return a model of lmfit as one of ours, with the starts and bounds of its hints.
+
+    One that is an expression becomes a formula, if it can be read as one; others are functions.
+
+    Raises
+    ------
+    ModelError
+        If it has several independent variables, or ties parameters that are fitted.
+    """
+    if len(model.independent_vars) != 1:
+        raise ModelError(f"a model of lmfit has one independent variable here; this one has {model.independent_vars}")
+    hints, names = model.make_params(), tuple(model.param_names)
+    if tied := [name for name in names if hints[name].expr]:
+        raise ModelError(f"ties of lmfit are not taken over, of {', '.join(tied)}. Pass tie={{...}} to the fit.")
+    text = getattr(model, "expr", None)
+    made = _read(text) if isinstance(text, str) and list(model.independent_vars) == ["x"] else None
+    if made is None or set(made.names) != set(names):
+        function = _Careful(_Named(model, names, model.independent_vars[0]))
+        nowhere = _Start((np.nan,) * len(names))
+        made = FitModel(model.name, function, nowhere, tuple(Param(n, units="") for n in names), needs=names)
+    params = tuple(replace(p, lower=float(hints[p.name].min), upper=float(hints[p.name].max)) for p in made.params)
+    values = tuple(float(hints[p.name].value) for p in made.params)
+    needs = tuple(n for n, value in zip(made.names, values, strict=True) if not np.isfinite(value) and n in made.needs)
+    guessed = np.asarray(made.guess(np.zeros(1), np.zeros(1)))
+    start = tuple(v if np.isfinite(v) else float(g) for v, g in zip(values, guessed, strict=True))
+    return replace(made, params=params, needs=needs, guess=_Start(start))
+
+
+def _read(text: str) -> FitModel | None:
+    try:
+        return from_formula(text)
+    except ModelError:  # lmfit reads more than formulas
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A model of lmfit as a function of x and its parameters."""
+
+    model: Any
+    names: tuple[str, ...]
+    axis: str
+
+    def __call__(self, x: Array, *parameters: Array) -> Array:
+        return np.asarray(self.model.eval(**{self.axis: x}, **dict(zip(self.names, parameters, strict=True))))
 
 
 @dataclass(frozen=True, slots=True)
