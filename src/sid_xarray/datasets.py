@@ -9,7 +9,16 @@ import xarray as xr
 
 from sid_xarray.core.create import dataarray
 
-__all__ = ["bfo_iv", "bfo_iv_path", "drifting_stack", "edge_map", "lattice_image", "lattice_spectrum", "peak_map"]
+__all__ = [
+    "beps",
+    "bfo_iv",
+    "bfo_iv_path",
+    "drifting_stack",
+    "edge_map",
+    "lattice_image",
+    "lattice_spectrum",
+    "peak_map",
+]
 
 
 def bfo_iv_path() -> str:
@@ -65,6 +74,41 @@ def peak_map(*, ny: int = 6, nx: int = 8, ne: int = 64, noise: float = 0.5, seed
     values = height * np.exp(-0.5 * ((energy - center) / 0.8) ** 2) + 10 + noise * rng.normal(size=(ny, nx, ne))
     dims = {"y": (0.5, "nm"), "x": (0.5, "nm"), "energy": (energy, "eV")}
     return dataarray(values.astype("f4"), dims, units="count", quantity="intensity", title="one peak", modality="EELS")
+
+
+def beps(*, ny: int = 4, nx: int = 5, nbias: int = 32, nf: int = 40, noise: float = 0.0, seed: int = 0) -> xr.DataArray:
+    """Return band-excitation spectra of a ferroelectric: a complex resonance at every bias of a loop.
+
+    The truth: the bias falls from 10 V to -10 V and rises again; the response, ``amplitude * exp(i phase)``, is
+    ``loop * exp(1j * angle)``, where ``loop`` is the model ``loop`` with ``a0 = -1``, ``a1 = 2``, ``a2 = -3 + y``,
+    ``a3 = 3 + x / 2``, ``a4 = 0.01`` and widths of 1 V, y and x counting pixels, and ``angle`` is 0.4 times the pixel
+    number, counted along x first. Resonances are at ``350 + x`` kHz with a quality of 100.
+
+    Parameters
+    ----------
+    ny, nx, nbias, nf : int
+        Size.
+    noise : float, default: 0
+        Standard deviation of both parts; the response at resonance is 100 at most.
+    seed : int, default: 0
+
+    Returns
+    -------
+    DataArray of complex128, dims (y, x, bias, frequency)
+    """
+    from sid_xarray.models import load
+
+    rng = np.random.default_rng(seed)
+    y, x = (grid[..., np.newaxis] for grid in np.mgrid[0:ny, 0:nx])
+    bias = np.concatenate([np.linspace(10, -10, nbias // 2), np.linspace(-10, 10, nbias - nbias // 2)])
+    frequency = np.linspace(335, 365, nf)
+    loop = load("loop")(bias, -1.0, 2.0, -3.0 + y, 3 + x / 2, 0.01, 1.0, 1.0, 1.0, 1.0)
+    response = loop * np.exp(0.4j * (y * nx + x))
+    center, response = 350.0 + x[..., np.newaxis], response[..., np.newaxis]
+    values = load("sho")(frequency, np.abs(response), center, 100.0, np.angle(response))
+    values = values + noise * (rng.normal(size=values.shape) + 1j * rng.normal(size=values.shape))
+    dims = {"y": (0.1, "um"), "x": (0.1, "um"), "bias": (bias, "V"), "frequency": (frequency, "kHz")}
+    return dataarray(values, dims, units="pm", quantity="response", title="loops", modality="PFM")
 
 
 def edge_map(*, ny: int = 4, nx: int = 5, ne: int = 200, noise: float = 0.0, seed: int = 0) -> xr.DataArray:

@@ -11,12 +11,14 @@ OPTIONS: dict[str, Any] = {
     "progress": "auto",
     "machine_id": False,
     "record_provenance": True,
+    "fit_engine": "auto",
 }
 
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "progress": ("auto", True, False),
     "machine_id": (True, False),
     "record_provenance": (True, False),
+    "fit_engine": ("auto", "numpy", "numba"),
 }
 
 
@@ -31,6 +33,9 @@ class set_options:  # noqa: N801 - lower case as in xarray.set_options
         Write the host name into files, as pyNSID does. Off, since it tells strangers about your network.
     record_provenance : bool, default: True
         Stamp a provenance step for every verb.
+    fit_engine : {"auto", "numpy", "numba"}
+        What fits curves: ``"auto"`` takes numba where it is installed, the model has a formula, and there are a
+        thousand curves or more.
     """
 
     def __init__(
@@ -39,8 +44,14 @@ class set_options:  # noqa: N801 - lower case as in xarray.set_options
         progress: bool | str | None = None,
         machine_id: bool | None = None,
         record_provenance: bool | None = None,
+        fit_engine: str | None = None,
     ) -> None:
-        given = {"progress": progress, "machine_id": machine_id, "record_provenance": record_provenance}
+        given = {
+            "progress": progress,
+            "machine_id": machine_id,
+            "record_provenance": record_provenance,
+            "fit_engine": fit_engine,
+        }
         options = {name: value for name, value in given.items() if value is not None}
         for name, value in options.items():
             if not any(value is c or (isinstance(value, str) and value == c) for c in _CHOICES[name]):

@@ -14,10 +14,12 @@ from typing import Any, ClassVar
 
 import xarray as xr
 
+from sid_xarray.accessors.be import SidBe
 from sid_xarray.accessors.plot import SidPlot
 from sid_xarray.core.check import Report
 from sid_xarray.core.dims import DimensionType
 from sid_xarray.core.provenance import Provenance
+from sid_xarray.models import FitModel
 from sid_xarray.schema.records import Record
 
 __all__ = ["{name}"]

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import curve_fit
 
-from sid_xarray.kernels.lsq import STATUS, fit_batch
+from sid_xarray.kernels import lsq
+from sid_xarray.kernels.lsq import STATUS
 from sid_xarray.models import load
 from sid_xarray.models.compose import parse
 
@@ -20,11 +21,21 @@ PEAK = parse("gaussian + constant")
 TRUTH = np.array([1.5, 0.2, 0.1, 0.3])
 
 
-@pytest.fixture(autouse=True)
-def _silent():
+ENGINE = {"engine": "numpy"}
+
+
+@pytest.fixture(autouse=True, params=["numpy", "numba"])
+def _engine(request):
+    if request.param == "numba":
+        pytest.importorskip("numba")
+    ENGINE["engine"] = request.param
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         yield
+
+
+def fit_batch(*args, **options):
+    return lsq.fit_batch(*args, **{**ENGINE, **options})
 
 
 def peak(x, height, center, sigma, offset):
@@ -72,9 +83,9 @@ def test_parameters_and_covariance_are_those_of_scipy(model, weighted, absolute)
     np.testing.assert_allclose(same.stderr, ours.stderr, rtol=1e-9)
     for i, curve in enumerate(y):
         values, covariance = scipy_fit(curve, sigma=sigma, absolute_sigma=weighted if absolute is None else absolute)
-        np.testing.assert_allclose(ours.parameters[i], values, rtol=1e-6)
-        np.testing.assert_allclose(ours.stderr[i], np.sqrt(np.diag(covariance)), rtol=1e-6)
-        np.testing.assert_allclose(ours.covariance[i], covariance, rtol=1e-5, atol=1e-6 * np.abs(covariance).max())
+        np.testing.assert_allclose(ours.parameters[i], values, rtol=1e-5)
+        np.testing.assert_allclose(ours.stderr[i], np.sqrt(np.diag(covariance)), rtol=1e-5)
+        np.testing.assert_allclose(ours.covariance[i], covariance, rtol=3e-5, atol=1e-6 * np.abs(covariance).max())
 
 
 def test_statistics_are_what_their_names_say():
@@ -264,7 +275,7 @@ def test_gaps_are_left_out_per_curve():
         alone = fit_batch(curve[there], X[there], PEAK)
         for result in (fit, weighted):
             np.testing.assert_allclose(result.parameters[i], alone.parameters, rtol=1e-6)
-            np.testing.assert_allclose(result.stderr[i], alone.stderr, rtol=1e-6)
+            np.testing.assert_allclose(result.stderr[i], alone.stderr, rtol=1e-5)
             np.testing.assert_allclose(result.redchi[i], alone.redchi, rtol=1e-8)
             np.testing.assert_allclose(result.rsquared[i], alone.rsquared, rtol=1e-8)
 

@@ -84,3 +84,4 @@ class SidArrays(SidAny):
 
     # Pictures
     plot = view("sid_xarray.accessors.plot:SidPlot")
+    be = view("sid_xarray.accessors.be:SidBe")

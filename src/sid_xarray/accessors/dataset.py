@@ -17,6 +17,8 @@ class SidDataset(SidArrays):
     __slots__ = ()
 
     evaluate = method("sid_xarray.core.evaluate:evaluate")
+    components = method("sid_xarray.ops.residuals:components")
+    residuals = method("sid_xarray.ops.residuals:residuals")
     reconstruct = method("sid_xarray.ops.decompose:reconstruct")
 
 

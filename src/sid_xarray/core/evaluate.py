@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,27 @@ from sid_xarray.core.lift import Out, lift
 from sid_xarray.core.registry import MODELS
 from sid_xarray.errors import ModelError, RegistryError
 from sid_xarray.models import FitModel
+from sid_xarray.models._given import from_function, from_lmfit, is_lmfit
 from sid_xarray.models.compose import parse
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import units
 
-__all__ = ["FIT_DIM", "FIT_DIM_UNITS", "FIT_MODEL", "FIT_UNITS", "evaluate", "read_model", "recall"]
+__all__ = [
+    "FIT_DIM",
+    "FIT_DIM_UNITS",
+    "FIT_MODEL",
+    "FIT_UNITS",
+    "Positions",
+    "curve",
+    "evaluate",
+    "fitted",
+    "model_of",
+    "on_grid",
+    "positions",
+    "read_model",
+    "recall",
+    "where_of",
+]
 
 FIT_MODEL, FIT_DIM, FIT_UNITS = "sid_model", "sid_model_dim", "sid_model_units"
 FIT_DIM_UNITS = "sid_model_dim_units"
@@ -37,6 +54,21 @@ def read_model(text: str) -> FitModel:
     return parse(text, loader=_load)
 
 
+def model_of(model: str | FitModel | Callable[..., Any]) -> FitModel:
+    """Return the model that a text, a model or a function means.
+
+    Raises
+    ------
+    ModelError
+        If it is neither.
+    """
+    if isinstance(model, FitModel):
+        return model
+    if is_lmfit(model):
+        return from_lmfit(model)
+    return read_model(model) if isinstance(model, str) or not callable(model) else from_function(model)
+
+
 def _load(name: str) -> FitModel:
     try:
         found = MODELS[name]
@@ -47,7 +79,9 @@ def _load(name: str) -> FitModel:
     return found
 
 
-def evaluate(ds: xr.Dataset, x: xr.DataArray | Any) -> xr.DataArray:
+def evaluate(
+    ds: xr.Dataset, x: xr.DataArray | Any, *, model: str | FitModel | Callable[..., Any] | None = None
+) -> xr.DataArray:
     """Values of the fitted model.
 
     Parameters
@@ -56,7 +90,9 @@ def evaluate(ds: xr.Dataset, x: xr.DataArray | Any) -> xr.DataArray:
         From ``da.sid.fit(...)``.
     x : DataArray or array, shape (n,)
         Where to evaluate: ``da.energy``, or finer. In the units of the axis that was fitted, unless a DataArray says
-        others; those are converted.
+        others; those are converted. For a fit along several dimensions, an array that has them, or a mapping.
+    model : str, FitModel or callable, optional
+        What was fitted, where the Dataset cannot say it: a function, or a model that has no name here.
 
     Returns
     -------
@@ -78,47 +114,136 @@ def evaluate(ds: xr.Dataset, x: xr.DataArray | Any) -> xr.DataArray:
     >>> fit.sid.evaluate(da.energy).dims
     ('y', 'x', 'energy')
     """
+    chosen, dims = fitted(ds, model)
+    where = positions(ds, x, dims)
+    out = curve(ds, chosen, where)
+    out = out.assign_attrs({names.LONG_NAME: ds.attrs[FIT_MODEL], names.UNITS: str(ds.attrs.get(FIT_UNITS, "1"))})
+    said = where.said | ({} if model is None else {"model": model})
+    # Only what the curve is made of is its origin, not the uncertainties beside it.
+    return provenance.stamp(out.rename("model"), "evaluate", ds[list(chosen.names)], **said)
+
+
+def fitted(ds: xr.Dataset, model: str | FitModel | Callable[..., Any] | None) -> tuple[FitModel, tuple[str, ...]]:
+    """Return the model of a fit, and the dimensions that were fitted.
+
+    Raises
+    ------
+    ModelError
+        If the Dataset is no result of a fit.
+    """
     text, dim = ds.attrs.get(FIT_MODEL), ds.attrs.get(FIT_DIM)
-    if not isinstance(text, str) or not isinstance(dim, str):
+    dims = (dim,) if isinstance(dim, str) else tuple(map(str, np.atleast_1d(dim))) if dim is not None else ()
+    if not isinstance(text, str) or not dims:
         raise ModelError(
             "this Dataset does not say which model was fitted. Type: fit = da.sid.fit('gaussian + constant')"
         )
-    model = read_model(text)
-    missing = [p for p in model.names if p not in ds]
+    chosen = model_of(text if model is None else model)
+    missing = [p for p in chosen.names if p not in ds]
     if missing:
         raise ModelError(f"the Dataset lacks {', '.join(missing)}, which {text!r} needs")
-    where = _positions(x, dim)
+    return chosen, dims
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Where to evaluate a model.
+
+    Parameters
+    ----------
+    coords : mapping
+        From dimension to coordinate.
+    values : ndarray, shape (n,) or (axes, n)
+        In the units of the fit, as models take them.
+    said : mapping
+        What is recorded of them.
+    """
+
+    coords: Mapping[str, xr.Variable]
+    values: np.ndarray
+    said: dict[str, Any]
+
+
+def positions(ds: xr.Dataset, x: Any, dims: Sequence[str]) -> Positions:
+    """Return positions as they were given for the dimensions of a fit.
+
+    Raises
+    ------
+    ModelError
+        If `x` is no list of positions; or, for several dimensions, lacks one.
+    """
     unit = ds.attrs.get(FIT_DIM_UNITS)
-    at = _in_units_of_fit(where, dim, unit)
-    said: dict[str, Any] = {names.UNITS: where.attrs[names.UNITS]} if where.attrs.get(names.UNITS, unit) != unit else {}
-    rest = {k: v for k, v in where.attrs.items() if k != names.UNITS}
-    said |= {"attrs": rest} if rest else {}
-    if isinstance(unit, str) and where.dtype.kind != "m":
-        where.attrs.setdefault(names.UNITS, unit)
-    arrays = [ds[p].astype(float) for p in model.names]
-    first = ds[model.names[0]]
+    if len(dims) == 1:
+        where = _positions(x, dims[0])
+        at = _in_units_of_fit(where, dims[0], unit)
+        said: dict[str, Any] = {"x": _recorded(where)}
+        if where.attrs.get(names.UNITS, unit) != unit:
+            said[names.UNITS] = where.attrs[names.UNITS]
+        rest = {k: v for k, v in where.attrs.items() if k != names.UNITS}
+        said |= {"attrs": rest} if rest else {}
+        if isinstance(unit, str) and where.dtype.kind != "m":
+            where.attrs.setdefault(names.UNITS, unit)
+        return Positions({dims[0]: where}, at, said)
+    if not isinstance(x, Mapping | xr.DataArray | xr.Dataset):
+        given = ", ".join(f"{d!r}: ..." for d in dims)
+        raise ModelError(f"this fit has the axes {', '.join(dims)}: pass an array that has them, or {{{given}}}")
+    coords = {}
+    for d in dims:
+        if d not in (x if isinstance(x, Mapping) else x.dims):
+            raise ModelError(f"positions along {d!r} are missing")
+        own = _positions(x[d], d)
+        coords[d] = xr.Variable((d,), _in_units_of_fit(own, d, unit), {**own.attrs})
+        if isinstance(unit, str):
+            coords[d].attrs[names.UNITS] = unit
+    said = {"x": {d: _recorded(v) for d, v in coords.items()}}
+    return Positions(coords, on_grid([v.values for v in coords.values()], dims), said)
+
+
+def on_grid(axes: Sequence[np.ndarray], dims: Sequence[Hashable]) -> np.ndarray:
+    """Return positions on a grid, shape (axes, n), with the axis x of a model first.
+
+    The last dimension is x and the one before it y, as in an image, unless they are called so.
+    """
+    grid = [a.ravel() for a in np.meshgrid(*axes, indexing="ij")]
+    order = sorted(range(len(dims)), key=lambda i: str(dims[i])) if set(dims) == {"x", "y"} else range(len(dims))[::-1]
+    return np.stack([grid[i] for i in order])
+
+
+def curve(ds: xr.Dataset, model: FitModel, where: Positions, parameters: Sequence[str] = ()) -> xr.DataArray:
+    """Return the values of a model, whose parameters may have other names in the Dataset."""
+    arrays = [ds[p].astype(float) for p in parameters or model.names]
+    dims = tuple(where.coords)
+    sizes: dict[Hashable, int] = {d: v.size for d, v in where.coords.items()}
     (out,) = lift(
         _values,
-        at,
         *arrays,
-        core=[[dim], *([] for _ in arrays)],
-        out=[Out((dim,), {}, float)],
+        core=[[] for _ in arrays],
+        out=[Out(dims, sizes, float)],
         model=model,
+        at=where.values,
+        shape=tuple(sizes.values()),
     )
     # The positions themselves: in da.energy + 5 the coordinate is still that of da.energy.
-    out = out.transpose(*first.dims, dim).assign_coords({dim: where})
-    out = out.assign_attrs({names.LONG_NAME: text, names.UNITS: str(ds.attrs.get(FIT_UNITS, "1"))}).rename("model")
-    # Only what the curve is made of is its origin, not the uncertainties beside it.
-    return provenance.stamp(out, "evaluate", ds[list(model.names)], x=_recorded(where), **said)
+    return out.transpose(*arrays[0].dims, *dims).assign_coords(dict(where.coords))
 
 
 def recall(inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return the arguments of a call of `evaluate` that recorded these parameters."""
+    return (inputs[0], where_of(params)), {k: v for k, v in params.items() if k == "model"}
+
+
+def where_of(params: Mapping[str, Any]) -> Any:
+    """Return positions from what `Positions.said` recorded."""
     x, attrs = params["x"], dict(params.get("attrs", {}))
+    if isinstance(x, Mapping) and "linspace" not in x:
+        return {d: _given(v) for d, v in x.items()}
     if "units" in params:
         attrs[names.UNITS] = params["units"]
-    where = np.linspace(*x["linspace"]) if isinstance(x, Mapping) else np.asarray(x)
-    return (inputs[0], xr.DataArray(where, dims=("x",), attrs=attrs) if attrs else where), {}
+    where = _given(x)
+    return xr.DataArray(where, dims=("x",), attrs=attrs) if attrs else where
+
+
+def _given(x: Any) -> np.ndarray:
+    return np.linspace(*x["linspace"]) if isinstance(x, Mapping) else np.asarray(x)
 
 
 def _recorded(x: xr.Variable) -> Any:
@@ -142,20 +267,20 @@ def _positions(x: Any, dim: Hashable) -> xr.Variable:
     return xr.Variable((dim,), given.values, dict(given.attrs))
 
 
-def _in_units_of_fit(where: xr.Variable, dim: Hashable, wanted: Any) -> xr.DataArray:
+def _in_units_of_fit(where: xr.Variable, dim: Hashable, wanted: Any) -> np.ndarray:
     """Return positions as numbers in the units of the axis that was fitted."""
     bare = xr.DataArray(np.zeros(where.size), dims=(dim,), coords={dim: where})
     values = values_of(bare, dim)
     timed = where.dtype.kind == "m"
     if isinstance(wanted, str) and (timed or names.UNITS in where.attrs):
         values = values * units.convert_factor(units_of(bare, dim), wanted)
-    return xr.DataArray(values, dims=(dim,))
+    return values
 
 
-def _values(x: Any, *parameters: Any, model: FitModel) -> Any:
+def _values(*parameters: Any, model: FitModel, at: np.ndarray, shape: tuple[int, ...]) -> Any:
     # Parameters (...) get an axis for x; a single curve has none, and numpy scalars take it as well.
     columns = [np.asarray(p, dtype=float)[..., np.newaxis] for p in parameters]
     with np.errstate(all="ignore"):
-        out = np.asarray(model.function(x, *columns))
-    shape = np.broadcast_shapes(x.shape, *(c.shape for c in columns))
-    return np.broadcast_to(out, shape)
+        out = np.asarray(model.function(at, *columns))
+    lead = np.broadcast_shapes(*(c.shape[:-1] for c in columns))
+    return np.broadcast_to(out, (*lead, at.shape[-1])).reshape(*lead, *shape)

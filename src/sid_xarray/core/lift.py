@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -83,18 +84,21 @@ def lift(
     one = len(out) == 1
     first = arrays[0].dtype
     try:
-        results = xr.apply_ufunc(
-            partial(kernel, **kwargs),
-            *ready,
-            input_core_dims=[list(c) for c in core],
-            output_core_dims=[list(o.dims) for o in out],
-            exclude_dims={dim for dim in resized if any(dim in c for c in core)},
-            join="exact",
-            keep_attrs="override",
-            dask="parallelized",
-            output_dtypes=[np.dtype(o.dtype) if o.dtype is not None else first for o in out],
-            dask_gufunc_kwargs={"output_sizes": sizes},
-        )
+        with warnings.catch_warnings():
+            # dask casts an empty sample of complex data to the dtype of a real result.
+            warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
+            results = xr.apply_ufunc(
+                partial(kernel, **kwargs),
+                *ready,
+                input_core_dims=[list(c) for c in core],
+                output_core_dims=[list(o.dims) for o in out],
+                exclude_dims={dim for dim in resized if any(dim in c for c in core)},
+                join="exact",
+                keep_attrs="override",
+                dask="parallelized",
+                output_dtypes=[np.dtype(o.dtype) if o.dtype is not None else first for o in out],
+                dask_gufunc_kwargs={"output_sizes": sizes},
+            )
     except xr.AlignmentError as error:
         called = ", ".join(repr(a.name) for a in arrays if a.name is not None) or "the arrays"
         raise AlignmentError(

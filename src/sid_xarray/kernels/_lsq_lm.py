@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from sid_xarray._types import BoolArray, FloatArray, IntArray
 from sid_xarray.kernels._lsq_problem import Problem
-from sid_xarray.kernels._lsq_solve import EPS, gram, solve_spd, stable_step
+from sid_xarray.kernels._lsq_solve import EPS, gram, solve_columns, solve_spd, stable_step
 
 __all__ = ["CONVERGED", "MODEL_NOT_FINITE", "NOT_CONVERGED", "Outcome", "Tolerances", "minimise", "pinned"]
 
@@ -19,6 +19,8 @@ _GOING_ON = -1
 _LEAST_DAMPING, _FIRST_DAMPING = 1e-20, 1e-3
 _LAST_DAMPING = 1e12
 _STALLED_ANGLE = 1e-5
+_LONG = 1e4
+_NOTHING = 64.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class _Active:
     damping: FloatArray
     growth: FloatArray
     floor: FloatArray  # chi2 that rounding alone makes
+    leapt: BoolArray  # a step without damping was tried in vain
     jac: FloatArray | None  # kept for steps by singular values only
     residual: FloatArray | None
 
@@ -75,6 +78,10 @@ def pinned(p: FloatArray, slope: FloatArray, lower: FloatArray, upper: FloatArra
 
 def minimise(problem: Problem, p: FloatArray, rows: IntArray, *, tol: Tolerances, near: bool | None = None) -> Outcome:
     """Minimise the squared residuals of some curves of a block.
+
+    Before the first step, parameters that are linear and were not given are put where they fit best. When damped steps
+    promise nothing any more, one without damping is tried: strong damping may hide what is left. A step that promises
+    less than the tolerance is taken without looking, and is the last one.
 
     Parameters
     ----------
@@ -119,27 +126,66 @@ def _unfitted(p: FloatArray) -> Outcome:
 
 
 def _start(problem: Problem, p: FloatArray, rows: IntArray, out: Outcome, near: bool | None) -> _Active:
-    residual = problem.residual(p, rows)
-    jac = problem.jacobian(p, rows)
+    residual, jac, chi2 = problem.linearised(p, rows)
     normal, slope = gram(jac, residual)
     data = problem.data(rows)
+    floor = (4 * EPS) ** 2 * np.einsum("bm,bm->b", data, data)
+    if near is None and problem.solvable.any():
+        step = solve_columns(jac[:, problem.solvable], residual)
+        p, chi2, normal, slope = _solve_linear(problem, p, rows, step, (chi2, normal, slope), floor)
     active = _Active(
         at=np.arange(rows.size),
         rows=rows,
         p=p,
-        chi2=np.einsum("bm,bm->b", residual, residual),
+        chi2=chi2,
         normal=normal,
         slope=slope,
         norm2=np.einsum("bii->bi", normal).copy(),
         # Near the minimum, any damping would stop the directions that the data hardly determine.
         damping=np.full(rows.size, _LEAST_DAMPING if near else _FIRST_DAMPING),
         growth=np.full(rows.size, 2.0),
-        floor=(4 * EPS) ** 2 * np.einsum("bm,bm->b", data, data),
-        jac=None if near is None else jac,
-        residual=None if near is None else residual,
+        floor=floor,
+        leapt=np.zeros(rows.size, dtype=bool),
+        jac=None if near is None else jac.copy(),
+        residual=None if near is None else residual.copy(),
     )
-    active.keep(np.isfinite(active.chi2) & np.isfinite(normal).all(axis=(1, 2)))
+    active.keep(_is_finite(normal, slope, chi2))
     return active
+
+
+def _solve_linear(
+    problem: Problem,
+    p: FloatArray,
+    rows: IntArray,
+    step: FloatArray,
+    here: tuple[FloatArray, FloatArray, FloatArray],
+    floor: FloatArray,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Put the linear parameters where they fit best while the others are held; return p, chi2, normal, slope."""
+    chi2, normal, slope = here
+    trial = p.copy()
+    trial[:, problem.solvable] += np.where(np.isfinite(step), step, 0.0)
+    np.clip(trial, problem.lower[rows], problem.upper[rows], out=trial)
+    # What rounding leaves of a term that is not there is nothing.
+    share = np.einsum("bqq->bq", normal) * trial * trial
+    trial[(share <= _NOTHING * floor[:, np.newaxis]) & problem.solvable] = 0.0
+    np.clip(trial, problem.lower[rows], problem.upper[rows], out=trial)
+    residual, jac, found = problem.linearised(trial, rows)
+    normal_there, slope_there = gram(jac, residual)
+    # Data that are explained to rounding are left alone: solving would turn exact zeros into noise.
+    better = (found <= chi2) & (chi2 > floor) & _is_finite(normal_there, slope_there, found)
+    one, two = better[:, np.newaxis], better[:, np.newaxis, np.newaxis]
+    return (
+        np.where(one, trial, p),
+        np.where(better, found, chi2),
+        np.where(two, normal_there, normal),
+        np.where(one, slope_there, slope),
+    )
+
+
+def _is_finite(normal: FloatArray, slope: FloatArray, chi2: FloatArray) -> BoolArray:
+    out: BoolArray = np.isfinite(chi2) & np.isfinite(normal).all(axis=(1, 2)) & np.isfinite(slope).all(axis=1)
+    return out
 
 
 def _leave(active: _Active, status: IntArray, out: Outcome, *, iteration: int) -> None:
@@ -157,44 +203,98 @@ def _leave(active: _Active, status: IntArray, out: Outcome, *, iteration: int) -
 
 def _iterate(problem: Problem, a: _Active, tol: Tolerances) -> IntArray:
     """Make one step; return the status of every curve."""
-    lower, upper = problem.lower[a.rows], problem.upper[a.rows]
-    held = pinned(a.p, a.slope, lower, upper)
-    trial = np.clip(a.p + _step(a, held), lower, upper)
-    step = trial - a.p
-    residual = problem.residual(trial, a.rows)
-    chi2 = np.einsum("bm,bm->b", residual, residual)
-    gain, promised = a.chi2 - chi2, _promised(a, step)
-    better = np.isfinite(chi2) & (gain > 0)
-    # A step to where the derivatives are not finite is a step too far.
-    better[better] = _move(problem, a, trial[better], residual[better], chi2[better], better)
+    # What rounding of the data does to chi2 is no gain either.
+    target = tol.ftol * a.chi2 + a.floor + np.sqrt(a.floor * a.chi2)
+    trial, promised = _propose(problem, a, a.damping)
+    leap = (a.damping <= 1) & (promised <= target) & ~a.leapt
+    done = np.zeros(leap.size, dtype=bool)
+    if leap.any():
+        bold, more = _propose(problem, a, np.where(leap, _LEAST_DAMPING, a.damping))
+        trial, promised = np.where(leap[:, np.newaxis], bold, trial), np.where(leap, more, promised)
+        # A long step that promises nothing goes where the data do not tell: that is looked at.
+        size = np.einsum("bq,bq->b", a.norm2, (trial - a.p) ** 2)
+        done = leap & (promised <= target) & (size <= _LONG * target)
+        a.p[done] = trial[done]
+        a.chi2[done] -= np.maximum(promised[done], 0.0)
+    status = np.where(done, CONVERGED, _GOING_ON)
+    if done.all():
+        return status
+    rest = ~done
+    status[rest] = _try(problem, a, trial, promised, leap, rest, target, tol)
+    return status
 
-    settled = (np.abs(gain) <= tol.ftol * a.chi2 + a.floor) & (promised <= tol.ftol * a.chi2 + a.floor)
-    settled |= (np.abs(step) <= tol.xtol * np.abs(trial)).all(axis=1)
+
+def _try(
+    problem: Problem,
+    a: _Active,
+    trial: FloatArray,
+    promised: FloatArray,
+    leap: BoolArray,
+    rest: BoolArray,
+    target: FloatArray,
+    tol: Tolerances,
+) -> IntArray:
+    """Look at the trials of the curves of ``rest``, move those that get better, and return their status."""
+    residual, jac, found = problem.linearised(trial[rest], a.rows[rest])
+    normal, slope = gram(jac, residual)
+    gain = a.chi2[rest] - found
+    better = (gain > 0) & _is_finite(normal, slope, found)
+    step = trial[rest] - a.p[rest]
+    promised, target, leap, damping = promised[rest], target[rest], leap[rest], a.damping[rest]
+    settled = (np.abs(gain) <= target) & (promised <= target)
+    settled |= (np.abs(step) <= tol.xtol * np.abs(trial[rest])).all(axis=1)
     # Under strong damping every step is small, which says nothing about the minimum.
-    settled &= a.damping <= 1
+    settled &= damping <= 1
     ratio = gain / np.where(promised > 0, promised, 1.0)
-    factor = np.maximum(0.1, 1 - (2 * ratio - 1) ** 3)
-    a.damping = np.where(better, a.damping * factor, a.damping * a.growth)
-    np.clip(a.damping, _LEAST_DAMPING, _LAST_DAMPING, out=a.damping)
-    a.growth = np.where(better, 2.0, a.growth * 2)
+    eased = np.where(leap, _LEAST_DAMPING, damping * np.maximum(0.1, 1 - (2 * ratio - 1) ** 3))
+    growth = a.growth[rest]
+    # A bold step that failed was only a look: the next one is damped as before.
+    raised = np.where(leap, damping, damping * growth)
+    a.damping[rest] = np.clip(np.where(better, eased, raised), _LEAST_DAMPING, _LAST_DAMPING)
+    a.growth[rest] = np.where(better, 2.0, np.where(leap, growth, growth * 2))
+    a.leapt[rest] = ~better & (leap | a.leapt[rest])
 
-    angle = _angle(problem, a)
-    settled |= (a.chi2 <= a.floor) | (angle <= tol.gtol)
+    to = np.flatnonzero(rest)[better]
+    a.p[to], a.chi2[to] = trial[rest][better], found[better]
+    a.normal[to], a.slope[to] = normal[better], slope[better]
+    a.norm2[to] = np.maximum(a.norm2[to], np.einsum("bii->bi", normal[better]))
+    if a.jac is not None and a.residual is not None:
+        a.jac[to], a.residual[to] = jac[better], residual[better]
+
+    angle = _angle(problem, a)[rest]
+    settled |= (a.chi2[rest] <= a.floor[rest]) | (angle <= tol.gtol)
     # No step helps any more: at a minimum that is rounding, elsewhere a failure.
-    stalled = a.damping >= _LAST_DAMPING
+    stalled = a.damping[rest] >= _LAST_DAMPING
     settled |= stalled & (angle <= _STALLED_ANGLE)
     return np.where(settled, CONVERGED, np.where(stalled, NOT_CONVERGED, _GOING_ON))
 
 
-def _step(a: _Active, held: BoolArray) -> FloatArray:
-    """Return the damped step (b, q) with held parameters left out."""
-    scale = np.where((a.norm2 > 0) & ~held, 1 / np.sqrt(np.where(a.norm2 > 0, a.norm2, 1.0)), 0.0)
+def _propose(problem: Problem, a: _Active, damping: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return where to go, within the bounds, and the gain that is promised there."""
+    lower, upper = problem.lower[a.rows], problem.upper[a.rows]
+    held = pinned(a.p, a.slope, lower, upper)
     if a.jac is not None and a.residual is not None:
-        return stable_step(a.jac * scale[..., np.newaxis], a.residual, a.damping) * scale
-    matrix = np.ascontiguousarray((a.normal * scale[:, :, np.newaxis] * scale[:, np.newaxis, :]).transpose(1, 2, 0))
+        scale = _inverse_norm(a.norm2, held)
+        step = stable_step(a.jac * scale[..., np.newaxis], a.residual, damping) * scale
+    else:
+        step = _damped(a.normal, a.slope, a.norm2, held, damping)
+    trial = np.clip(a.p + step, lower, upper)
+    return trial, _promised(a, trial - a.p)
+
+
+def _inverse_norm(norm2: FloatArray, held: BoolArray) -> FloatArray:
+    return np.where((norm2 > 0) & ~held, 1 / np.sqrt(np.where(norm2 > 0, norm2, 1.0)), 0.0)
+
+
+def _damped(
+    normal: FloatArray, slope: FloatArray, norm2: FloatArray, held: BoolArray, damping: FloatArray
+) -> FloatArray:
+    """Return the damped step (b, q) with held parameters left out."""
+    scale = _inverse_norm(norm2, held)
+    matrix = np.ascontiguousarray((normal * scale[:, :, np.newaxis] * scale[:, np.newaxis, :]).transpose(1, 2, 0))
     for k in range(scale.shape[1]):
-        matrix[k, k] += np.where(scale[:, k] > 0, a.damping, 1.0)
-    rhs = np.ascontiguousarray((a.slope * scale).T)[:, np.newaxis]
+        matrix[k, k] += np.where(scale[:, k] > 0, damping, 1.0)
+    rhs = np.ascontiguousarray((slope * scale).T)[:, np.newaxis]
     return solve_spd(matrix, rhs)[0][:, 0].T * scale
 
 
@@ -207,23 +307,6 @@ def _promised(a: _Active, step: FloatArray) -> FloatArray:
         curved = np.einsum("bi,bi->b", step, np.matmul(a.normal, step[..., np.newaxis])[..., 0])
     out: FloatArray = 2 * np.einsum("bi,bi->b", step, a.slope) - curved
     return out
-
-
-def _move(
-    problem: Problem, a: _Active, trial: FloatArray, residual: FloatArray, chi2: FloatArray, better: BoolArray
-) -> BoolArray:
-    """Take the step for the better curves, with the derivatives there; return which could take it."""
-    if not len(trial):
-        return np.zeros(0, dtype=bool)
-    jac = problem.jacobian(trial, a.rows[better])
-    normal, slope = gram(jac, residual)
-    fine = np.asarray(np.isfinite(normal).all(axis=(1, 2)) & np.isfinite(slope).all(axis=1))
-    to = np.flatnonzero(better)[fine]
-    a.p[to], a.chi2[to], a.normal[to], a.slope[to] = trial[fine], chi2[fine], normal[fine], slope[fine]
-    a.norm2[to] = np.maximum(a.norm2[to], np.einsum("bii->bi", normal[fine]))
-    if a.jac is not None and a.residual is not None:
-        a.jac[to], a.residual[to] = jac[fine], residual[fine]
-    return fine
 
 
 def _angle(problem: Problem, a: _Active) -> FloatArray:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from sid_xarray._types import FloatArray, IntArray
+from sid_xarray._types import AnyArray, BoolArray, FloatArray, IntArray
+from sid_xarray.kernels._lsq_loss import Loss
 from sid_xarray.kernels._lsq_solve import EPS
 
-__all__ = ["Problem"]
+__all__ = ["Problem", "as_real"]
 
 _STEP = EPS**0.5
 
@@ -21,8 +21,7 @@ _STEP = EPS**0.5
 class Problem:
     """Residuals and Jacobians of a block of ``b`` curves, weighted, masked, and real.
 
-    ``m`` is the number of real samples of a curve: ``n``, or ``2 n`` if the data are complex (real and imaginary
-    parts interleaved, as they lie in memory).
+    ``m`` is the number of real samples of a curve: ``n``, or ``2 n`` if the data are complex, the real parts first.
 
     Parameters
     ----------
@@ -30,9 +29,13 @@ class Problem:
         ``f(x, *parameters)``, parameters of shape (b, 1), values of shape (b, n).
     derivative : callable or None
         ``j(x, *parameters)`` of shape (b, n, p); None takes differences.
-    x : ndarray, shape (n,)
-    y : ndarray, shape (b, n)
-        Real or complex, finite (masked samples hold 0).
+    expression : object or None
+        If given, it works out values and derivatives at once: see `sid_xarray.models.formula.Formula.evaluate`.
+    x : ndarray, shape (n,) or (axes, n)
+    y : ndarray, shape (b, m)
+        Finite (masked samples hold 0).
+    parts : int
+        2 if the data are complex.
     weights : ndarray, shape (b, m), or None
         Multiply the residual. 0 where a sample is masked; None: all 1.
     holes : ndarray of bool, shape (b, m), or None
@@ -41,65 +44,91 @@ class Problem:
         Starting values; those of the fixed parameters stay.
     free : ndarray of int, shape (q,)
         Positions of the parameters that are fitted.
+    solvable : ndarray of bool, shape (q,)
+        Those that are put where they fit best before the first step.
     lower, upper : ndarray, shape (b, q)
+    loss : Loss
     """
 
     function: Callable[..., Any]
     derivative: Callable[..., Any] | None
+    expression: Any
     x: FloatArray
-    y: npt.NDArray[Any]
+    y: FloatArray
+    parts: int
     weights: FloatArray | None
-    holes: npt.NDArray[np.bool_] | None
+    holes: BoolArray | None
     values: FloatArray
     free: IntArray
+    solvable: BoolArray
     lower: FloatArray
     upper: FloatArray
+    loss: Loss
     _scale: FloatArray | None = None
+    _prepared: Any = None
+    _memory: tuple[FloatArray, FloatArray] | None = field(default=None, repr=False)
 
     def full(self, p: FloatArray, rows: IntArray) -> FloatArray:
         """Return all parameters (r, p) from the free ones (r, q) of some rows."""
         if self.free.size == self.values.shape[1]:
             return p
-        values = self.values[rows]
+        values: FloatArray = self.values[rows]
         values[:, self.free] = p
         return values
 
-    def evaluate(self, p: FloatArray, rows: IntArray) -> npt.NDArray[Any]:
+    def evaluate(self, p: FloatArray, rows: IntArray) -> AnyArray:
         """Return the model (r, n), as the function gives it."""
         return np.asarray(self.function(self.x, *self.full(p, rows).T[:, :, np.newaxis]))
 
-    def residual(self, p: FloatArray, rows: IntArray) -> FloatArray:
-        """Return the weighted residuals (r, m)."""
-        return self._weigh(_as_real(np.subtract(self.y[rows], self.evaluate(p, rows))), rows)
-
     def data(self, rows: IntArray) -> FloatArray:
         """Return the weighted data (r, m)."""
-        return self._weigh(_as_real(self.y[rows]), rows)
+        return self.y[rows] if self.weights is None else self.y[rows] * self.weights[rows]
 
-    def _weigh(self, r: FloatArray, rows: IntArray) -> FloatArray:
-        if self.weights is not None:
-            r *= self.weights[rows]
-        if self.holes is not None:
-            r[self.holes[rows]] = 0.0
-        return r
+    def linearised(self, p: FloatArray, rows: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return weighted residuals (r, m), derivatives (r, q, m), and chi2 (r,).
 
-    def jacobian(self, p: FloatArray, rows: IntArray) -> FloatArray:
-        """Return the weighted derivatives (r, q, m) with respect to the free parameters."""
-        jac = self._exact(p, rows) if self.derivative is not None else self._differences(p, rows)
+        With a robust loss, residuals and derivatives carry its weights, and chi2 is its sum. The arrays are valid until
+        the next call.
+        """
+        residual, jac = self._both(p, rows)
+        np.subtract(self.y[rows], residual, out=residual)
         if self.weights is not None:
-            jac = jac * self.weights[rows][:, np.newaxis, :]
+            weights = self.weights[rows]
+            residual *= weights
+            jac *= weights[:, np.newaxis, :]
         if self.holes is not None:
-            jac = np.where(self.holes[rows][:, np.newaxis, :], 0.0, jac)
-        return jac
+            holes = self.holes[rows]
+            residual[holes] = 0.0
+            np.copyto(jac, 0.0, where=holes[:, np.newaxis, :])
+        return residual, jac, self.loss.apply(residual, jac, rows)
+
+    def _both(self, p: FloatArray, rows: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Return values (r, m) and derivatives (r, q, m)."""
+        if self.expression is not None and self.expression.is_complex <= (self.parts == 2):
+            return self._by_expression(p, rows)
+        value = as_real(self.evaluate(p, rows), self.parts)
+        value = np.array(np.broadcast_to(value, (rows.size, self.y.shape[1])))
+        return value, self._exact(p, rows) if self.derivative is not None else self._differences(p, rows)
+
+    def _by_expression(self, p: FloatArray, rows: IntArray) -> tuple[FloatArray, FloatArray]:
+        if self._memory is None:
+            b, m = self.y.shape
+            self._memory = np.empty((b, m)), np.empty((b, self.values.shape[1], m))
+            self._prepared = self.expression.prepare(self.x)
+        value, slopes = (memory[: rows.size] for memory in self._memory)
+        n = self.x.shape[-1]
+        half = value.shape[-1] if self.expression.is_complex else n
+        self.expression.evaluate(self._prepared, self.full(p, rows), value[:, :half], slopes[:, :, :half])
+        if half < value.shape[-1]:  # a real model of complex data
+            value[:, half:], slopes[:, :, half:] = 0.0, 0.0
+        return value, slopes if self.free.size == slopes.shape[1] else slopes[:, self.free]
 
     def _exact(self, p: FloatArray, rows: IntArray) -> FloatArray:
         assert self.derivative is not None
         values = self.full(p, rows)
         jac = np.asarray(self.derivative(self.x, *values.T[:, :, np.newaxis]))
-        jac = np.broadcast_to(jac, (*values.shape[:1], self.x.size, values.shape[1])).swapaxes(-1, -2)
-        if self.free.size < values.shape[1]:
-            jac = jac[:, self.free]
-        return _as_real(np.ascontiguousarray(jac.astype(self.y.dtype, copy=False)))
+        jac = np.broadcast_to(jac, (*values.shape[:1], self.x.shape[-1], values.shape[1])).swapaxes(-1, -2)
+        return np.array(as_real(jac if self.free.size == values.shape[1] else jac[:, self.free], self.parts))
 
     def _differences(self, p: FloatArray, rows: IntArray) -> FloatArray:
         """Return forward differences, with steps that follow the effect of a parameter and not its value."""
@@ -118,22 +147,21 @@ class Problem:
         return jac
 
     def _forward(self, p: FloatArray, rows: IntArray, scale: FloatArray) -> FloatArray:
-        centre = self.evaluate(p, rows)
+        centre = as_real(self.evaluate(p, rows), self.parts)
         step = np.maximum(_STEP * scale, 8 * EPS * np.abs(p))
         step = np.where(p + step > self.upper[rows], -step, step)
-        jac = np.empty((*p.shape, self.x.size), dtype=self.y.dtype)
+        jac = np.empty((*p.shape, self.y.shape[1]))
         for k in range(p.shape[1]):
             moved = p.copy()
             moved[:, k] += step[:, k]
             exact = moved[:, k] - p[:, k]  # what floating point made of the step
-            jac[:, k] = (self.evaluate(moved, rows) - centre) / exact[:, np.newaxis]
-        real = _as_real(jac)
+            jac[:, k] = (as_real(self.evaluate(moved, rows), self.parts) - centre) / exact[:, np.newaxis]
         if self.holes is not None:
-            np.copyto(real, 0.0, where=self.holes[rows][:, np.newaxis, :])
-        return real
+            np.copyto(jac, 0.0, where=self.holes[rows][:, np.newaxis, :])
+        return jac
 
     def _size(self, rows: IntArray) -> FloatArray:
-        size = _rms(_as_real(self.y[rows]))[:, np.newaxis]
+        size = _rms(self.y[rows])[:, np.newaxis]
         return np.where(size > 0, size, 1.0)
 
     def _typical(self, p: FloatArray, rows: IntArray) -> FloatArray:
@@ -157,11 +185,11 @@ class Problem:
         return scale
 
 
-def _as_real(values: npt.NDArray[Any]) -> FloatArray:
-    """Return complex values as pairs of real ones along the last axis, without a copy; real ones as float64."""
-    if np.iscomplexobj(values):
-        return np.ascontiguousarray(values, dtype=np.complex128).view(np.float64)
-    return values.astype(np.float64, copy=False)
+def as_real(values: AnyArray, parts: int) -> FloatArray:
+    """Return values as float64; for ``parts == 2`` the real parts and then the imaginary parts along the last axis."""
+    if parts == 1:
+        return values.astype(np.float64, copy=False)
+    return np.concatenate([np.real(values), np.imag(values)], axis=-1, dtype=np.float64)
 
 
 def _rms(values: FloatArray) -> FloatArray:

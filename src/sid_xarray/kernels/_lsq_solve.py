@@ -6,11 +6,12 @@ import numpy as np
 
 from sid_xarray._types import BoolArray, FloatArray
 
-__all__ = ["EPS", "gram", "invert_normal", "invert_stable", "solve_spd", "stable_step"]
+__all__ = ["EPS", "gram", "invert_normal", "invert_stable", "solve_columns", "solve_spd", "stable_step"]
 
 
 EPS = float(np.finfo(np.float64).eps)
 _TINY = float(np.finfo(np.float64).tiny)
+DEPENDENT = 1e-20
 
 
 def solve_spd(matrix: FloatArray, rhs: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -48,6 +49,35 @@ def solve_spd(matrix: FloatArray, rhs: FloatArray) -> tuple[FloatArray, FloatArr
 def gram(jac: FloatArray, residual: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return ``J J^T`` (b, q, q) and ``J r`` (b, q) for Jacobians (b, q, m) and residuals (b, m)."""
     return np.matmul(jac, jac.swapaxes(-1, -2)), np.matmul(jac, residual[..., np.newaxis])[..., 0]
+
+
+def solve_columns(columns: FloatArray, residual: FloatArray) -> FloatArray:
+    """Solve least squares (b, q) for columns (b, q, m) by orthogonalisation; a column that others make up gets 0.
+
+    References
+    ----------
+    .. [1] Å. Björck, *Numerical Methods for Least Squares Problems*, SIAM (1996), ch. 2.4.
+    """
+    b, q, _ = columns.shape
+    columns, residual = columns.copy(), residual.copy()
+    upper, right = np.zeros((q, q, b)), np.zeros((q, b))
+    for j in range(q):
+        column = columns[:, j]
+        before = np.einsum("bm,bm->b", column, column)
+        for i in range(j):
+            upper[i, j] = np.einsum("bm,bm->b", columns[:, i], column)
+            column -= upper[i, j][:, np.newaxis] * columns[:, i]
+        after = np.einsum("bm,bm->b", column, column)
+        new = after > DEPENDENT * before
+        norm = np.sqrt(np.where(new, after, 1.0))
+        column *= np.where(new, 1 / norm, 0.0)[:, np.newaxis]
+        upper[j, j] = norm
+        right[j] = np.einsum("bm,bm->b", column, residual)
+        residual -= right[j][:, np.newaxis] * column
+    for j in range(q - 1, -1, -1):
+        right[j] /= upper[j, j]
+        right[:j] -= upper[:j, j] * right[j]
+    return right.T
 
 
 def _column_scale(diagonal: FloatArray) -> FloatArray:

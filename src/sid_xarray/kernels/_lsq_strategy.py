@@ -2,89 +2,109 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-import numpy.typing as npt
 
-from sid_xarray._types import FloatArray, IntArray
-from sid_xarray.kernels._lsq_lm import CONVERGED, MODEL_NOT_FINITE, NOT_CONVERGED, Outcome, Tolerances, minimise, pinned
+from sid_xarray._types import BoolArray, FloatArray, IntArray
+from sid_xarray.kernels._lsq_block import GUESS_NOT_FINITE, NO_FINITE_DATA, TOO_FEW_POINTS, Block, Found
+from sid_xarray.kernels._lsq_lm import CONVERGED, MODEL_NOT_FINITE, NOT_CONVERGED, Outcome, minimise, pinned
 from sid_xarray.kernels._lsq_problem import Problem
 from sid_xarray.kernels._lsq_solve import gram, invert_normal, invert_stable
 
-__all__ = ["SINGULAR", "Estimate", "estimate"]
+__all__ = ["ILL_CONDITIONED", "SINGULAR", "fit_with_numpy", "iterate_with_care"]
 
 SINGULAR = 3
 # Below this, the normal equations have lost more than half of the digits.
-_ILL_CONDITIONED = 1e-8
+ILL_CONDITIONED = 1e-8
 
 
-@dataclass(slots=True)
-class Estimate:
-    """Free parameters (r, q), chi2 (r,), inverse normal matrix (r, q, q) with NaN for pinned ones, status, steps."""
-
-    p: FloatArray
-    chi2: FloatArray
-    covariance: FloatArray
-    status: npt.NDArray[np.int8]
-    n_iter: npt.NDArray[np.int32]
-
-    @classmethod
-    def empty(cls, r: int, q: int) -> Estimate:
-        return cls(
-            p=np.full((r, q), np.nan),
-            chi2=np.full(r, np.nan),
-            covariance=np.full((r, q, q), np.nan),
-            status=np.full(r, NOT_CONVERGED, dtype=np.int8),
-            n_iter=np.zeros(r, dtype=np.int32),
-        )
-
-
-def estimate(problem: Problem, rows: IntArray, tol: Tolerances, *, linear: bool) -> Estimate:
-    """Fit some rows of a block: a linear model at once, what bounds or rounding disturb by iteration."""
-    p = problem.values[rows][:, problem.free]
-    out = Estimate.empty(*p.shape)
+def fit_with_numpy(block: Block, todo: BoolArray) -> Found:
+    """Fit some curves of a block: a linear model at once, what bounds or rounding disturb by iteration."""
+    out = Found.empty(block)
+    rows = _ready(block, todo, out)
+    if not rows.size:
+        return out
+    problem = block.problem(rows)
+    here = np.arange(rows.size)
+    out.squares[rows], out.about[rows] = _totals(problem)
+    p = problem.values[:, problem.free]
+    _check_kind(problem, p)
     open_ = np.ones(rows.size, dtype=bool)
     if not problem.free.size:
-        residual = problem.residual(p, rows)
-        out.p, out.chi2 = p, np.einsum("bm,bm->b", residual, residual)
-        out.status[:] = np.where(np.isfinite(out.chi2), CONVERGED, MODEL_NOT_FINITE)
+        out.chi2[rows] = problem.linearised(p, here)[2]
+        out.status[rows] = np.where(np.isfinite(out.chi2[rows]), CONVERGED, MODEL_NOT_FINITE)
         return out
-    if linear:
+    if block.is_linear:
         open_ = ~_solve_directly(problem, p, rows, out)
     if open_.any():
-        _iterate(problem, p, rows, np.flatnonzero(open_), out, tol)
+        at = here[open_]
+        ended = minimise(problem, p[at], at, tol=block.tolerances)
+        held = pinned(ended.p, ended.slope, problem.lower[at], problem.upper[at])
+        inverse, out.pivot[rows[at]] = invert_normal(ended.normal, held)
+        _store(out, block, rows[at], ended, held, inverse)
     return out
 
 
-def _solve_directly(problem: Problem, p: FloatArray, rows: IntArray, out: Estimate) -> npt.NDArray[np.bool_]:
+def _ready(block: Block, todo: BoolArray, out: Found) -> IntArray:
+    """Set the status of the curves that cannot be fitted; return those that can."""
+    out.points[:] = block.parts * block.valid().sum(axis=1)
+    status = np.where(np.isfinite(block.start).all(axis=1), CONVERGED, GUESS_NOT_FINITE)
+    status = np.where(out.points < block.free.size, TOO_FEW_POINTS, status)
+    out.status[:] = np.where(out.points == 0, NO_FINITE_DATA, status)
+    lower, upper = block.lower, block.upper
+    block.start[:, block.free] = np.clip(block.start[:, block.free], lower, upper)
+    out.p[:] = block.start
+    return np.flatnonzero((out.status == CONVERGED) & todo)
+
+
+def _check_kind(problem: Problem, p: FloatArray) -> None:
+    if problem.parts == 1 and np.iscomplexobj(problem.evaluate(p[:1], np.arange(1))):
+        raise ValueError("the model is complex and the data are real. Fit complex data, or the modulus of the model.")
+
+
+def _totals(problem: Problem) -> tuple[FloatArray, FloatArray]:
+    """Return the sum of squares of the weighted data (b,), and that about the weighted mean of every part."""
+    squares, about = np.zeros(len(problem.y)), np.zeros(len(problem.y))
+    n = problem.y.shape[1] // problem.parts
+    for part in (slice(i * n, (i + 1) * n) for i in range(problem.parts)):
+        y = problem.y[:, part]
+        mass = np.ones_like(y) if problem.weights is None else problem.weights[:, part] ** 2
+        mass = mass if problem.holes is None else np.where(problem.holes[:, part], 0.0, mass)
+        mean = (mass * y).sum(axis=1, keepdims=True) / mass.sum(axis=1, keepdims=True)
+        squares += (mass * y * y).sum(axis=1)
+        about += (mass * (y - mean) ** 2).sum(axis=1)
+    return squares, about
+
+
+def _solve_directly(problem: Problem, p: FloatArray, rows: IntArray, out: Found) -> BoolArray:
     """Solve the linear problem of every row; return which are solved, within the bounds and beyond doubt."""
+    here = np.arange(rows.size)
     same = problem.weights is None and problem.holes is None and _same_basis(problem)
     # Without weights and holes all curves share their derivatives, and one inverse serves them all.
     at = slice(0, 1) if same else slice(None)
-    jac = problem.jacobian(p[at], rows[at])
+    jac = problem.linearised(p[at], here[at])[1].copy()
     if not np.isfinite(jac).all():
         return np.zeros(rows.size, dtype=bool)
     inverse, solver, regular = _invert(jac)
     # The second round takes back the rounding of the first, which matters on top of a large constant.
     for _ in range(2):
-        p = p + np.matmul(solver, problem.residual(p, rows)[..., np.newaxis])[..., 0]
-    residual = problem.residual(p, rows)
-    chi2 = np.einsum("bm,bm->b", residual, residual)
-    inside = (p >= problem.lower[rows]) & (p <= problem.upper[rows])
-    solved: npt.NDArray[np.bool_] = regular & inside.all(axis=1) & np.isfinite(chi2)
-    out.p[solved], out.chi2[solved] = p[solved], chi2[solved]
-    out.covariance[solved] = np.broadcast_to(inverse, out.covariance.shape)[solved]
-    out.status[solved], out.n_iter[solved] = CONVERGED, 1
+        residual = problem.linearised(p, here)[0]
+        p = p + np.matmul(solver, residual[..., np.newaxis])[..., 0]
+    chi2 = problem.linearised(p, here)[2]
+    inside = (p >= problem.lower) & (p <= problem.upper)
+    solved: BoolArray = regular & inside.all(axis=1) & np.isfinite(chi2)
+    to = rows[solved]
+    out.p[to[:, np.newaxis], problem.free], out.chi2[to] = p[solved], chi2[solved]
+    out.inverse[to] = np.broadcast_to(inverse, (rows.size, *inverse.shape[1:]))[solved]
+    out.status[to], out.steps[to], out.pivot[to] = CONVERGED, 1, 1.0
     return solved
 
 
-def _invert(jac: FloatArray) -> tuple[FloatArray, FloatArray, npt.NDArray[np.bool_]]:
+def _invert(jac: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Invert by normal equations what they can, and the others by singular values; as `invert_stable`."""
     nothing = np.zeros(jac.shape[:2], dtype=bool)
     inverse, pivot = invert_normal(gram(jac, jac[:, 0])[0], nothing)
     solver, regular = np.matmul(inverse, jac), np.ones(len(jac), dtype=bool)
-    bad = pivot < _ILL_CONDITIONED
+    bad = pivot < ILL_CONDITIONED
     if bad.any():
         inverse[bad], solver[bad], regular[bad] = invert_stable(jac[bad], nothing[bad])
     return inverse, solver, regular
@@ -95,31 +115,29 @@ def _same_basis(problem: Problem) -> bool:
     return bool((held == held[:1]).all())
 
 
-def _iterate(problem: Problem, p: FloatArray, rows: IntArray, at: IntArray, out: Estimate, tol: Tolerances) -> None:
-    """Iterate with normal equations; where these lost too many digits, go on with singular values."""
-    ended = minimise(problem, p[at], rows[at], tol=tol)
-    held = pinned(ended.p, ended.slope, problem.lower[rows[at]], problem.upper[rows[at]])
-    inverse, pivot = invert_normal(ended.normal, held)
-    _store(out, at, ended, held, inverse)
-    doubtful = (pivot < _ILL_CONDITIONED) & ((ended.status == CONVERGED) | (ended.status == NOT_CONVERGED))
-    if not doubtful.any():
+def iterate_with_care(block: Block, found: Found) -> None:
+    """Go on with singular values where the normal equations lost too many digits."""
+    iterated = (found.status == CONVERGED) | (found.status == NOT_CONVERGED)
+    rows = np.flatnonzero(iterated & (found.pivot < ILL_CONDITIONED))
+    if not rows.size:
         return
+    problem = block.problem(rows)
+    here, start = np.arange(rows.size), found.p[rows][:, block.free]
     # First as if the minimum were near, without damping; those that this does not bring there, with it.
-    at, start, steps = at[doubtful], ended.p[doubtful], ended.n_iter[doubtful]
     for near in (True, False):
-        ended = minimise(problem, start, rows[at], tol=tol, near=near)
-        ended.n_iter += steps
-        held = pinned(ended.p, ended.slope, problem.lower[rows[at]], problem.upper[rows[at]])
-        inverse, _, regular = invert_stable(problem.jacobian(ended.p, rows[at]), held)
+        ended = minimise(problem, start, here, tol=block.tolerances, near=near)
+        ended.n_iter += found.steps[rows[here]].astype(np.int32)
+        held = pinned(ended.p, ended.slope, problem.lower[here], problem.upper[here])
+        inverse, _, regular = invert_stable(problem.linearised(ended.p, here)[1], held)
         ended.status[~regular] = SINGULAR
-        _store(out, at, ended, held, inverse)
+        _store(found, block, rows[here], ended, held, inverse)
         doubtful = ended.status != CONVERGED
         if not doubtful.any():
             return
-        at, start, steps = at[doubtful], start[doubtful], ended.n_iter[doubtful]
+        here, start = here[doubtful], start[doubtful]
 
 
-def _store(out: Estimate, at: IntArray, ended: Outcome, held: npt.NDArray[np.bool_], inverse: FloatArray) -> None:
-    out.p[at], out.chi2[at] = ended.p, ended.chi2
-    out.status[at], out.n_iter[at] = ended.status, ended.n_iter
-    out.covariance[at] = np.where(held[:, :, np.newaxis] | held[:, np.newaxis, :], np.nan, inverse)
+def _store(out: Found, block: Block, at: IntArray, ended: Outcome, held: BoolArray, inverse: FloatArray) -> None:
+    out.p[at[:, np.newaxis], block.free], out.chi2[at] = ended.p, ended.chi2
+    out.status[at], out.steps[at] = ended.status, ended.n_iter
+    out.inverse[at], out.held[at] = inverse, held

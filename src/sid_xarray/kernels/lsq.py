@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from sid_xarray._types import FloatArray
+from sid_xarray._types import BoolArray, FloatArray
+from sid_xarray.kernels._lsq_block import GUESS_NOT_FINITE, NO_FINITE_DATA, TOO_FEW_POINTS, Block
+from sid_xarray.kernels._lsq_compiled import fit_compiled, guess_compiled, is_available, searches, suits
+from sid_xarray.kernels._lsq_job import Job
 from sid_xarray.kernels._lsq_lm import CONVERGED, MODEL_NOT_FINITE, NOT_CONVERGED, Tolerances
-from sid_xarray.kernels._lsq_problem import Problem
-from sid_xarray.kernels._lsq_solve import EPS
-from sid_xarray.kernels._lsq_strategy import SINGULAR, Estimate, estimate
+from sid_xarray.kernels._lsq_loss import LOSSES
+from sid_xarray.kernels._lsq_result import Derive, LsqResult
+from sid_xarray.kernels._lsq_starts import fit_from_starts
+from sid_xarray.kernels._lsq_strategy import SINGULAR, fit_with_numpy
 
-__all__ = ["STATUS", "LsqResult", "Model", "fit_batch"]
+__all__ = ["LOSSES", "STATUS", "LsqResult", "Model", "fit_batch", "processors", "takes_compiled"]
 
-_BLOCK_SIZE = 2**18  # samples times parameters
-_UNBOUNDED = (("lower", -np.inf), ("upper", np.inf))
-TOO_FEW_POINTS, NO_FINITE_DATA, GUESS_NOT_FINITE = 2, 4, 5
+ENGINES = ("auto", "numpy", "numba")
+# Fewer curves than this are fitted before a compiled function is read from disk.
+_WORTH_COMPILING = 1000
 
 STATUS: dict[int, str] = {
     CONVERGED: "converged",
@@ -102,76 +108,52 @@ def _as_model(model: Model | Callable[..., Any], start: FloatArray | None) -> Mo
     return _Function(model, lambda x, y: start, tuple(_Parameter(f"p{i}") for i in range(start.shape[-1])))
 
 
-@dataclass(frozen=True, slots=True)
-class LsqResult:
-    """What a batch of fits gives; ``...`` are the leading dimensions of the data, p the number of parameters.
-
-    Attributes
-    ----------
-    parameters : ndarray, shape (..., p)
-        NaN where there is no fit.
-    stderr : ndarray, shape (..., p)
-        Square root of the diagonal of the covariance. NaN for parameters that were fixed or ended pinned by a bound.
-    covariance : ndarray, shape (..., p, p)
-        Of the free parameters, those that a bound pins being held at it; NaN rows and columns for the others.
-    chi2 : ndarray, shape (...)
-        Sum of the squared weighted residuals. Complex residuals count with their squared modulus.
-    redchi : ndarray, shape (...)
-        ``chi2`` divided by the number of samples less the number of parameters that were not fixed. A complex sample
-        counts twice. NaN if nothing is left to divide by.
-    rsquared : ndarray, shape (...)
-        Coefficient of determination, weighted. NaN for constant data.
-    status : ndarray of int8, shape (...)
-        See `STATUS`.
-    n_iter : ndarray of int32, shape (...)
-        Steps tried; 1 for a linear model.
-    """
-
-    parameters: FloatArray
-    stderr: FloatArray
-    covariance: FloatArray
-    chi2: FloatArray
-    redchi: FloatArray
-    rsquared: FloatArray
-    status: npt.NDArray[np.int8]
-    n_iter: npt.NDArray[np.int32]
-
-
 def fit_batch(
     y: npt.ArrayLike,
     x: npt.ArrayLike,
     model: Model | Callable[..., Any],
     guess: npt.ArrayLike | None = None,
     *,
+    known: Mapping[int, npt.ArrayLike] | None = None,
     lower: npt.ArrayLike | None = None,
     upper: npt.ArrayLike | None = None,
     fixed: npt.ArrayLike | None = None,
     weights: npt.ArrayLike | None = None,
     variance: npt.ArrayLike | None = None,
     absolute_sigma: bool | None = None,
+    loss: str = "linear",
+    loss_scale: float | None = None,
+    derive: Derive | None = None,
     max_iter: int = 200,
     ftol: float = 1e-10,
     xtol: float = 1e-10,
     gtol: float = 1e-10,
+    covariance: bool = True,
+    engine: str = "auto",
+    threads: int | None = None,
     block: int | None = None,
 ) -> LsqResult:
     """Fit a model to every curve by least squares.
 
-    Curves are fitted by a Levenberg-Marquardt method [1]_ [2]_ that runs over a block of them at once; bounds are
-    kept by projection, with parameters frozen that the data push across one. A model that is linear in all free
-    parameters is solved directly. The result of a curve does not depend on its neighbours, nor on the scale of the
-    data, of the axis or of the weights. A curve that cannot be fitted becomes NaN with a ``status``.
+    Curves are fitted by a Levenberg-Marquardt method [1]_ [2]_, over a block of them at once with NumPy, or one after
+    the other in compiled functions; bounds are kept by projection, with parameters frozen that the data push across
+    one. A model that is linear in all free parameters is solved directly. The result of a curve does not depend on its
+    neighbours, nor on the scale of the data, of the axis or of the weights. A curve that cannot be fitted becomes NaN
+    with a ``status``.
 
     Parameters
     ----------
     y : array_like, shape (..., n)
         Real or complex. Samples that are NaN or infinite take no part. Computed in double precision.
-    x : array_like, shape (n,)
+    x : array_like, shape (n,) or (axes, n)
         Any order, any spacing. Samples at NaN or infinity take no part.
     model : Model or callable
         A plain callable ``f(x, *parameters)`` is fitted with derivatives by differences.
     guess : array_like, broadcast to (..., p), optional
         Starting point, and values of the fixed parameters. By default the model guesses.
+    known : mapping, optional
+        Instead of ``guess``: from the position of a parameter to its starting value, broadcast to (...). The model
+        guesses the others.
     lower, upper : array_like, broadcast to (..., p), optional
         Bounds, inclusive. By default those that the parameters of the model bring (a width is not negative); -inf
         and inf lift them.
@@ -184,6 +166,13 @@ def fit_batch(
     absolute_sigma : bool, optional
         True: weights are 1/sigma in the units of y. False: they are relative, and the covariance is scaled so that
         ``redchi`` is 1. By default True if there are weights or a variance.
+    loss : {"linear", "soft_l1", "huber"}
+        What is summed: squares, or less for residuals beyond ``loss_scale`` [3]_.
+    loss_scale : float, optional
+        In units of the weighted residuals. By default 1.345 times sigma, which is 1 where there are weights, and else
+        the noise of every curve, from its second differences.
+    derive : callable, optional
+        From parameters (b, p) to further quantities (b, t) and their derivatives (b, t, p).
     max_iter : int, default: 200
         Steps to try.
     ftol : float, default: 1e-10
@@ -192,9 +181,15 @@ def fit_batch(
         Stop when a step changes every parameter by less than this part.
     gtol : float, default: 1e-10
         Stop when the cosine between the residual and every derivative is less than this.
+    covariance : bool, default: True
+        Keep the covariances, p * p numbers a curve.
+    engine : {"auto", "numpy", "numba"}
+        The compiled one is taken for models that have a formula, where numba is installed and there is much to do.
+    threads : int, optional
+        Blocks that are worked on at once. By default as many as there are processors with compiled functions, else 1.
     block : int, optional
-        Curves that are worked on at once. By default 64 to 512, so that the derivatives take about two megabytes:
-        smaller blocks spend their time in calls, larger ones with getting memory.
+        Curves that are worked on at once. By default 64 to 512, so that the derivatives take about four megabytes:
+        smaller blocks spend their time in calls, larger ones with getting memory. More with compiled functions.
 
     Returns
     -------
@@ -210,186 +205,88 @@ def fit_batch(
     ----------
     .. [1] D. W. Marquardt, J. SIAM 11, 431 (1963). :doi:`10.1137/0111030`
     .. [2] J. J. Moré, Lecture Notes in Mathematics 630, 105 (1978). :doi:`10.1007/BFb0067700`
+    .. [3] P. J. Huber, Ann. Math. Statist. 35, 73 (1964). :doi:`10.1214/aoms/1177703732`
     """
     if weights is not None and variance is not None:
         raise ValueError("weights and variance are two ways to say the same. Pass one of them.")
+    if engine not in ENGINES:
+        raise ValueError(f"engine is one of {', '.join(ENGINES)}; got {engine!r}")
+    if loss not in LOSSES:
+        raise ValueError(f"loss is one of {', '.join(LOSSES)}; got {loss!r}")
     absolute = weights is not None or variance is not None if absolute_sigma is None else absolute_sigma
     start = None if guess is None else np.atleast_1d(np.asarray(guess, dtype=np.float64))
-    job = _Job.prepare(
-        y, x, _as_model(model, start), start, lower=lower, upper=upper, fixed=fixed, sigma=(weights, variance)
-    )
-    out = _empty(job.count, job.p)
-    size = max(1, block) if block is not None else min(512, max(64, _BLOCK_SIZE // max(1, job.x.size * job.p)))
-    with np.errstate(all="ignore"):
-        for begin in range(0, job.count, size):
-            part = slice(begin, begin + size)
-            _fit_block(job, part, out, Tolerances(max_iter, ftol, xtol, gtol), absolute=absolute)
-    shaped = {f.name: (v := getattr(out, f.name)).reshape(job.lead + v.shape[1:]) for f in fields(out)}
-    return LsqResult(**shaped)
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """The arguments of a fit, checked, with the leading dimensions flattened to ``count``."""
-
-    model: Model
-    lead: tuple[int, ...]
-    count: int
-    p: int
-    x: FloatArray
-    y: npt.NDArray[Any]
-    guess: FloatArray | None
-    lower: FloatArray
-    upper: FloatArray
-    free: npt.NDArray[np.intp]
-    weights: npt.NDArray[Any] | None
-    variance: npt.NDArray[Any] | None
-
-    @classmethod
-    def prepare(
-        cls,
-        y: npt.ArrayLike,
-        x: npt.ArrayLike,
-        model: Model,
-        guess: FloatArray | None,
-        *,
-        lower: npt.ArrayLike | None,
-        upper: npt.ArrayLike | None,
-        fixed: npt.ArrayLike | None,
-        sigma: tuple[npt.ArrayLike | None, npt.ArrayLike | None],
-    ) -> _Job:
-        y, x = np.asarray(y), np.asarray(x, dtype=np.float64)
-        if x.ndim != 1 or y.shape[-1:] != x.shape:
-            raise ValueError(f"x must be one axis as long as the last one of y, got shapes {x.shape} and {y.shape}")
-        p = len(model.params)
-        lead, count = y.shape[:-1], int(np.prod(y.shape[:-1], dtype=int))
-        usable = np.isfinite(x)
-
-        def rows(value: npt.ArrayLike | None, core: int, what: str, missing: npt.ArrayLike) -> Any:
-            array, shape = np.asarray(missing if value is None else value), (*lead, core)
-            try:
-                return np.broadcast_to(array, shape).reshape(count, core)
-            except ValueError:
-                raise ValueError(f"{what} of shape {array.shape} does not broadcast to {shape}") from None
-
-        lowest, highest = (np.array([getattr(param, end, free) for param in model.params]) for end, free in _UNBOUNDED)
-        limits = rows(lower, p, "lower", lowest), rows(upper, p, "upper", highest)
-        if not (limits[0] <= limits[1]).all():
-            raise ValueError("a lower bound is above its upper bound, or is NaN")
-        held = np.broadcast_to(np.asarray(False if fixed is None else fixed, dtype=bool), (p,))
-        weights, variance = (
-            None if s is None else rows(s, x.size, name, 1.0)[:, usable]
-            for s, name in zip(sigma, ("weights", "variance"), strict=True)
-        )
-        start = None if guess is None else rows(guess, p, "guess", np.nan)
-        flat = y.reshape(count, x.size)
-        flat = flat if usable.all() else flat[:, usable]
-        free = np.flatnonzero(~held)
-        return cls(model, lead, count, p, x[usable], flat, start, *limits, free, weights, variance)
-
-
-def _empty(count: int, p: int) -> LsqResult:
-    def nan(*shape: int) -> FloatArray:
-        return np.full((count, *shape), np.nan)
-
-    status, n_iter = np.full(count, NO_FINITE_DATA, dtype=np.int8), np.zeros(count, dtype=np.int32)
-    return LsqResult(nan(p), nan(p), nan(p, p), nan(), nan(), nan(), status, n_iter)
-
-
-def _fit_block(job: _Job, part: slice, out: LsqResult, tol: Tolerances, *, absolute: bool) -> None:
-    """Fit the curves of one block and write them to ``out``."""
-    y = job.y[part]
-    y = y.astype(np.complex128 if np.iscomplexobj(y) else np.float64)
-    weights, valid = _weights(job, part, y)
-    values = np.full((len(y), job.p), np.nan)
-    if valid.any():
-        values[:] = job.model.guess(job.x, np.where(valid, y, np.nan)) if job.guess is None else job.guess[part]
-    y = np.where(valid, y, 0)
-    lower, upper = job.lower[part][:, job.free], job.upper[part][:, job.free]
-    values[:, job.free] = np.clip(values[:, job.free], lower, upper)
-
-    parts = 2 if np.iscomplexobj(y) else 1
-    points = parts * valid.sum(axis=1)
-    status = np.where(np.isfinite(values).all(axis=1), CONVERGED, GUESS_NOT_FINITE)
-    status = np.where(points < job.free.size, TOO_FEW_POINTS, status)
-    status = np.where(points == 0, NO_FINITE_DATA, status)
-    out.status[part] = status
-    rows = np.flatnonzero(status == CONVERGED)
-    if not rows.size:
-        return
-    problem = Problem(
-        function=job.model.function,
-        derivative=job.model.jacobian,
-        x=job.x,
-        y=y,
-        weights=None if weights is None else np.repeat(weights, parts, axis=-1),
-        holes=None if valid.all() else np.repeat(~valid, parts, axis=-1),
-        values=values,
-        free=job.free,
+    job = Job.prepare(
+        y,
+        x,
+        _as_model(model, start),
+        start,
+        known=known or {},
         lower=lower,
         upper=upper,
+        fixed=fixed,
+        sigma=(weights, variance),
+        loss=(loss, loss_scale),
+        tolerances=Tolerances(max_iter, ftol, xtol, gtol),
     )
-    _check_kind(problem, rows)
-    linear = {param.name for i, param in enumerate(job.model.params) if i in job.free} <= set(job.model.linear)
-    found = estimate(problem, rows, tol, linear=linear)
-    _write(out, part.start + rows, problem, rows, found, points[rows], absolute=absolute)
+    out = LsqResult.empty(job.lead, job.p, covariance=covariance, derive=derive)
+    compiled = _compiles(job, engine)
+    workers = threads if threads is not None else processors() if compiled else 1
+    parts = job.blocks(block if block is not None else job.block_size(workers, compiled=compiled))
+    guess_of = guess_compiled if compiled and searches(job.model) else _guess
+
+    def work(part: tuple[slice, ...]) -> None:
+        with np.errstate(all="ignore"):
+            piece = job.block(part)
+            found = fit_from_starts(piece, fit_compiled if compiled else fit_with_numpy, guess_of, job.given)
+            out.write(part, piece, found, absolute=absolute, derive=derive)
+
+    _for_each(work, parts, workers)
+    return out
 
 
-def _weights(job: _Job, part: slice, y: npt.NDArray[Any]) -> tuple[FloatArray | None, npt.NDArray[np.bool_]]:
-    """Return the weights (b, n), or None if all are 1, and which samples take part."""
-    valid = np.isfinite(y)
-    if job.weights is None and job.variance is None:
-        return None, valid
-    if job.weights is not None:
-        weights = job.weights[part].astype(np.float64)
+def _for_each(work: Callable[[tuple[slice, ...]], None], parts: Sequence[tuple[slice, ...]], workers: int) -> None:
+    """Do all parts, some at once in threads."""
+    if min(workers, len(parts)) > 1:
+        with ThreadPoolExecutor(min(workers, len(parts))) as pool:
+            for _ in pool.map(work, parts):
+                pass
     else:
-        assert job.variance is not None
-        weights = 1 / np.sqrt(job.variance[part].astype(np.float64))
-    valid &= np.isfinite(weights) & (weights > 0)
-    return np.where(valid, weights, 0.0), valid
+        for part in parts:
+            work(part)
 
 
-def _check_kind(problem: Problem, rows: npt.NDArray[np.intp]) -> None:
-    first = problem.evaluate(problem.values[rows[:1]][:, problem.free], rows[:1])
-    if np.iscomplexobj(first) and not np.iscomplexobj(problem.y):
-        raise ValueError("the model is complex and the data are real. Fit complex data, or the modulus of the model.")
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _write(
-    out: LsqResult,
-    to: npt.NDArray[np.intp],
-    problem: Problem,
-    rows: npt.NDArray[np.intp],
-    found: Estimate,
-    points: npt.NDArray[np.intp],
-    *,
-    absolute: bool,
-) -> None:
-    """Write what was found for some rows of a block, with the statistics that follow from it."""
-    fitted = (found.status == CONVERGED) | (found.status == NOT_CONVERGED)
-    out.status[to], out.n_iter[to] = found.status, found.n_iter
-    to, rows, points, free = to[fitted], rows[fitted], points[fitted], problem.free
-    chi2 = found.chi2[fitted]
-    left = points - free.size
-    redchi = np.where(left > 0, chi2 / np.where(left > 0, left, 1), np.nan)
-    out.chi2[to], out.redchi[to] = chi2, redchi
-    out.parameters[to] = problem.full(found.p[fitted], rows)
-    covariance = found.covariance[fitted]
-    if not absolute:
-        covariance = covariance * redchi[:, np.newaxis, np.newaxis]
-    covariance[found.status[fitted] == NOT_CONVERGED] = np.nan
-    out.covariance[to[:, np.newaxis, np.newaxis], free[:, np.newaxis], free] = covariance
-    out.stderr[to] = np.sqrt(np.einsum("bii->bi", out.covariance[to]))
-    out.rsquared[to] = _rsquared(problem, rows, chi2)
+def takes_compiled(model: Any, count: int) -> bool:
+    """Tell whether ``engine="auto"`` would take compiled functions for so many curves."""
+    return suits(model) and count >= _WORTH_COMPILING and is_available()
 
 
-def _rsquared(problem: Problem, rows: npt.NDArray[np.intp], chi2: FloatArray) -> FloatArray:
-    """Return 1 - chi2 / (weighted variance of the data), about the weighted mean."""
-    y, data = problem.y[rows], problem.data(rows)
-    weights = np.ones_like(data) if problem.weights is None else problem.weights[rows]
-    weights = weights if problem.holes is None else np.where(problem.holes[rows], 0.0, weights)
-    squared = weights[:, :: 2 if np.iscomplexobj(y) else 1] ** 2
-    mean = (squared * y).sum(axis=1, keepdims=True) / squared.sum(axis=1, keepdims=True)
-    total = (squared * np.abs(y - mean) ** 2).sum(axis=1)
-    rounding = (4 * EPS) ** 2 * np.einsum("bm,bm->b", data, data)
-    return np.where(total > rounding, 1 - chi2 / np.where(total > 0, total, 1.0), np.nan)
+def _compiles(job: Job, engine: str) -> bool:
+    """Tell whether compiled functions fit this job."""
+    if engine == "numpy" or not suits(job.model):
+        return False
+    if engine == "numba" and not is_available():
+        raise ValueError("engine='numba' needs numba. Type: pip install 'sid-xarray[fast]'")
+    if engine == "auto" and not takes_compiled(job.model, job.count):
+        return False
+    names = {job.model.params[i].name for i in job.free}
+    solved_at_once = job.loss[0] == "linear" and names <= set(job.model.linear)
+    # A real model of complex data, and what is solved at once, is left to NumPy.
+    return not solved_at_once and job.model.expression.is_complex == np.iscomplexobj(job.y)
+
+
+def _guess(block: Block, number: int, todo: BoolArray) -> FloatArray:
+    """Return the start of a model, shape (b, p); NaN where not ``todo``."""
+    n = block.x.shape[-1]
+    rows = slice(None) if todo.all() else np.flatnonzero(todo)
+    y, valid = block.y[rows], block.valid()[rows]
+    y = y if block.parts == 1 else y[:, :n] + 1j * y[:, n:]
+    y = y if valid.all() else np.where(valid, y, np.nan)
+    found = block.model.guess(block.x, y) if number == 0 else block.model.restart(block.x, y, number)
+    out = np.full(block.start.shape, np.nan)
+    out[rows] = found
+    return out

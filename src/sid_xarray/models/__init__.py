@@ -10,12 +10,28 @@ from sid_xarray.models._model import FitModel, Param, Term
 __all__ = ["TABLE", "FitModel", "Param", "Term", "load"]
 
 TABLE: dict[str, str] = {
+    "arctan_step": "sid_xarray.models.arctan_step:MODEL",
     "constant": "sid_xarray.models.constant:MODEL",
+    "doniach": "sid_xarray.models.doniach:MODEL",
+    "double_exponential": "sid_xarray.models.double_exponential:MODEL",
+    "erf_step": "sid_xarray.models.erf_step:MODEL",
     "exponential": "sid_xarray.models.exponential:MODEL",
+    "fano": "sid_xarray.models.fano:MODEL",
+    "fermi_edge": "sid_xarray.models.fermi_edge:MODEL",
     "gaussian": "sid_xarray.models.gaussian:MODEL",
+    "gaussian2d": "sid_xarray.models.gaussian2d:MODEL",
+    "langevin": "sid_xarray.models.langevin:MODEL",
+    "langmuir": "sid_xarray.models.langmuir:MODEL",
     "linear": "sid_xarray.models.linear:MODEL",
+    "loop": "sid_xarray.models.loop:MODEL",
     "lorentzian": "sid_xarray.models.lorentzian:MODEL",
+    "polynomial": "sid_xarray.models.polynomial:MODEL",
     "power_law": "sid_xarray.models.power_law:MODEL",
+    "pseudo_voigt": "sid_xarray.models.pseudo_voigt:MODEL",
+    "sho": "sid_xarray.models.sho:MODEL",
+    "stretched_exponential": "sid_xarray.models.stretched_exponential:MODEL",
+    "voigt": "sid_xarray.models.voigt:MODEL",
+    **{f"polynomial{n}": f"sid_xarray.models.polynomial:DEGREE_{n}" for n in range(2, 10)},
 }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sid_xarray.errors import ModelError
+from sid_xarray.models.formula import Formula, Slopes
 
 __all__ = ["Array", "FitModel", "Param", "Term"]
 
@@ -30,7 +31,7 @@ class Param:
         Lower snake case: it becomes the name of a variable.
     units : str, default: "1"
         In terms of the units of the data and of the axis: a product or quotient of ``y``, ``x`` and ``1``, such as
-        ``"y"``, ``"1/x"``, ``"y/x"``, ``"y*x**2"``.
+        ``"y"``, ``"1/x"``, ``"y/x"``, ``"y*x**2"``. Or ``"rad"``. Or nothing, if they are not known.
     lower, upper : float
         Bounds that belong to the meaning of the parameter, for instance 0 for a width.
     """
@@ -56,6 +57,8 @@ class Param:
             If ``units`` is no such expression.
         """
         powers = {"y": 0, "x": 0}
+        if self.units in ("rad", ""):
+            return 0, 0
         sign = 1
         for token in re.split(r"(?<!\*)([*/])(?!\*)", self.units.replace(" ", "")):
             if token in {"*", "/"}:
@@ -119,6 +122,21 @@ class FitModel:
         the greatest width to look for, as part of the axis.
     terms : tuple of Term
         Summands of a composite. Empty for a model that is none.
+    expression : Formula, optional
+        What ``function`` and ``jacobian`` were made from; compiled functions are made from it, too.
+    attempts : int, default: 1
+        How many starts there are.
+    restart : callable, optional
+        ``restart(x, y, attempt)`` gives the start of ``attempt`` 1, 2 …; ``guess`` gives the first.
+    always : int, default: 1
+        How many of them are tried for every curve; the others only where the best so far looks bad.
+    spread : callable, optional
+        ``spread(x)`` gives parameters of shape (sets, p) among which every curve finds one to start from; the linear
+        ones do not matter.
+    needs : tuple of str
+        Parameters of which no start is known, so that it has to be given.
+    search : object, optional
+        How to find the starts, in a form that compiled functions know; see `sid_xarray.models._search`.
     """
 
     name: str
@@ -131,6 +149,40 @@ class FitModel:
     formula: str = ""
     peak: bool = False
     terms: tuple[Term, ...] = ()
+    expression: Formula | None = None
+    attempts: int = 1
+    restart: Callable[..., Any] | None = None
+    always: int = 1
+    spread: Callable[..., Any] | None = None
+    needs: tuple[str, ...] = ()
+    search: Any = None
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        text: str,
+        guess: Callable[..., Any],
+        params: tuple[Param, ...],
+        *,
+        axes: tuple[str, ...] = ("x",),
+        **more: Any,
+    ) -> FitModel:
+        """Return the model of a formula, from which its function and its derivatives are made.
+
+        Parameters
+        ----------
+        name, guess, params, **more
+            See `FitModel`.
+        text : str
+            The formula, in ``x`` and the names of the parameters; see `sid_xarray.models.formula.Formula`.
+        axes : tuple of str, default: ("x",)
+            Names of what varies along a curve.
+        """
+        formula = Formula(text, tuple(param.name for param in params), axes)
+        return cls(
+            name, formula, guess, params, jacobian=Slopes(formula), linear=formula.linear, expression=formula, **more
+        )
 
     def __post_init__(self) -> None:
         names = self.names
@@ -143,6 +195,11 @@ class FitModel:
     def names(self) -> tuple[str, ...]:
         """Names of the parameters."""
         return tuple(param.name for param in self.params)
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of what varies along a curve."""
+        return ("x",) if self.expression is None else self.expression.axes
 
     @property
     def lower(self) -> npt.NDArray[np.float64]:

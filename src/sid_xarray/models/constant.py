@@ -7,17 +7,7 @@ import numpy as np
 from sid_xarray.models._guess import tidy, total
 from sid_xarray.models._model import Array, FitModel, Param
 
-__all__ = ["MODEL", "constant"]
-
-
-def constant(x: Array, offset: Array) -> Array:
-    """Return ``offset`` at every x."""
-    return np.zeros_like(x, dtype=np.float64) + offset
-
-
-def jacobian(x: Array, offset: Array) -> Array:
-    """Return the derivative, shape (..., n, 1)."""
-    return np.ones((*np.broadcast_shapes(np.shape(x), np.shape(offset)), 1))
+__all__ = ["MODEL"]
 
 
 def guess(x: Array, y: Array) -> Array:
@@ -27,12 +17,16 @@ def guess(x: Array, y: Array) -> Array:
         return total(y) / total(valid)
 
 
-MODEL = FitModel(
+def spread(x: Array) -> Array:
+    """Return parameters to start from, shape (1, 1)."""
+    return np.ones((1, 1))
+
+
+MODEL = FitModel.of(
     "constant",
-    constant,
+    "offset",
     guess,
     (Param("offset", units="y"),),
-    jacobian=jacobian,
-    linear=("offset",),
     formula="o",
+    spread=spread,
 )

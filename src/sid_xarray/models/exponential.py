@@ -8,22 +8,7 @@ from sid_xarray._types import FloatArray
 from sid_xarray.models._guess import tidy, total
 from sid_xarray.models._model import Array, FitModel, Param
 
-__all__ = ["MODEL", "exponential"]
-
-
-def exponential(x: Array, height: Array, rate: Array) -> Array:
-    """Return ``height * exp(-rate * x)``: it decays for a positive rate, and ``height`` is its value at x = 0."""
-    return np.asarray(height * np.exp(-rate * x))
-
-
-def jacobian(x: Array, height: Array, rate: Array) -> Array:
-    """Return the derivatives, shape (..., n, 2)."""
-    shape = np.broadcast_shapes(np.shape(x), np.shape(height), np.shape(rate))
-    jac = np.empty((*shape[:-1], 2, shape[-1]))
-    decay = np.exp(-rate * x)
-    jac[..., 0, :] = decay
-    jac[..., 1, :] = -height * x * decay
-    return jac.swapaxes(-1, -2)
+__all__ = ["MODEL"]
 
 
 def guess(x: Array, y: Array) -> Array:
@@ -95,13 +80,20 @@ def _height(t: FloatArray, v: FloatArray, valid: Array, rate: FloatArray) -> tup
     return height, total(left * left) - gain
 
 
-MODEL = FitModel(
+def spread(x: Array) -> Array:
+    """Return parameters to start from, shape (sets, 2): rates up to that of the sampling, and slow growth."""
+    span = float(np.ptp(x)) or 1.0
+    decay = np.geomspace(0.1, max(0.3 * x.size, 1.0), 72) / span
+    rates = np.concatenate([-decay[:24], [0.0], decay])
+    return np.stack([np.ones_like(rates), rates], axis=-1)
+
+
+MODEL = FitModel.of(
     "exponential",
-    exponential,
+    "height * exp(-rate * x)",
     guess,
     (Param("height", units="y"), Param("rate", units="1/x")),
-    jacobian=jacobian,
-    linear=("height",),
     reference="https://dlmf.nist.gov/4.2.iii",
     formula=r"h \exp(-r x)",
+    spread=spread,
 )

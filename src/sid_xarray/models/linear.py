@@ -7,20 +7,7 @@ import numpy as np
 from sid_xarray.models._guess import fit_line, tidy
 from sid_xarray.models._model import Array, FitModel, Param
 
-__all__ = ["MODEL", "linear"]
-
-
-def linear(x: Array, slope: Array, intercept: Array) -> Array:
-    """Return ``slope * x + intercept``."""
-    return np.asarray(slope * x + intercept)
-
-
-def jacobian(x: Array, slope: Array, intercept: Array) -> Array:
-    """Return the derivatives, shape (..., n, 2)."""
-    shape = np.broadcast_shapes(np.shape(x), np.shape(slope), np.shape(intercept))
-    jac = np.ones((*shape[:-1], 2, shape[-1]))
-    jac[..., 0, :] = x
-    return jac.swapaxes(-1, -2)
+__all__ = ["MODEL"]
 
 
 def guess(x: Array, y: Array) -> Array:
@@ -30,12 +17,16 @@ def guess(x: Array, y: Array) -> Array:
     return np.concatenate([slope, value - slope * middle], axis=-1)
 
 
-MODEL = FitModel(
+def spread(x: Array) -> Array:
+    """Return parameters to start from, shape (1, 2)."""
+    return np.ones((1, 2))
+
+
+MODEL = FitModel.of(
     "linear",
-    linear,
+    "slope * x + intercept",
     guess,
     (Param("slope", units="y/x"), Param("intercept", units="y")),
-    jacobian=jacobian,
-    linear=("slope", "intercept"),
     formula="s x + i",
+    spread=spread,
 )

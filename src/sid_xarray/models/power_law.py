@@ -7,24 +7,7 @@ import numpy as np
 from sid_xarray.models._guess import fit_line, tidy, total
 from sid_xarray.models._model import Array, FitModel, Param
 
-__all__ = ["MODEL", "power_law"]
-
-
-def power_law(x: Array, height: Array, exponent: Array) -> Array:
-    """Return ``height * x**(-exponent)``: it falls for a positive exponent. NaN for x < 0."""
-    with np.errstate(all="ignore"):
-        return np.asarray(height * np.exp(-exponent * np.log(x)))
-
-
-def jacobian(x: Array, height: Array, exponent: Array) -> Array:
-    """Return the derivatives, shape (..., n, 2)."""
-    shape = np.broadcast_shapes(np.shape(x), np.shape(height), np.shape(exponent))
-    jac = np.empty((*shape[:-1], 2, shape[-1]))
-    with np.errstate(all="ignore"):
-        log = np.log(x)
-        np.exp(-exponent * log, out=jac[..., 0, :])
-    np.multiply(jac[..., 0, :], -height * log, out=jac[..., 1, :])
-    return jac.swapaxes(-1, -2)
+__all__ = ["MODEL"]
 
 
 def guess(x: Array, y: Array) -> Array:
@@ -48,14 +31,19 @@ def guess(x: Array, y: Array) -> Array:
     return np.concatenate([np.where(zero, 0.0, height), np.where(zero, 0.0, exponent)], axis=-1)
 
 
-MODEL = FitModel(
+def spread(x: Array) -> Array:
+    """Return parameters to start from, shape (sets, 2)."""
+    exponents = np.linspace(-3, 6, 37)
+    return np.stack([np.ones_like(exponents), exponents], axis=-1)
+
+
+MODEL = FitModel.of(
     "power_law",
-    power_law,
+    "height * exp(-exponent * log(x))",
     guess,
     # The true units of the height, y * x**exponent, differ from curve to curve: x counts as a number of its units.
     (Param("height", units="y"), Param("exponent", units="1")),
-    jacobian=jacobian,
-    linear=("height",),
     reference="R. F. Egerton, Electron Energy-Loss Spectroscopy in the Electron Microscope, 3rd ed. (2011), ch. 4.4",
     formula="h x^{-e}",
+    spread=spread,
 )

@@ -63,7 +63,7 @@ TABLE: dict[str, Verb] = {
         "sid_xarray.ops.fit:fit",
         params={"model": "gaussian + constant"},
         recall="sid_xarray.ops.fit:recall",
-        references=("marquardt1963", "more1978"),
+        references=("marquardt1963", "more1978", "huber1964"),
     ),
     "ifft": Verb("sid_xarray.ops.fft:ifft", sample="lattice_spectrum"),
     "rebin": Verb("sid_xarray.ops.rebin:rebin", params={"energy": 2}),
@@ -88,6 +88,13 @@ ALSO: dict[str, Verb] = {
     "apply": Verb("sid_xarray.ops.apply:apply", on=("DataArray", "Dataset"), recall="sid_xarray.ops.apply:recall"),
     "concat": Verb("sid_xarray.ops.join:concat", on=(), recall="sid_xarray.ops.join:recall"),
     "evaluate": Verb("sid_xarray.core.evaluate:evaluate", on=("Dataset",), recall="sid_xarray.core.evaluate:recall"),
+    "project_loops": Verb("sid_xarray.ops.be:project_loops", on=(), recall="sid_xarray.ops.be:recall"),
+    "components": Verb(
+        "sid_xarray.ops.residuals:components", on=("Dataset",), recall="sid_xarray.ops.residuals:recall_components"
+    ),
+    "residuals": Verb(
+        "sid_xarray.ops.residuals:residuals", on=("Dataset",), recall="sid_xarray.ops.residuals:recall_residuals"
+    ),
     "reconstruct": Verb("sid_xarray.ops.decompose:reconstruct", on=("Dataset",)),
     "merge": Verb("sid_xarray.ops.join:merge", on=(), recall="sid_xarray.ops.join:recall"),
     "adopt": Verb("sid_xarray.core.adopt:adopt", on=("DataArray", "Dataset"), stamps=False),

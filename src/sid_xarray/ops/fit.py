@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from sid_xarray.core import provenance
-from sid_xarray.core.chunked import is_lazy
-from sid_xarray.core.dims import one_dim, units_of, values_of
-from sid_xarray.core.evaluate import FIT_DIM, FIT_DIM_UNITS, FIT_MODEL, FIT_UNITS, read_model
+from sid_xarray.core.chunked import is_chunked
+from sid_xarray.core.dims import units_of, values_of
+from sid_xarray.core.evaluate import FIT_DIM, FIT_DIM_UNITS, FIT_MODEL, FIT_UNITS, model_of, on_grid
 from sid_xarray.core.lift import Out, lift
-from sid_xarray.errors import DimensionError, ModelError, nearest
+from sid_xarray.errors import DimensionError, ModelError
 from sid_xarray.kernels import lsq
-from sid_xarray.models import FitModel
+from sid_xarray.models import FitModel, Param
+from sid_xarray.models._tie import Ties
+from sid_xarray.models._tie import tie as tied
+from sid_xarray.ops._fit_args import (
+    bounds_of,
+    check_loss,
+    check_names,
+    check_start,
+    dims_along,
+    held_by,
+    noise_along,
+    start_of,
+)
 from sid_xarray.ops._results import flags, refuse_taken
+from sid_xarray.options import OPTIONS
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import units
 
@@ -25,35 +38,40 @@ __all__ = ["fit", "recall"]
 
 def fit(
     da: xr.DataArray,
-    model: str,
+    model: str | FitModel | Callable[..., Any],
     *,
-    dim: Hashable | None = None,
+    dim: Hashable | Sequence[Hashable] | None = None,
     guess: str | Mapping[str, Any] | xr.Dataset = "auto",
     bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
     fixed: Mapping[str, Any] | Sequence[str] = (),
+    tie: Mapping[str, str] | None = None,
     weights: Any = None,
     variance: Any = None,
     absolute_sigma: bool | None = None,
+    loss: str = "linear",
+    loss_scale: float | None = None,
 ) -> xr.Dataset:
-    """Fit a model along one dimension, at every point of the others at once.
+    """Fit a model along a dimension, at every point of the others at once.
 
     Parameters
     ----------
     da : DataArray
         Real or complex. NaNs take no part.
-    model : str
-        Names of models with ``+`` and ``*``: ``"gaussian + constant"``. Models: gaussian, lorentzian, constant,
-        linear, exponential, power_law. If a parameter name occurs twice, its components are prefixed:
-        ``gaussian1_center``.
-    dim : hashable, optional
-        The spectral dimension by default.
+    model : str, FitModel or callable
+        Names of models with ``+`` and ``*``: ``"gaussian + constant"``; they are listed in the documentation. If a
+        parameter name occurs twice, its components are prefixed: ``gaussian1_center``. Or a formula of ``x``:
+        ``"a * exp(-x / t) + b"``. Or a function ``f(x, a, b, ...)``, which a history cannot do again.
+    dim : hashable or sequence of hashable, optional
+        The spectral dimension by default. Two for a model of two axes: ``("y", "x")``.
     guess : "auto", mapping or Dataset
         Starting values by name, numbers or maps; those not named are estimated from the data. A Dataset of an
-        earlier fit will do.
+        earlier fit will do. A formula or function needs it for what is not linear.
     bounds : mapping, optional
         From parameter to (lower, upper); None is open. Widths are positive anyway.
     fixed : mapping or sequence of str
         Parameters that are held: at the value given, or at their guess.
+    tie : mapping, optional
+        Parameters that follow others: ``{"gaussian2_sigma": "gaussian1_sigma"}``, or a formula of them.
     weights : DataArray or array_like, optional
         1/σ: multiplies the residuals. A bare array has the shape of the data, or is one curve. Or:
     variance : DataArray or array_like, optional
@@ -61,6 +79,11 @@ def fit(
     absolute_sigma : bool, optional
         Whether weights are absolute; otherwise errors are scaled by the scatter. By default true if weights or
         variance are given.
+    loss : {"linear", "soft_l1", "huber"}
+        The sum of squares, or one in which outliers count less: see Notes.
+    loss_scale : float, optional
+        Where a residual is an outlier, in σ if there are weights, else in the units of the data. By default 1.345 σ,
+        with the noise of every curve for σ.
 
     Returns
     -------
@@ -73,12 +96,14 @@ def fit(
     DimensionError
         If there is no spectral dimension.
     ModelError
-        If the model, or the name of a parameter, is unknown.
+        If the model, or the name of a parameter, is unknown, or a start is missing.
 
     Notes
     -----
-    Levenberg–Marquardt with analytic derivatives on many curves at a time [1]_; linear models are solved at once.
-    Errors are the square roots of the diagonal of the inverse normal matrix.
+    Levenberg–Marquardt with analytic derivatives [1]_, compiled if numba is installed and the map is large; linear
+    models are solved at once. Curves that are fitted worse than their noise allows are tried again from other starts.
+    Errors are the square roots of the diagonal of the inverse normal matrix. The loss ``huber`` grows with the square
+    of a residual up to `loss_scale` and linearly beyond, ``soft_l1`` goes smoothly from one to the other.
 
     References
     ----------
@@ -93,54 +118,64 @@ def fit(
     >>> fit.center.units, int((fit.status == 0).sum()) == fit.status.size
     ('eV', True)
     """
-    chosen = read_model(model)
-    along = one_dim(da, dim, kind="spectral")
-    if da.dtype.kind not in "biufc":
-        raise ModelError(f"a fit needs numbers, {da.name!r} is {da.dtype}")
-    if not da.sizes[along]:
-        raise DimensionError(f"{along!r} has no point: there is nothing to fit")
-    if weights is not None and variance is not None:
-        raise ModelError("weights and variance say the same thing: give one of them")
-    _known(chosen, bounds or {}, "bounds")
-    held = _held(fixed)
-    _known(chosen, held, "fixed")
-    start = _start(chosen, guess, held, da, along)
-    refuse_taken(da, _variables(chosen))
-    lower, upper = _bounds(chosen, bounds or {})
-    x = xr.DataArray(values_of(da, along), dims=(along,))
-    noise = {k: _along(v, along, da, k) for k, v in (("weights", weights), ("variance", variance)) if v is not None}
-    sigma = next(iter(noise), None)
-    arrays, core = [da, x, *noise.values()], [[along], [along], *([along] for _ in noise)]
+    whole = model_of(model)
+    along = dims_along(da, dim, whole)
+    _check_data(da, along)
+    check_loss(loss, loss_scale)
+    chosen, ties = (whole, None) if not tie else tied(whole, tie)
+    check_names(chosen, bounds or {}, "bounds")
+    held = held_by(fixed)
+    check_names(chosen, held, "fixed")
+    start = start_of(chosen, guess, held, da, along)
+    check_start(chosen, start)
+    refuse_taken(da, _variables(whole, da, along))
+    lower, upper = bounds_of(chosen, bounds or {})
+    noise = _noise(da, along, weights=weights, variance=variance)
     maps = {k: v for k, v in start.items() if isinstance(v, xr.DataArray)}
-    arrays += list(maps.values())
-    core += [[] for _ in maps]
-    single = [Out((), {}, float)] * (2 * len(chosen.names) + 2)
-    results = lift(
-        _fit_block,
-        *arrays,
-        core=core,
-        out=[*single, Out((), {}, np.int8), Out((), {}, np.int32)],
+    results = _lifted(
+        [da, *noise.values(), *maps.values()],
+        along,
         model=chosen,
-        noise=sigma,
+        ties=ties,
+        noise=next(iter(noise), None),
         maps=tuple(maps),
         numbers={k: float(v) for k, v in start.items() if k not in maps},
         fixed=tuple(p in held for p in chosen.names),
         lower=lower,
         upper=upper,
         absolute_sigma=absolute_sigma,
+        loss=loss,
+        loss_scale=loss_scale,
     )
-    ds = _dataset(results, chosen, da, along, weighted=sigma is not None)
-    ds.attrs = {FIT_MODEL: model, **_about(da, along)}
-    said: dict[str, Any] = {
-        "guess": {k: v for k, v in start.items() if k not in held and k not in maps},
-        "maps": list(maps),
+    ds = _dataset(results, whole, ties, da, along, weighted=bool(noise))
+    ds.attrs = {FIT_MODEL: model if isinstance(model, str) else whole.name, **_about(da, along)}
+    said = _said(start, held, list(maps)) | {
         "bounds": {k: list(v) for k, v in (bounds or {}).items()},
-        "fixed": {k: None if k in maps else start.get(k) for k in held},
-        "sigma": sigma,
+        "tie": dict(tie or {}),
+        "sigma": next(iter(noise), None),
         "absolute_sigma": absolute_sigma,
+        "loss": None if loss == "linear" else loss,
+        "loss_scale": loss_scale,
     }
-    said = {"model": model, "dim": str(along)} | {k: v for k, v in said.items() if v is not None and v not in ({}, [])}
+    said = {k: v for k, v in said.items() if v is not None and v not in ({}, [])}
+    said = {"model": model, "dim": _plain(along)} | said
     return provenance.stamp(ds, "fit", da, *noise.values(), *maps.values(), **said)
+
+
+def _noise(da: xr.DataArray, along: Sequence[Hashable], **given: Any) -> dict[str, xr.DataArray]:
+    """Return weights or a variance by name, if there are any."""
+    noise = {name: noise_along(value, along, da, name) for name, value in given.items() if value is not None}
+    if len(noise) > 1:
+        raise ModelError("weights and variance say the same thing: give one of them")
+    return noise
+
+
+def _check_data(da: xr.DataArray, along: Sequence[Hashable]) -> None:
+    if da.dtype.kind not in "biufc":
+        raise ModelError(f"a fit needs numbers, {da.name!r} is {da.dtype}")
+    for d in along:
+        if not da.sizes[d]:
+            raise DimensionError(f"{d!r} has no point: there is nothing to fit")
 
 
 def recall(inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -158,175 +193,138 @@ def recall(inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[tuple[Any,
     return (inputs[0], rest.pop("model")), rest
 
 
-def _variables(model: FitModel) -> list[str]:
-    return [*model.names, *(f"{p}_stderr" for p in model.names), "redchi", "rsquared", "status", "nfev"]
+def _said(start: Mapping[str, Any], held: Mapping[str, Any], maps: Sequence[str]) -> dict[str, Any]:
+    """Return what is recorded of starting values; those that are maps are inputs, by their names."""
+    return {
+        "guess": {k: v for k, v in start.items() if k not in held and k not in maps},
+        "maps": list(maps),
+        "fixed": {k: None if k in maps else start.get(k) for k in held},
+    }
 
 
-def _held(fixed: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
-    if isinstance(fixed, Mapping):
-        return dict(fixed)
-    if not isinstance(fixed, Iterable):
-        raise ModelError(f"fixed is a mapping from parameter to value, or a list of parameters; got {fixed!r}")
-    return dict.fromkeys([fixed] if isinstance(fixed, str) else fixed)
+def _variables(model: FitModel, da: xr.DataArray, along: Sequence[Hashable]) -> list[str]:
+    """Return names of results, less those of dimensions and coordinates that are fitted: these go."""
+    gone = {*along, *(name for name, coord in da.coords.items() if set(coord.dims) & set(along))}
+    found = [*model.names, *(f"{p}_stderr" for p in model.names), "redchi", "rsquared", "status", "nfev"]
+    return [name for name in found if name not in gone]
 
 
-def _known(model: FitModel, given: Mapping[str, Any], what: str) -> None:
-    if not isinstance(given, Mapping):
-        raise ModelError(f"{what} is a mapping from parameter, such as {model.names[0]!r}; got {given!r}")
-    for name in given:
-        if name not in model.names:
-            hint = nearest(str(name), model.names)
-            raise ModelError(f"{what} names {name!r}; {model.name!r} has {', '.join(model.names)}.{hint}")
+def _lifted(
+    arrays: Sequence[xr.DataArray],
+    dims: Sequence[Hashable],
+    *,
+    model: FitModel,
+    ties: Ties | None,
+    noise: str | None,
+    **kwargs: Any,
+) -> tuple[xr.DataArray, ...]:
+    """Lift the fit of a block: to the data, then weights or a variance, then maps of starting values."""
+    da = arrays[0]
+    axes = [values_of(da, d) for d in dims]
+    along = 1 + (noise is not None)
+    count = len(model.names) + (0 if ties is None else len(ties.ways))
+    return lift(
+        _fit_block,
+        da,
+        *arrays[1:],
+        core=[*(list(dims) for _ in arrays[:along]), *([] for _ in arrays[along:])],
+        out=[*([Out((), {}, float)] * (2 * count + 2)), Out((), {}, np.int8), Out((), {}, np.int32)],
+        model=model,
+        ties=ties,
+        noise=noise,
+        x=axes[0] if len(axes) == 1 else on_grid(axes, dims),
+        engine=_engine(model, int(np.prod([n for d, n in da.sizes.items() if d not in dims]))),
+        threads=1 if any(is_chunked(array) for array in arrays) else None,
+        **kwargs,
+    )
 
 
-def _start(
-    model: FitModel, guess: Any, held: Mapping[str, Any], da: xr.DataArray, dim: Hashable
-) -> dict[str, xr.DataArray | float]:
-    """Return the starting values that were given: numbers, or maps."""
-    if isinstance(guess, str):
-        if guess != "auto":
-            raise ModelError(f"guess is 'auto', a mapping or a Dataset, got {guess!r}")
-        given: dict[str, Any] = {}
-    elif isinstance(guess, xr.Dataset):
-        given = {p: guess[p] for p in model.names if p in guess}
-        if not given:
-            raise ModelError(f"the Dataset of the guess has none of {', '.join(model.names)}")
-    elif isinstance(guess, Mapping):
-        given = dict(guess)
-        _known(model, given, "guess")
-    else:
-        found = type(guess).__name__
-        raise ModelError(f"guess is 'auto', a mapping from parameter to value, or a Dataset; got {found}")
-    given |= {k: v for k, v in held.items() if v is not None}
-    return {name: _value(name, value, da, dim) for name, value in given.items()}
-
-
-def _value(name: str, value: Any, da: xr.DataArray, dim: Hashable) -> xr.DataArray | float:
-    """Return the starting value of one parameter: a number, or a map over all dimensions but the fitted one."""
-    maps = [d for d in da.dims if d != dim]
-    if isinstance(value, xr.DataArray):
-        if value.ndim and not set(value.dims) <= set(maps):
-            raise ModelError(f"the values of {name!r} lie over {value.dims}; the maps of this fit over {tuple(maps)}")
-        return value if value.ndim or is_lazy(value) else float(value)
-    if isinstance(value, str) or value is None:
-        raise ModelError(f"the value of {name!r} is a number or a map, got {value!r}")
-    if np.ndim(value) == 0:
-        return float(value)
-    shape = tuple(da.sizes[d] for d in maps)
-    if np.shape(value) != shape:
-        raise ModelError(f"the values of {name!r} have shape {np.shape(value)}; the maps of this fit have {shape}")
-    return xr.DataArray(value, dims=maps, coords={d: da.coords[d] for d in maps if d in da.coords})
-
-
-def _bounds(model: FitModel, bounds: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    lower, upper = model.lower.copy(), model.upper.copy()
-    for name, ends in bounds.items():
-        i = model.names.index(name)
-        if not isinstance(ends, list | tuple | np.ndarray) or len(ends) != 2:
-            raise ModelError(f"bounds of {name} are a pair (lower, upper), None is open; got {ends!r}")
-        try:
-            low, high = (None if end is None else float(end) for end in ends)
-        except (TypeError, ValueError):
-            raise ModelError(f"bounds of {name} are numbers in the units of {name}, or None; got {ends!r}") from None
-        lower[i] = lower[i] if low is None else low
-        upper[i] = upper[i] if high is None else high
-        if not lower[i] <= upper[i]:
-            raise ModelError(f"bounds of {name} cross: {lower[i]:g} > {upper[i]:g}")
-    return lower, upper
-
-
-def _along(sigma: Any, dim: Hashable, da: xr.DataArray, what: str) -> xr.DataArray:
-    """Return weights or a variance as an array that has the dimension to fit."""
-    if not isinstance(sigma, xr.DataArray):
-        dims = {0: (), 1: (dim,), da.ndim: da.dims}.get(np.ndim(sigma))
-        if dims is None or np.shape(sigma) != tuple(da.sizes[d] for d in dims):
-            raise ModelError(
-                f"{what} of shape {np.shape(sigma)} fit neither the array, {dict(da.sizes)}, nor its {dim!r}. "
-                "Pass a DataArray with named dimensions."
-            )
-        sigma = xr.DataArray(sigma, dims=dims, coords={d: da.coords[d] for d in dims if d in da.coords})
-    if sigma.dtype.kind not in "biuf":
-        raise ModelError(f"{what} are real numbers, got {sigma.dtype}")
-    if not set(sigma.dims) <= set(da.dims):
-        raise ModelError(f"{what} lie over {sigma.dims}, the array over {da.dims}")
-    out: xr.DataArray = sigma if dim in sigma.dims else sigma.expand_dims({dim: da.sizes[dim]})
-    return out
+def _engine(model: FitModel, count: int) -> str:
+    """Return the engine for a map, whatever its chunks: results do not depend on them."""
+    wanted: str = OPTIONS["fit_engine"]
+    if wanted == "auto":
+        return "numba" if lsq.takes_compiled(model, count) else "numpy"
+    return wanted
 
 
 def _fit_block(
     y: Any,
-    x: Any,
     *extra: Any,
+    x: Any,
     model: FitModel,
+    ties: Ties | None,
     noise: str | None,
     maps: tuple[str, ...],
     numbers: Mapping[str, float],
     fixed: tuple[bool, ...],
-    lower: Any,
-    upper: Any,
-    absolute_sigma: bool | None,
+    **kwargs: Any,
 ) -> tuple[Any, ...]:
-    """Fit one block: curves along the last axis, maps of starting values without it."""
-    rest = list(extra)
-    sigma = None if noise is None else np.broadcast_to(rest.pop(0), y.shape)
-    # apply_ufunc gives dimensions that an array lacks the length 1.
-    shape = y.shape[:-1]
-    if not y.size:  # no curve at all
-        return (
-            *(np.empty(shape) for _ in range(2 * len(model.names) + 2)),
-            np.empty(shape, "i1"),
-            np.empty(shape, "i4"),
-        )
-    estimate = model.guess(x, y.real if y.dtype.kind == "c" else y)
-    start = np.array(np.broadcast_to(estimate, (*shape, len(model.names))), dtype=float)
-    for name, value in [*zip(maps, rest, strict=True), *numbers.items()]:
-        start[..., model.names.index(name)] = value
-    found = lsq.fit_batch(
-        y,
-        x,
-        model,
-        # A parameter that is held stays where it was put, also outside of its bounds.
-        np.where(fixed, start, np.clip(start, lower, upper)),
-        lower=lower,
-        upper=upper,
-        fixed=np.array(fixed),
-        weights=sigma if noise == "weights" else None,
-        variance=sigma if noise == "variance" else None,
-        absolute_sigma=absolute_sigma,
-    )
-    columns = [found.parameters[..., i] for i in range(len(model.names))]
-    errors = [found.stderr[..., i] for i in range(len(model.names))]
+    """Fit one block: curves along the last axes, maps of starting values without them."""
+    n = x.shape[-1]
+    axes = len(x) if x.ndim > 1 else 1
+    y, rest = y.reshape(*y.shape[: y.ndim - axes], n), list(extra)
+    if noise is not None:
+        # apply_ufunc gives dimensions that an array lacks the length 1.
+        sigma = rest.pop(0)
+        sigma = sigma.reshape(*sigma.shape[: sigma.ndim - axes], n)
+        kwargs[noise] = sigma.reshape(-1) if sigma.size == n else np.broadcast_to(sigma, y.shape)
+    known = {model.names.index(name): value for name, value in [*zip(maps, rest, strict=True), *numbers.items()]}
+    found = lsq.fit_batch(y, x, model, known=known, fixed=np.array(fixed), covariance=False, derive=ties, **kwargs)
+    columns = [*_columns(found.parameters), *_columns(found.derived)]
+    errors = [*_columns(found.stderr), *_columns(found.derived_stderr)]
     return (*columns, *errors, found.redchi, found.rsquared, found.status, found.n_iter)
 
 
+def _columns(values: Any) -> list[Any]:
+    return [values[..., i] for i in range(values.shape[-1])]
+
+
 def _dataset(
-    results: tuple[xr.DataArray, ...], model: FitModel, da: xr.DataArray, dim: Hashable, *, weighted: bool
+    results: tuple[xr.DataArray, ...],
+    model: FitModel,
+    ties: Ties | None,
+    da: xr.DataArray,
+    dims: Sequence[Hashable],
+    *,
+    weighted: bool,
 ) -> xr.Dataset:
-    ds = xr.Dataset()
     n = len(model.names)
-    y, x = units_of(da), units_of(da, dim)
-    for param, value, error in zip(model.params, results[:n], results[n : 2 * n], strict=True):
-        ey, ex = param.exponents()
-        unit = units.multiply(units.power(y, ey), units.power(x, ex))
+    order = model.names if ties is None else (*ties.free, *(name for name, _ in ties.ways))
+    values, errors = dict(zip(order, results[:n], strict=True)), dict(zip(order, results[n : 2 * n], strict=True))
+    ds = xr.Dataset()
+    for param in model.params:
+        unit = _unit(param, da, dims[0])
         label = param.name.replace("_", " ")
-        ds[param.name] = value.assign_attrs(
-            {names.LONG_NAME: label, names.UNITS: unit, names.ANCILLARY: f"{param.name}_stderr"}
-        )
-        said = {names.LONG_NAME: f"standard error of {label}", names.UNITS: unit}
-        ds[f"{param.name}_stderr"] = error.assign_attrs(said)
+        error = f"{param.name}_stderr"
+        ds[param.name] = values[param.name].assign_attrs({names.LONG_NAME: label, **unit, names.ANCILLARY: error})
+        ds[error] = errors[param.name].assign_attrs({names.LONG_NAME: f"standard error of {label}", **unit})
     redchi, rsquared, status, nfev = results[2 * n :]
-    square = "1" if weighted else units.power(y, 2)
+    square = "1" if weighted else units.power(units_of(da), 2)
     ds["redchi"] = redchi.assign_attrs({names.LONG_NAME: "reduced χ²", names.UNITS: square})
     ds["rsquared"] = rsquared.assign_attrs({names.LONG_NAME: "coefficient of determination", names.UNITS: "1"})
     ds["status"] = status.assign_attrs(flags(lsq.STATUS, "fit"))
     ds["nfev"] = nfev.assign_attrs({names.LONG_NAME: "iterations", names.UNITS: "1"})
     # One order of dimensions for all: maps of starting values may have put theirs first.
-    order = [d for d in da.dims if d != dim]
-    return ds.transpose(*order, ...)
+    return ds.transpose(*(d for d in da.dims if d not in dims), ...)
 
 
-def _about(da: xr.DataArray, dim: Hashable) -> dict[str, Any]:
+def _unit(param: Param, da: xr.DataArray, dim: Hashable) -> dict[str, str]:
+    """Return the units of a parameter as attributes: none if they are not known."""
+    if not param.units:
+        return {}
+    if param.units == "rad":
+        return {names.UNITS: "rad"}
+    y, x = param.exponents()
+    return {names.UNITS: units.multiply(units.power(units_of(da), y), units.power(units_of(da, dim), x))}
+
+
+def _plain(dims: Sequence[Hashable]) -> str | list[str]:
+    """Return dimensions as they are written down: a name, or a list of names."""
+    return str(dims[0]) if len(dims) == 1 else [str(d) for d in dims]
+
+
+def _about(da: xr.DataArray, dims: Sequence[Hashable]) -> dict[str, Any]:
     """Return what `evaluate` needs to know, and what is inherited."""
     kept = (names.SOURCE, names.MODALITY, names.TITLE)
-    fitted = {FIT_DIM: str(dim), FIT_UNITS: units_of(da), FIT_DIM_UNITS: units_of(da, dim)}
+    fitted = {FIT_DIM: _plain(dims), FIT_UNITS: units_of(da), FIT_DIM_UNITS: units_of(da, dims[0])}
     return fitted | {k: da.attrs[k] for k in kept if k in da.attrs}

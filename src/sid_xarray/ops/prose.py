@@ -117,6 +117,18 @@ def _evaluate(p: Params, say: Say) -> str:
     return "the model was evaluated with the parameters that were found"
 
 
+def _components(p: Params, say: Say) -> str:
+    return "the terms of the model were evaluated with the parameters that were found"
+
+
+def _project_loops(p: Params, say: Say) -> str:
+    return f"complex loops along {say.dim(p.get('dim'))} were rotated onto the real axis"
+
+
+def _residuals(p: Params, say: Say) -> str:
+    return "the fitted model was subtracted from the data"
+
+
 def _fft(p: Params, say: Say) -> str:
     taper = f", after multiplication by a {p['window']} window [@harris1978]" if p.get("window") else ""
     return f"the discrete Fourier transform along {_dims(p, say)} was taken{taper}"
@@ -136,11 +148,16 @@ def _fit(p: Params, say: Say) -> str:
     linear = model is not None and set(model.linear) == set(model.names)
     how = "linear least squares" if linear else "the Levenberg–Marquardt method [@marquardt1963; @more1978]"
     cited = f" [{'; '.join(f'@{key}' for key in found)}]" if (found := model_references(model)) else ""
-    along = say.dim(p.get("dim"))
+    dims = p.get("dim")
+    along = and_(map(say.dim, dims)) if isinstance(dims, list | tuple) else say.dim(dims)
     text = f'the model "{p.get("model")}"{cited} was fitted along {along} at every point by {how}'
     more = []
     if p.get("sigma"):
         more.append("weighted with the variance given" if p["sigma"] == "variance" else "with the weights given")
+    if p.get("loss"):
+        more.append(f"with the loss {str(p['loss']).replace('_', ' ')} [@huber1964]")
+    for name, text_of in (p.get("tie") or {}).items():
+        more.append(f"{name} tied to {text_of}")
     for name, (low, high) in (p.get("bounds") or {}).items():
         more.append(f"{name} {_bounded(low, high, say, _unit(model, name, p, say))}")
     fixed = p.get("fixed") or {}
@@ -173,7 +190,9 @@ def _unit(model: FitModel | None, name: str, p: Params, say: Say) -> str:
     if param is None:
         return "1"
     of_y, of_x = param.exponents()
-    return units.multiply(units.power(say.unit(), of_y), units.power(say.unit(p.get("dim")), of_x))
+    dim = p.get("dim")
+    along = say.unit(dim[0] if isinstance(dim, list) else dim)
+    return units.multiply(units.power(say.unit(), of_y), units.power(along, of_x))
 
 
 def model_references(model: FitModel | None) -> list[str]:
@@ -249,12 +268,15 @@ TABLE: dict[str, Callable[[Params, Say], str]] = {
     "apply": _apply,
     "calibrate": _calibrate,
     "decompose": _decompose,
+    "components": _components,
     "evaluate": _evaluate,
     "fft": _fft,
     "fit": _fit,
     "ifft": _ifft,
+    "project_loops": _project_loops,
     "rebin": _rebin,
     "reconstruct": _reconstruct,
+    "residuals": _residuals,
     "register": _register,
     "remove_background": _remove_background,
     "sel": _sel,

@@ -39,6 +39,13 @@ class Reference:
 
 
 TABLE: dict[str, Reference] = {
+    "huber1964": Reference(
+        "P. J. Huber",
+        "Robust Estimation of a Location Parameter",
+        "The Annals of Mathematical Statistics 35, 73",
+        1964,
+        "10.1214/aoms/1177703732",
+    ),
     "breit1936": Reference(
         "G. Breit, E. Wigner", "Capture of Slow Neutrons", "Physical Review 49, 519", 1936, "10.1103/PhysRev.49.519"
     ),

@@ -1,0 +1,1 @@
+"""Fits compiled by numba, curve by curve; imported only where numba is installed."""

@@ -1,0 +1,118 @@
+"""The loop of a ferroelectric: two branches that switch at their own bias, each with its own width before and after."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sid_xarray._types import BoolArray, FloatArray, IntArray
+from sid_xarray.models._model import Array, FitModel, Param
+
+__all__ = ["MODEL", "guess"]
+
+
+def _formula() -> str:
+    up = "rising(x) > 0.5"
+    before, after = f"where({up}, b2, b0)", f"where({up}, 1 / (b2 + b3), 1 / (b0 + b1))"
+    u = f"(x - where({up}, a3, a2))"
+    width = f"where({u} > 0, where({up}, b3, b1), {before})"
+    inverse = f"where({u} > 0, where({up}, 1 / b3, 1 / b1), where({up}, 1 / b2, 1 / b0))"
+    return f"a0 + a1 * ({width} * erf({u} * {inverse}) + {before}) * {after} + a4 * x"
+
+
+def guess(x: Array, y: Array) -> Array:
+    """Return the nine parameters, shape (..., 9).
+
+    Levels are means at the ends of the axis. A branch switches where as many samples lie on either side as would for
+    a step, which noise does not move. Widths follow from the areas between a branch and the step.
+    """
+    return _start(x, y, None)
+
+
+def restart(x: Array, y: Array, attempt: int) -> Array:
+    """Return the same with other widths: a sharp and a smooth loop."""
+    return _start(x, y, (0.08, 0.03, 0.2)[attempt - 1])
+
+
+def _start(x: Array, y: Array, widths: float | None) -> Array:
+    x, y = np.asarray(x, dtype=np.float64), np.real(np.asarray(y)).astype(np.float64, copy=False)
+    valid = np.isfinite(y)
+    rising = _rising(x)
+    with np.errstate(all="ignore"):
+        order = np.argsort(x, kind="stable")
+        end = max(1, x.size // 8)
+        low, high = (_mean(_cut(y, part), _cut(valid, part)) for part in (order[:end], order[x.size - end :]))
+        found = [low, high - low]
+        branches = [_branch(x, y, valid, part, low, high) for part in (~rising, rising)]
+        span = float(np.ptp(x)) or 1.0
+        sizes = [
+            np.full_like(low, widths * span) if widths is not None else np.clip(size, 0.02 * span, 0.25 * span)
+            for branch in branches
+            for size in branch[1:]
+        ]
+        nothing = low - low
+        out = np.stack([*found, branches[0][0], branches[1][0], nothing, *(nothing + size for size in sizes)], axis=-1)
+    return np.where(valid.any(axis=-1, keepdims=True), out, np.nan)
+
+
+def _rising(x: FloatArray) -> BoolArray:
+    from sid_xarray.models.formula.tape import rising
+
+    return np.asarray(rising(x) > 0.5)
+
+
+def _cut(values: Array, at: IntArray) -> Array:
+    """Return some samples, one curve after the other in memory: sums are rounded in the order of memory."""
+    return np.ascontiguousarray(values[..., at])
+
+
+def _mean(values: FloatArray, valid: BoolArray) -> FloatArray:
+    out: FloatArray = np.where(valid, values, 0.0).sum(axis=-1) / valid.sum(axis=-1)
+    return out
+
+
+def _branch(
+    x: FloatArray, y: FloatArray, valid: BoolArray, part: BoolArray, low: FloatArray, high: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return where a branch switches, and its widths before and after; each (...)."""
+    at = np.flatnonzero(part)
+    if at.size < 2:
+        middle = float(np.mean(x)) if x.size else 0.0
+        return np.full_like(low, middle), np.full_like(low, 1.0), np.full_like(low, 1.0)
+    at = at[np.argsort(x[at], kind="stable")]
+    x, y, valid = x[at], _cut(y, at), _cut(valid, at)
+    height = np.where(high != low, high - low, 1.0)[..., np.newaxis]
+    level = np.where(valid, (y - low[..., np.newaxis]) / height, np.nan)
+    below = np.where(valid, level < 0.5, 0).sum(axis=-1) / np.maximum(valid.sum(axis=-1), 1)
+    place = np.interp(below * x.size - 0.5, np.arange(x.size), x)
+    # The areas are those of the error function; what is beyond the step counts by its sign, so noise cancels.
+    cell = np.gradient(x)
+    before = x < place[..., np.newaxis]
+    low_area = np.nansum(np.where(before, level, 0.0) * cell, axis=-1)
+    high_area = np.nansum(np.where(before, 0.0, 1 - level) * cell, axis=-1)
+    low_area, high_area = np.maximum(low_area, 1e-9), np.maximum(high_area, 1e-9)
+    ratio = np.clip(np.sqrt(high_area / low_area), 0.2, 5.0)
+    width = np.sqrt(np.pi) * (1 + ratio) * low_area
+    return place, width, width * ratio
+
+
+MODEL = FitModel.of(
+    "loop",
+    _formula(),
+    guess,
+    (
+        Param("a0", units="y"),
+        Param("a1", units="y"),
+        Param("a2", units="x"),
+        Param("a3", units="x"),
+        Param("a4", units="y/x"),
+        Param("b0", units="x", lower=0.0),
+        Param("b1", units="x", lower=0.0),
+        Param("b2", units="x", lower=0.0),
+        Param("b3", units="x", lower=0.0),
+    ),
+    reference="S. Jesse, H. N. Lee, S. V. Kalinin, Rev. Sci. Instrum. 77, 073702 (2006), "
+    "https://doi.org/10.1063/1.2214699",
+    formula=r"a_0 + a_1 \frac{g \operatorname{erf}((x - a) / g) + b}{b + b'} + a_4 x",
+    attempts=4,
+    restart=restart,
+)

@@ -1,0 +1,161 @@
+"""Band excitation: resonances along the frequency, loops along the bias."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from sid_xarray.core import provenance
+from sid_xarray.core.dims import one_dim, units_of, values_of
+from sid_xarray.core.lift import Out, lift
+from sid_xarray.errors import DimensionError
+from sid_xarray.kernels.loops import project
+from sid_xarray.models import load
+from sid_xarray.ops.fit import fit
+from sid_xarray.schema import attrs as names
+
+__all__ = ["loop_fit", "project_loops", "recall", "sho_fit"]
+
+# Widths less than this part of a step of the bias cannot be told from each other.
+_SHARPEST = 0.2
+
+
+def sho_fit(da: xr.DataArray, *, dim: Hashable | None = None, **options: Any) -> xr.Dataset:
+    """Fit the complex response of an oscillator at every point: ``da.sid.fit("sho")``.
+
+    Parameters
+    ----------
+    da : DataArray of complex
+        Response along the frequency.
+    dim : hashable, optional
+        The frequency; the spectral dimension by default.
+    **options
+        Of `fit`.
+
+    Returns
+    -------
+    Dataset
+        ``amplitude``, ``frequency``, ``q`` and ``phase`` with their errors, and the rest that `fit` gives.
+
+    Raises
+    ------
+    DimensionError
+        If the data are not complex, or there is no such dimension.
+
+    Examples
+    --------
+    >>> import sid_xarray as sid
+    >>> fit = sid.datasets.beps().sid.be.sho_fit(dim="frequency")
+    >>> fit.frequency.dims, fit.frequency.units
+    (('y', 'x', 'bias'), 'kHz')
+    """
+    if da.dtype.kind != "c":
+        raise DimensionError(f"the response of an oscillator is complex, {da.name!r} is {da.dtype}")
+    return fit(da, "sho", dim=dim, **options)
+
+
+def loop_fit(
+    da: xr.DataArray,
+    *,
+    dim: Hashable | None = None,
+    bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
+    **options: Any,
+) -> xr.Dataset:
+    """Fit ferroelectric loops: ``da.sid.fit("loop")`` with bounds that the bias sets.
+
+    Parameters
+    ----------
+    da : DataArray
+        Loops along the bias, as `project_loops` gives them.
+    dim : hashable, optional
+        The bias; the spectral dimension by default.
+    bounds : mapping, optional
+        As for `fit`. By default switching lies within the axis, and widths between a fifth of a step of the bias and
+        the whole axis: a sharper step is no sharper to the data.
+    **options
+        Of `fit`, such as ``loss="soft_l1"`` against outliers.
+
+    Returns
+    -------
+    Dataset
+        ``a0`` … ``a4``, ``b0`` … ``b3`` with their errors, and the rest that `fit` gives. The loop switches at ``a2``
+        with falling bias, at ``a3`` with rising bias.
+
+    Raises
+    ------
+    DimensionError
+        If there is no such dimension.
+    """
+    along = one_dim(da, dim, kind="spectral")
+    bias = values_of(da, along)
+    chosen: dict[str, tuple[float | None, float | None]] = {}
+    steps = np.abs(np.diff(bias))
+    if np.any(steps > 0):
+        least, span = _SHARPEST * float(np.median(steps[steps > 0])), float(np.ptp(bias))
+        chosen = dict.fromkeys(("a2", "a3"), (float(bias.min()), float(bias.max())))
+        chosen |= dict.fromkeys(("b0", "b1", "b2", "b3"), (least, span))
+    return fit(da, load("loop").name, dim=along, bounds={**chosen, **(bounds or {})}, **options)
+
+
+def project_loops(obj: xr.DataArray | xr.Dataset, *, dim: Hashable | None = None) -> xr.Dataset:
+    """Turn loops of a complex response onto the real axis, whatever the phase of the instrument is.
+
+    Parameters
+    ----------
+    obj : DataArray of complex, or Dataset
+        The response; or a Dataset with ``amplitude`` and ``phase``, as `sho_fit` gives it.
+    dim : hashable, optional
+        The bias; the spectral dimension by default.
+
+    Returns
+    -------
+    Dataset
+        ``loop``, real, in the units of the response; it grows with the bias on the whole. ``rotation``, the angle in
+        rad that every loop was turned back by. Lazy if the input is.
+
+    Raises
+    ------
+    DimensionError
+        If there is no complex response, or no such dimension.
+
+    Notes
+    -----
+    A loop lies on a line in the complex plane. The angle of the line is half of that of the sum of the squared
+    deviations from the mean: no search, exact for any phase.
+
+    Examples
+    --------
+    >>> import sid_xarray as sid
+    >>> fit = sid.datasets.beps().sid.be.sho_fit(dim="frequency")
+    >>> fit.sid.be.project_loops(dim="bias").loop.dims
+    ('y', 'x', 'bias')
+    """
+    response = _response(obj) if isinstance(obj, xr.Dataset) else obj
+    source = obj[["amplitude", "phase"]] if isinstance(obj, xr.Dataset) else obj
+    if response.dtype.kind != "c":
+        raise DimensionError(f"loops of a complex response are projected, {response.name!r} is {response.dtype}")
+    along = one_dim(response, dim, kind="spectral")
+    made = [Out((along,), {}, float), Out((), {}, float)]
+    real, angle = lift(project, response, core=[[along]], out=made, x=values_of(response, along))
+    out = xr.Dataset()
+    unit = units_of(response)
+    out["loop"] = real.transpose(*response.dims).assign_attrs({names.LONG_NAME: "response", names.UNITS: unit})
+    out["rotation"] = angle.assign_attrs({names.LONG_NAME: "rotation", names.UNITS: "rad"})
+    return provenance.stamp(out, "project_loops", source, dim=str(along))
+
+
+def _response(ds: xr.Dataset) -> xr.DataArray:
+    missing = [name for name in ("amplitude", "phase") if name not in ds]
+    if missing:
+        raise DimensionError(f"the Dataset has no {missing[0]!r}: it is {list(ds)}, wanted what sho_fit gives")
+    amplitude = ds["amplitude"]
+    out: xr.DataArray = amplitude * np.exp(1j * ds["phase"])
+    return out.assign_attrs({names.UNITS: units_of(amplitude)})
+
+
+def recall(inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of a call of `project_loops` that recorded these parameters."""
+    return (inputs[0],), dict(params)

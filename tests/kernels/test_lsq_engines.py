@@ -1,0 +1,333 @@
+"""Both engines give the same, whatever the threads, the blocks, the layout of the data; and fit from better starts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from sid_xarray.kernels import lsq
+from sid_xarray.kernels.lsq import STATUS, fit_batch
+from sid_xarray.models import load
+from sid_xarray.models._tie import tie
+from sid_xarray.models.compose import parse
+
+X = np.linspace(-1, 1, 96)
+NUMBA = pytest.mark.skipif(not lsq.is_available(), reason="numba is not installed")
+
+CASES = ["gaussian", "two", "sho", "loop", "voigt", "decay"]
+
+
+def spoilt(y):
+    """The same with gaps, and curves that cannot be fitted."""
+    y = y.copy()
+    holes = np.random.default_rng(1).random(y.shape) < 0.2
+    y[1::3] = np.where(holes[1::3], np.nan, y[1::3])
+    y[5], y[7], y[9] = np.nan, 3.0, np.inf
+    y[11, 3:] = np.nan
+    return y
+
+
+@NUMBA
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"weights": 1 / np.linspace(0.5, 2, 96)}, {"loss": "soft_l1"}, {"loss": "huber", "loss_scale": 0.1}],
+    ids=["plain", "weights", "soft_l1", "huber"],
+)
+def test_both_engines_agree(name, options, case):
+    model, x, y, _ = case(name)
+    y = spoilt(y)
+    one, two = (fit_batch(y, x, model, engine=engine, **options) for engine in ("numpy", "numba"))
+    np.testing.assert_array_equal(one.status, two.status)
+    fine = (one.status == 0) & (two.status == 0)
+    assert fine.mean() > 0.5
+    # The constant curve is no resonance: any of great frequency fits it, and how great depends on rounding.
+    fine[7] &= name != "sho"
+    scale = np.abs(one.parameters[fine]).max(axis=0)
+    np.testing.assert_allclose(one.parameters[fine], two.parameters[fine], rtol=1e-9, atol=1e-9 * scale.min())
+    np.testing.assert_allclose(one.stderr[fine], two.stderr[fine], rtol=1e-8)
+    np.testing.assert_allclose(one.chi2[fine], two.chi2[fine], rtol=1e-9, atol=1e-20)
+    np.testing.assert_allclose(one.rsquared[fine], two.rsquared[fine], rtol=1e-9)
+    np.testing.assert_array_equal(one.n_iter[fine], two.n_iter[fine])
+
+
+@NUMBA
+@pytest.mark.parametrize("name", CASES)
+def test_compiled_results_do_not_depend_on_threads_and_blocks(name, case):
+    model, x, y, _ = case(name, (60,))
+    y = np.concatenate([spoilt(y[:30]), y[30:]])
+    whole = fit_batch(y, x, model, engine="numba", threads=1)
+    for options in ({"threads": 2, "block": 7}, {"block": 1}, {"threads": 3}):
+        part = fit_batch(y, x, model, engine="numba", **options)
+        for field in ("parameters", "stderr", "chi2", "redchi", "rsquared", "status", "n_iter", "covariance"):
+            np.testing.assert_array_equal(getattr(part, field), getattr(whole, field), err_msg=field)
+    alone = fit_batch(y[40], x, model, engine="numba")
+    np.testing.assert_array_equal(alone.parameters, whole.parameters[40])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_numpy_results_do_not_depend_on_blocks(name, case):
+    model, x, y, _ = case(name)
+    whole, part = fit_batch(y, x, model, engine="numpy"), fit_batch(y, x, model, engine="numpy", block=7, threads=2)
+    np.testing.assert_allclose(part.parameters, whole.parameters, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("engine", ["numpy", pytest.param("numba", marks=NUMBA)])
+def test_any_layout_of_the_data(engine, case):
+    model, x, y, _ = case("gaussian", (4, 5, 3))
+    expected = fit_batch(y, x, model, engine=engine)
+    back = np.moveaxis(np.ascontiguousarray(np.moveaxis(y, -1, 0)), 0, -1)
+    readonly = y.copy()
+    readonly.flags.writeable = False
+    axis = x.copy()
+    axis.flags.writeable = False
+    for other in (back, readonly, np.asfortranarray(y), y.astype(">f8"), y[::1, ::-1][:, ::-1]):
+        found = fit_batch(other, axis, model, engine=engine, block=4)
+        np.testing.assert_array_equal(found.parameters, expected.parameters)
+    assert expected.parameters.shape == (4, 5, 3, 4)
+    assert all(expected.parameters[..., i].flags.c_contiguous for i in range(4))
+
+
+@NUMBA
+def test_memory_stays_that_of_a_block(case):
+    model, x, y, _ = case("two", (1,))
+    rng = np.random.default_rng(0)
+    many = (y + 0.03 * rng.normal(size=(20_000, x.size))).astype("f4")
+    for engine in ("numpy", "numba"):
+        fit_batch(many[:2000], x, model, engine=engine)
+        tracemalloc.start()
+        fit_batch(many[: 20_000 if engine == "numba" else 3000], x, model, engine=engine, covariance=False, threads=2)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        results = (20_000 if engine == "numba" else 3000) * (2 * 8 + 4) * 8
+        assert peak - results < 64e6
+
+
+# ---------------------------------------- starts
+
+
+@pytest.mark.parametrize("engine", ["numpy", pytest.param("numba", marks=NUMBA)])
+def test_what_is_given_is_kept_and_the_rest_is_found(engine, case):
+    model, x, y, truth = case("two")
+    auto = fit_batch(y, x, model, engine=engine)
+    some = fit_batch(y, x, model, engine=engine, known={1: truth[:, 1], 4: truth[:, 4]})
+    np.testing.assert_allclose(some.chi2, auto.chi2, rtol=1e-9)
+    held = fit_batch(y, x, model, engine=engine, known={2: 0.1}, fixed=np.arange(8) == 2)
+    assert (held.parameters[:, 2] == 0.1).all()
+    with pytest.raises(ValueError, match="a starting value does not broadcast"):
+        fit_batch(y, x, model, known={1: np.zeros(3)})
+
+
+@pytest.mark.parametrize("engine", ["numpy", pytest.param("numba", marks=NUMBA)])
+def test_peaks_of_two_kinds_are_not_taken_for_each_other(engine):
+    rng = np.random.default_rng(0)
+    x, n = np.linspace(0, 10, 200), 400
+    model = parse("gaussian + lorentzian")
+    first, second = rng.uniform(2, 4, n), rng.uniform(5.5, 8, n)
+    swap = rng.random(n) < 0.5
+    truth = np.stack(
+        [
+            rng.uniform(1, 3, n), np.where(swap, second, first), rng.uniform(0.2, 0.6, n),
+            rng.uniform(1, 3, n), np.where(swap, first, second), rng.uniform(0.2, 0.6, n),
+        ],
+        axis=-1,
+    )  # fmt: skip
+    y = model(x, *truth.T[:, :, np.newaxis]) + 0.05 * rng.normal(size=(n, x.size))
+    found, best = fit_batch(y, x, model, engine=engine), fit_batch(y, x, model, truth, engine=engine)
+    assert np.mean(found.chi2 <= best.chi2 * (1 + 1e-6)) >= 0.99
+
+
+@pytest.mark.parametrize("text", ["exponential * linear", "linear * exponential", "power_law * exponential"])
+def test_products_without_a_peak_find_the_minimum(text):
+    rng, x = np.random.default_rng(0), np.linspace(1, 10, 100)
+    model = parse(text)
+    values = {"height": (1, 3), "rate": (0.1, 1), "slope": (0.3, 2), "intercept": (0.5, 2), "exponent": (0.3, 2)}
+    kept = next(name for name in model.names if name.endswith("height"))
+    truth = np.stack([rng.uniform(*values[name.rsplit("_")[-1]], 200) for name in model.names], axis=-1)
+    y = model(x, *truth.T[:, :, np.newaxis])
+    y = y * (1 + 0.01 * rng.normal(size=y.shape))
+    at = model.names.index(kept)
+    fixed = np.arange(len(model.names)) == at
+    found = fit_batch(y, x, model, known={at: truth[:, at]}, fixed=fixed)
+    best = fit_batch(y, x, model, truth, fixed=fixed)
+    assert np.mean((found.chi2 <= best.chi2 * (1 + 1e-6)) | (found.status != 0)) >= 0.98
+    assert np.mean(found.status == 0) >= 0.95
+
+
+# ---------------------------------------- losses and ties
+
+
+@pytest.mark.parametrize("engine", ["numpy", pytest.param("numba", marks=NUMBA)])
+@pytest.mark.parametrize("loss", ["soft_l1", "huber"])
+def test_losses_are_those_of_scipy(loss, engine, case):
+    from scipy.optimize import least_squares
+
+    model, x, y, _ = case("gaussian", (6,))
+    rng = np.random.default_rng(2)
+    y[:, rng.choice(x.size, 5, replace=False)] += 1.5
+    ours = fit_batch(y, x, model, loss=loss, loss_scale=0.07, engine=engine)
+    for i, curve in enumerate(y):
+        start = fit_batch(curve, x, model).parameters
+        tight = {"xtol": 1e-14, "ftol": 1e-14, "gtol": 1e-12}
+        theirs = least_squares(lambda p, curve=curve: model(x, *p) - curve, start, loss=loss, f_scale=0.07, **tight)
+        assert ours.chi2[i] <= 2 * theirs.cost * (1 + 1e-7)
+        np.testing.assert_allclose(ours.parameters[i], theirs.x, rtol=2e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["soft_l1", "huber"])
+def test_outliers_count_less(loss, case):
+    model, x, y, truth = case("gaussian", (30,))
+    rng = np.random.default_rng(3)
+    spikes = rng.random(y.shape) < 0.05
+    y = np.where(spikes, y + 3, y)
+    plain, robust = fit_batch(y, x, model), fit_batch(y, x, model, loss=loss)
+    error = [np.abs(fit.parameters - truth).mean(axis=0) for fit in (plain, robust)]
+    assert (error[1] < 0.5 * error[0]).all()
+
+
+def test_the_scale_of_data_does_not_matter_to_a_loss(case):
+    model, x, y, _ = case("gaussian", (5,))
+    one, two = fit_batch(y, x, model, loss="huber"), fit_batch(1e6 * y, x, model, loss="huber")
+    np.testing.assert_allclose(two.parameters[:, [1, 2]], one.parameters[:, [1, 2]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ["numpy", pytest.param("numba", marks=NUMBA)])
+def test_tied_parameters_follow(engine, case):
+    model, x, y, _ = case("two", (20,))
+    tied, ways = tie(model, {"gaussian2_sigma": "gaussian1_sigma", "gaussian2_height": "2 * gaussian1_height"})
+    fit = fit_batch(y, x, tied, derive=ways, engine=engine)
+    names = list(tied.names)
+    assert len(names) == 6
+    sigma, height = (names.index(f"gaussian1_{n}") for n in ("sigma", "height"))
+    np.testing.assert_allclose(fit.derived[:, 0], fit.parameters[:, sigma])
+    np.testing.assert_allclose(fit.derived_stderr[:, 0], fit.stderr[:, sigma])
+    np.testing.assert_allclose(fit.derived[:, 1], 2 * fit.parameters[:, height])
+    np.testing.assert_allclose(fit.derived_stderr[:, 1], 2 * fit.stderr[:, height])
+
+    def by_hand(x, h, c1, s, c2, slope, intercept):
+        peaks = np.exp(-((x - c1) ** 2) / 2 / s**2) + 2 * np.exp(-((x - c2) ** 2) / 2 / s**2)
+        return h * peaks + slope * x + intercept
+
+    again = fit_batch(y, x, by_hand, fit.parameters)
+    np.testing.assert_allclose(again.chi2, fit.chi2, rtol=1e-8)
+    np.testing.assert_allclose(again.stderr, fit.stderr, rtol=1e-3)
+
+
+def test_errors_of_what_is_tied_know_of_correlations():
+    rng = np.random.default_rng(0)
+    x, model = np.linspace(1, 3, 30), load("linear")
+    y = 2 * x + 1 + 0.1 * rng.normal(size=(4000, 30))
+    # The value at x = 2, where slope and intercept vary together least.
+    _, ways = tie(parse("linear + constant"), {"offset": "slope * 2 + intercept"})
+    fit = fit_batch(y, x, model, derive=ways)
+    np.testing.assert_allclose(fit.derived_stderr.mean(), fit.derived.std(), rtol=0.05)
+
+
+# ---------------------------------------- what cannot be fitted
+
+
+@pytest.mark.parametrize("engine", ["numpy", pytest.param("numba", marks=NUMBA)])
+@pytest.mark.parametrize("name", ["gaussian", "two", "sho", "loop"])
+def test_failures_are_named_and_harm_nobody(name, engine, case):
+    model, x, y, _ = case(name, (12,))
+    bad = y.copy()
+    bad[0], bad[1], bad[2] = np.nan, np.inf, 0.0
+    bad[3, 3:] = np.nan
+    weights = np.ones(y.shape)
+    weights[4] = 0
+    weights[5, ::2] = np.nan
+    fit = fit_batch(bad, x, model, engine=engine, weights=weights, absolute_sigma=False)
+    words = [STATUS[code] for code in fit.status]
+    assert words[0] == words[1] == words[4] == "no_finite_data"
+    assert words[3] == "too_few_points" if name != "sho" else words[3] in ("converged", "not_converged", "singular")
+    assert words[2] != "converged" or np.nanmax(np.abs(fit.parameters[2])) < 1e6
+    assert np.isnan(fit.parameters[[0, 1, 4]]).all()
+    good = fit_batch(y, x, model, engine=engine)
+    np.testing.assert_allclose(fit.parameters[6:], good.parameters[6:], rtol=1e-9)
+
+
+@pytest.mark.parametrize("engine", ["numpy", pytest.param("numba", marks=NUMBA)])
+@pytest.mark.parametrize("name", ["gaussian", "two"])
+@pytest.mark.parametrize("offset", [1e6, 1e9, 1e12])
+def test_a_great_offset_gives_the_right_fit_or_an_honest_status(name, offset, engine, case):
+    model, x, y, truth = case(name, (20,))
+    fit = fit_batch(y + offset, x, model, engine=engine)
+    good = fit.status == 0
+    # Of numbers of this size, these digits are left.
+    digits = offset * 2e-16
+    near = np.abs(fit.parameters[good][:, 1] - truth[good][:, 1])
+    assert (near < 0.1 + 1e3 * digits).all()
+    if offset < 1e10:
+        assert good.all()
+
+
+# ---------------------------------------- compiled functions on disk
+
+
+@NUMBA
+def test_a_second_process_finds_what_was_compiled(tmp_path):
+    code = (
+        "import numpy as np, time\n"
+        "from sid_xarray.kernels.lsq import fit_batch\n"
+        "from sid_xarray.kernels.compiled import driver, loader\n"
+        "from sid_xarray.models.compose import parse\n"
+        "x = np.linspace(-1, 1, 50)\n"
+        "y = np.random.default_rng(0).normal(size=(4, 50))\n"
+        "fit_batch(y, x, parse('a * exp(-x * b) + 1.25'), [1, 1], engine='numba')\n"
+        "model = loader.load_model(parse('a * exp(-x * b) + 1.25').expression.source()[0])\n"
+        "print(sum(model.stats.cache_misses.values()), sum(model.stats.cache_hits.values()))"
+    )
+    import os
+
+    env = {**os.environ, "SID_CACHE_DIR": str(tmp_path)}
+    runs = [
+        subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout.split()
+        for _ in range(2)
+    ]
+    assert runs[0] == ["1", "0"]
+    assert runs[1] == ["0", "1"]
+    written = list((tmp_path / "kernels").glob("*.py"))
+    assert {path.name.split("_")[0] for path in written} == {"model", "gram", "propose"}
+
+
+@NUMBA
+def test_a_file_that_says_something_else_is_not_run(tmp_path, monkeypatch):
+    from sid_xarray.kernels.compiled import loader
+
+    monkeypatch.setenv("SID_CACHE_DIR", str(tmp_path))
+    loader._load.cache_clear()
+    source = parse("a * x**2 + 0.125 * x").expression.source()[0]
+    loader.load_model(source)
+    (path,) = (tmp_path / "kernels").glob("model_*.py")
+    text = path.read_text()
+    path.write_text("raise SystemExit('run')\n")
+    loader._load.cache_clear()
+    loader.load_model(source)
+    assert path.read_text() == text
+    loader._load.cache_clear()
+
+
+@NUMBA
+def test_a_folder_that_cannot_be_written_is_no_obstacle(tmp_path, monkeypatch):
+    from sid_xarray.kernels.compiled import loader
+
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SID_CACHE_DIR", str(tmp_path / "file"))
+    loader._load.cache_clear()
+    y = np.random.default_rng(0).normal(size=(3, 20))
+    assert fit_batch(y, np.arange(20.0), parse("exp(-a * x) * 2.5"), [0.1], engine="numba").status.shape == (3,)
+    loader._load.cache_clear()
+
+
+def test_engines_by_name(monkeypatch):
+    y = np.zeros((2, X.size))
+    with pytest.raises(ValueError, match="engine is one of auto, numpy, numba"):
+        fit_batch(y, X, load("gaussian"), engine="jax")
+    monkeypatch.setattr(lsq, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=r"needs numba. Type: pip install 'sid-xarray\[fast\]'"):
+        fit_batch(y, X, load("gaussian"), engine="numba")
+    assert not lsq.takes_compiled(load("gaussian"), 10**6)
