@@ -2,7 +2,8 @@
 
 >>> import hypothesis
 >>> from sid_xarray.testing import strategies
->>> @hypothesis.settings(max_examples=3, database=None)
+>>> slow = [hypothesis.HealthCheck.too_slow]  # the first array, for what is imported then
+>>> @hypothesis.settings(max_examples=3, database=None, deadline=None, suppress_health_check=slow)
 ... @hypothesis.given(strategies.dataarrays())
 ... def test(da):
 ...     da.sid.check()
