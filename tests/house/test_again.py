@@ -236,7 +236,9 @@ def client(request) -> Any:
 def test_a_history_survives_a_cluster(verb, client):
     eager, lazy = run(verb, sample(verb)), run(verb, sample(verb).chunk())
     done = lazy.compute()  # by the cluster, since there is one
-    over_there = client.submit(lambda obj: {k: v.sid.provenance.status for k, v in _parts(obj).items()}, eager).result(timeout=120)
+    over_there = client.submit(lambda obj: {k: v.sid.provenance.status for k, v in _parts(obj).items()}, eager).result(
+        timeout=120
+    )
     assert set(over_there.values()) == {"verified"}
     for name, part in parts(done).items():
         found = part.sid.provenance
