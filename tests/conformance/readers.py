@@ -323,20 +323,13 @@ def main() -> None:
             setattr(np, "product", np.prod)  # noqa: B010 - pyUSID 0.0.12 needs it, and numpy 2 dropped it
         for module in modules:
             importlib.import_module(module)
-    jobs = [(path, Path(folder) / str(i)) for i, path in enumerate(sys.stdin.read().splitlines())]
-    outs = list(jobs)
+    outs = [(path, Path(folder) / str(i)) for i, path in enumerate(sys.stdin.read().splitlines())]
     while outs:
         part = outs[: int(batch)]
         done, end = limited([functools.partial(attempt, read, *job) for job in part], float(seconds))
         if end:
             note(part[done][1], {"error": end})
         outs = outs[done + bool(end) :]
-    # h5py may refuse an array for what it read before from another file: such a file is read once more, alone.
-    failed = [job for job in jobs if isinstance(json.loads(job[1].with_suffix(".json").read_text("utf-8")), dict)]
-    for job in failed if int(batch) > 1 else []:
-        _, end = limited([functools.partial(attempt, read, *job)], float(seconds))
-        if end:
-            note(job[1], {"error": end})
 
 
 if __name__ == "__main__":

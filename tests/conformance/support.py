@@ -50,6 +50,8 @@ DTYPES = {
     "big-endian float64": ">f8",
     "complex64": "c8",
     "complex128": "c16",
+    "big-endian complex64": ">c8",
+    "big-endian complex128": ">c16",
     "longdouble": "g",
     "text (`U`)": "U3",
     "text (objects)": "O",
@@ -331,7 +333,10 @@ def holds(form: str, reader: str, da: xr.DataArray) -> bool:
     also with axes of a single one.
     """
     rows = record()[form][reader]
-    row = next((rows[name] for name, dtype in DTYPES.items() if _alike(np.dtype(dtype), da.dtype)), None)
+    # A row of the very dtype goes before one that is like it but for the order of bytes.
+    known = {name: np.dtype(dtype) for name, dtype in DTYPES.items()}
+    alike = [name for name, dtype in known.items() if _alike(dtype, da.dtype)]
+    row = next((rows[name] for name in sorted(alike, key=lambda name: known[name] != da.dtype)), None)
     if row is None:
         return False
     cells = [row[shape] for shape, sizes in SHAPES.items() if _class(sizes.values()) == _class(da.shape)]
