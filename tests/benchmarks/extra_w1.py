@@ -71,11 +71,7 @@ def _fit_formula(model: Any, x: np.ndarray, y: np.ndarray, args: Any) -> np.ndar
     start = model.guess(x, y)
     da = _array(model, x, y)
     order = ORDER.get(model.name, list(range(len(names.split()))))
-    maps = {name: (("y", "x"), start[:, k].reshape(da.shape[:2])) for name, k in zip(names.split(), order, strict=True)}
+    guess = {name: start[:, k].reshape(da.shape[:2]) for name, k in zip(names.split(), order, strict=True)}
     with sid.set_options(fit_engine="numba"):
-        fit = da.sid.fit(text, dim="bias", guess={k: v for k, (_, v) in maps.items()})
-    columns = [fit[name].values.ravel() for name in names.split()]
-    out = np.empty((len(y), len(columns)))
-    for k, column in zip(order, columns, strict=True):
-        out[:, k] = column
-    return out
+        fit = da.sid.fit(text, dim="bias", guess=guess)
+    return np.stack([fit[name].values.ravel() for name in names.split()], axis=1)[:, np.argsort(order)]
