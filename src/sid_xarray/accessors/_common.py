@@ -6,19 +6,16 @@ from typing import Any
 
 import xarray as xr
 
-from sid_xarray.accessors._method import method, view
+from sid_xarray.accessors._method import Holder, method, view
 from sid_xarray.errors import nearest
 
 __all__ = ["SidAny", "SidArrays"]
 
 
-class SidAny:
+class SidAny(Holder):
     """An xarray object, and how it shows itself."""
 
-    __slots__ = ("_obj",)
-
-    def __init__(self, obj: Any) -> None:
-        self._obj = obj
+    __slots__ = ()
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Accessor", "method", "view"]
+__all__ = ["Accessor", "Holder", "method", "view"]
 
 
 def _load(place: str) -> Callable[..., Any]:
@@ -51,6 +51,20 @@ class view(method):  # noqa: N801 - used like the built-in property
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         function = _load(self.place)
         return function if instance is None else function(instance._obj)
+
+
+class Holder:
+    """What has methods of an xarray object, and holds nothing but that.
+
+    Parameters
+    ----------
+    obj : DataArray, Dataset or DataTree
+    """
+
+    __slots__ = ("_obj",)
+
+    def __init__(self, obj: Any) -> None:
+        self._obj = obj
 
 
 class Accessor:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import xarray as xr
-
-from sid_xarray.accessors._method import method
+from sid_xarray.accessors._method import Holder, method
 
 __all__ = ["SidBe"]
 
 
-class SidBe:
+class SidBe(Holder):
     """Band excitation: resonances, and loops along the bias.
 
     Parameters
@@ -17,10 +15,7 @@ class SidBe:
     obj : DataArray or Dataset
     """
 
-    __slots__ = ("_obj",)
-
-    def __init__(self, obj: xr.DataArray | xr.Dataset) -> None:
-        self._obj = obj
+    __slots__ = ()
 
     sho_fit = method("sid_xarray.ops.be:sho_fit")
     loop_fit = method("sid_xarray.ops.be:loop_fit")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import xarray as xr
+from sid_xarray.accessors._method import Holder
 
 __all__ = ["SidPlot"]
 
 
-class SidPlot:
+class SidPlot(Holder):
     """Draw an array: called, it chooses the view by the kind of data; as attributes, the views by name.
 
     Parameters
@@ -17,10 +17,7 @@ class SidPlot:
     obj : DataArray or Dataset
     """
 
-    __slots__ = ("_obj",)
-
-    def __init__(self, obj: xr.DataArray | xr.Dataset) -> None:
-        self._obj = obj
+    __slots__ = ()
 
     def __call__(self, **opts: Any) -> Any:
         from sid_xarray.viz.draw import plot

@@ -25,6 +25,7 @@ __all__ = [
     "FIT_DIM_UNITS",
     "FIT_MODEL",
     "FIT_UNITS",
+    "Fitted",
     "Positions",
     "curve",
     "evaluate",
@@ -34,7 +35,6 @@ __all__ = [
     "positions",
     "read_model",
     "recall",
-    "where_of",
 ]
 
 FIT_MODEL, FIT_DIM, FIT_UNITS = "sid_model", "sid_model_dim", "sid_model_units"
@@ -114,17 +114,39 @@ def evaluate(
     >>> fit.sid.evaluate(da.energy).dims
     ('y', 'x', 'energy')
     """
-    chosen, dims = fitted(ds, model)
-    where = positions(ds, x, dims)
-    out = curve(ds, chosen, where)
-    out = out.assign_attrs({names.LONG_NAME: ds.attrs[FIT_MODEL], names.UNITS: str(ds.attrs.get(FIT_UNITS, "1"))})
-    said = where.said | ({} if model is None else {"model": model})
-    # Only what the curve is made of is its origin, not the uncertainties beside it.
-    return provenance.stamp(out.rename("model"), "evaluate", ds[list(chosen.names)], **said)
+    found = fitted(ds, model)
+    where = positions(ds, x, found.dims)
+    out = curve(ds, found.model, where)
+    out = out.assign_attrs({names.LONG_NAME: ds.attrs[FIT_MODEL], names.UNITS: found.units})
+    return provenance.stamp(out.rename("model"), "evaluate", found.parameters, **where.said, **found.said)
 
 
-def fitted(ds: xr.Dataset, model: str | FitModel | Callable[..., Any] | None) -> tuple[FitModel, tuple[str, ...]]:
-    """Return the model of a fit, and the dimensions that were fitted.
+@dataclass(frozen=True)
+class Fitted:
+    """What a Dataset says of the fit that made it.
+
+    Parameters
+    ----------
+    model : FitModel
+    dims : tuple of str
+        That were fitted.
+    units : str
+        Of the data.
+    parameters : Dataset
+        What curves are made of, and so their origin; not the uncertainties beside it.
+    said : mapping
+        What is recorded of the model: nothing, if the Dataset names it.
+    """
+
+    model: FitModel
+    dims: tuple[str, ...]
+    units: str
+    parameters: xr.Dataset
+    said: dict[str, Any]
+
+
+def fitted(ds: xr.Dataset, model: str | FitModel | Callable[..., Any] | None) -> Fitted:
+    """Return what was fitted.
 
     Raises
     ------
@@ -141,7 +163,8 @@ def fitted(ds: xr.Dataset, model: str | FitModel | Callable[..., Any] | None) ->
     missing = [p for p in chosen.names if p not in ds]
     if missing:
         raise ModelError(f"the Dataset lacks {', '.join(missing)}, which {text!r} needs")
-    return chosen, dims
+    said = {} if model is None else {"model": model}
+    return Fitted(chosen, dims, str(ds.attrs.get(FIT_UNITS, "1")), ds[list(chosen.names)], said)
 
 
 @dataclass(frozen=True)
@@ -228,10 +251,10 @@ def curve(ds: xr.Dataset, model: FitModel, where: Positions, parameters: Sequenc
 
 def recall(inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return the arguments of a call of `evaluate` that recorded these parameters."""
-    return (inputs[0], where_of(params)), {k: v for k, v in params.items() if k == "model"}
+    return (inputs[0], _where_of(params)), {k: v for k, v in params.items() if k == "model"}
 
 
-def where_of(params: Mapping[str, Any]) -> Any:
+def _where_of(params: Mapping[str, Any]) -> Any:
     """Return positions from what `Positions.said` recorded."""
     x, attrs = params["x"], dict(params.get("attrs", {}))
     if isinstance(x, Mapping) and "linspace" not in x:

@@ -88,13 +88,11 @@ ALSO: dict[str, Verb] = {
     "apply": Verb("sid_xarray.ops.apply:apply", on=("DataArray", "Dataset"), recall="sid_xarray.ops.apply:recall"),
     "concat": Verb("sid_xarray.ops.join:concat", on=(), recall="sid_xarray.ops.join:recall"),
     "evaluate": Verb("sid_xarray.core.evaluate:evaluate", on=("Dataset",), recall="sid_xarray.core.evaluate:recall"),
-    "project_loops": Verb("sid_xarray.ops.be:project_loops", on=(), recall="sid_xarray.ops.be:recall"),
+    "project_loops": Verb("sid_xarray.ops.be:project_loops", on=()),
     "components": Verb(
-        "sid_xarray.ops.residuals:components", on=("Dataset",), recall="sid_xarray.ops.residuals:recall_components"
+        "sid_xarray.ops.residuals:components", on=("Dataset",), recall="sid_xarray.core.evaluate:recall"
     ),
-    "residuals": Verb(
-        "sid_xarray.ops.residuals:residuals", on=("Dataset",), recall="sid_xarray.ops.residuals:recall_residuals"
-    ),
+    "residuals": Verb("sid_xarray.ops.residuals:residuals", on=("Dataset",), recall="sid_xarray.ops.residuals:recall"),
     "reconstruct": Verb("sid_xarray.ops.decompose:reconstruct", on=("Dataset",)),
     "merge": Verb("sid_xarray.ops.join:merge", on=(), recall="sid_xarray.ops.join:recall"),
     "adopt": Verb("sid_xarray.core.adopt:adopt", on=("DataArray", "Dataset"), stamps=False),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,10 @@ from sid_xarray.core.dims import one_dim, units_of, values_of
 from sid_xarray.core.lift import Out, lift
 from sid_xarray.errors import DimensionError
 from sid_xarray.kernels.loops import project
-from sid_xarray.models import load
 from sid_xarray.ops.fit import fit
 from sid_xarray.schema import attrs as names
 
-__all__ = ["loop_fit", "project_loops", "recall", "sho_fit"]
+__all__ = ["loop_fit", "project_loops", "sho_fit"]
 
 # Widths less than this part of a step of the bias cannot be told from each other.
 _SHARPEST = 0.2
@@ -97,7 +96,7 @@ def loop_fit(
         least, span = _SHARPEST * float(np.median(steps[steps > 0])), float(np.ptp(bias))
         chosen = dict.fromkeys(("a2", "a3"), (float(bias.min()), float(bias.max())))
         chosen |= dict.fromkeys(("b0", "b1", "b2", "b3"), (least, span))
-    return fit(da, load("loop").name, dim=along, bounds={**chosen, **(bounds or {})}, **options)
+    return fit(da, "loop", dim=along, bounds={**chosen, **(bounds or {})}, **options)
 
 
 def project_loops(obj: xr.DataArray | xr.Dataset, *, dim: Hashable | None = None) -> xr.Dataset:
@@ -133,8 +132,7 @@ def project_loops(obj: xr.DataArray | xr.Dataset, *, dim: Hashable | None = None
     >>> fit.sid.be.project_loops(dim="bias").loop.dims
     ('y', 'x', 'bias')
     """
-    response = _response(obj) if isinstance(obj, xr.Dataset) else obj
-    source = obj[["amplitude", "phase"]] if isinstance(obj, xr.Dataset) else obj
+    source, response = _response(obj) if isinstance(obj, xr.Dataset) else (obj, obj)
     if response.dtype.kind != "c":
         raise DimensionError(f"loops of a complex response are projected, {response.name!r} is {response.dtype}")
     along = one_dim(response, dim, kind="spectral")
@@ -147,15 +145,11 @@ def project_loops(obj: xr.DataArray | xr.Dataset, *, dim: Hashable | None = None
     return provenance.stamp(out, "project_loops", source, dim=str(along))
 
 
-def _response(ds: xr.Dataset) -> xr.DataArray:
+def _response(ds: xr.Dataset) -> tuple[xr.Dataset, xr.DataArray]:
+    """Return what a complex response is made of, and the response."""
     missing = [name for name in ("amplitude", "phase") if name not in ds]
     if missing:
         raise DimensionError(f"the Dataset has no {missing[0]!r}: it is {list(ds)}, wanted what sho_fit gives")
     amplitude = ds["amplitude"]
-    out: xr.DataArray = amplitude * np.exp(1j * ds["phase"])
-    return out.assign_attrs({names.UNITS: units_of(amplitude)})
-
-
-def recall(inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments of a call of `project_loops` that recorded these parameters."""
-    return (inputs[0],), dict(params)
+    response = amplitude * np.exp(1j * ds["phase"])
+    return ds[["amplitude", "phase"]], response.assign_attrs({names.UNITS: units_of(amplitude)})

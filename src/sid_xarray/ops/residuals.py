@@ -9,12 +9,12 @@ import xarray as xr
 
 from sid_xarray.core import provenance
 from sid_xarray.core.dims import units_of
-from sid_xarray.core.evaluate import FIT_UNITS, curve, fitted, positions, where_of
+from sid_xarray.core.evaluate import curve, fitted, positions
 from sid_xarray.errors import AlignmentError, DimensionError, ModelError, UnitsError
 from sid_xarray.models import FitModel
 from sid_xarray.schema import attrs as names
 
-__all__ = ["components", "recall_components", "recall_residuals", "residuals"]
+__all__ = ["components", "recall", "residuals"]
 
 
 def residuals(
@@ -55,15 +55,15 @@ def residuals(
     >>> left.dims, left.units
     (('y', 'x', 'energy'), 'count')
     """
-    chosen, dims = fitted(ds, model)
+    found = fitted(ds, model)
+    dims, unit = found.dims, found.units
     missing = [d for d in dims if d not in da.dims]
     if missing:
         raise DimensionError(f"the fit is along {', '.join(dims)}; the data have {tuple(da.dims)}")
-    unit = str(ds.attrs.get(FIT_UNITS, "1"))
     if units_of(da) != unit:
         raise UnitsError(f"the data are in {units_of(da)!r}, {unit!r} was fitted. Type: da.sid.to_units(data={unit!r})")
     where = positions(ds, da[dims[0]] if len(dims) == 1 else da, dims)
-    values = curve(ds, chosen, where).drop_vars(list(dims))
+    values = curve(ds, found.model, where).drop_vars(list(dims))
     bare = da.drop_vars([d for d in dims if d in da.coords])
     try:
         bare, values = xr.align(bare, values, join="exact")
@@ -76,8 +76,7 @@ def residuals(
     left = left.assign_coords({d: da.coords[d] for d in dims if d in da.coords})
     kept = {k: v for k, v in da.attrs.items() if k in (names.UNITS, names.SOURCE, names.MODALITY, names.TITLE)}
     left = left.rename("residual").drop_attrs(deep=False).assign_attrs({**kept, names.LONG_NAME: "residual"})
-    said: dict[str, Any] = {} if model is None else {"model": model}
-    out: xr.DataArray = provenance.stamp(left, "residuals", ds[list(chosen.names)], da, **said)
+    out: xr.DataArray = provenance.stamp(left, "residuals", found.parameters, da, **found.said)
     return out
 
 
@@ -112,24 +111,19 @@ def components(
     >>> list(da.sid.fit("gaussian + constant").sid.components(da.energy))
     ['gaussian', 'constant']
     """
-    chosen, dims = fitted(ds, model)
+    found = fitted(ds, model)
+    chosen = found.model
     if not chosen.terms:
         raise ModelError(f"{chosen.name!r} is no sum of models that have names; fit.sid.evaluate(x) gives the whole")
-    where = positions(ds, x, dims)
+    where = positions(ds, x, found.dims)
     out = xr.Dataset()
     for term in chosen.terms:
         own = curve(ds, term.model, where, [chosen.names[i] for i in term.index])
         label = term.name.replace("_", " ")
-        out[term.name] = own.assign_attrs({names.LONG_NAME: label, names.UNITS: str(ds.attrs.get(FIT_UNITS, "1"))})
-    said = where.said | ({} if model is None else {"model": model})
-    return provenance.stamp(out, "components", ds[list(chosen.names)], **said)
+        out[term.name] = own.assign_attrs({names.LONG_NAME: label, names.UNITS: found.units})
+    return provenance.stamp(out, "components", found.parameters, **where.said, **found.said)
 
 
-def recall_residuals(inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def recall(inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return the arguments of a call of `residuals` that recorded these parameters."""
     return tuple(inputs), dict(params)
-
-
-def recall_components(inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments of a call of `components` that recorded these parameters."""
-    return (inputs[0], where_of(params)), {k: v for k, v in params.items() if k == "model"}
