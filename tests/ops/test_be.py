@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 import sid_xarray as sid
-from sid_xarray.errors import DimensionError
+from sid_xarray.errors import DimensionError, UnitsError
 from sid_xarray.kernels.loops import project
 from sid_xarray.models import load
 
@@ -56,6 +56,17 @@ def test_from_spectra_to_loops():
     np.testing.assert_allclose(loops.a3, 3 + np.arange(5) / 2 + np.zeros((4, 1)), atol=0.25)
     np.testing.assert_allclose(loops.a1, 2, atol=0.1)
     xr.testing.assert_identical(loops.sid.provenance.replay(da), loops)
+
+
+def test_a_phase_may_be_in_degrees_and_must_be_an_angle():
+    fit = sid.datasets.beps().sid.be.sho_fit(dim="frequency")
+    expected = fit.sid.be.project_loops(dim="bias")
+    turned = fit.assign(phase=fit.phase.sid.to_units(data="deg"))
+    xr.testing.assert_allclose(turned.sid.be.project_loops(dim="bias"), expected)
+    bare = fit.assign(phase=fit.phase.drop_attrs())
+    xr.testing.assert_allclose(bare.sid.be.project_loops(dim="bias"), expected)
+    with pytest.raises(UnitsError):
+        fit.assign(phase=fit.phase.assign_attrs(units="V")).sid.be.project_loops(dim="bias")
 
 
 def test_responses_are_unbiased():

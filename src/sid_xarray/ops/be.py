@@ -15,6 +15,7 @@ from sid_xarray.errors import DimensionError
 from sid_xarray.kernels.loops import project
 from sid_xarray.ops.fit import fit
 from sid_xarray.schema import attrs as names
+from sid_xarray.schema import units
 
 __all__ = ["loop_fit", "project_loops", "sho_fit"]
 
@@ -119,6 +120,8 @@ def project_loops(obj: xr.DataArray | xr.Dataset, *, dim: Hashable | None = None
     ------
     DimensionError
         If there is no complex response, or no such dimension.
+    UnitsError
+        If the phase is no angle.
 
     Notes
     -----
@@ -150,6 +153,9 @@ def _response(ds: xr.Dataset) -> tuple[xr.Dataset, xr.DataArray]:
     missing = [name for name in ("amplitude", "phase") if name not in ds]
     if missing:
         raise DimensionError(f"the Dataset has no {missing[0]!r}: it is {list(ds)}, wanted what sho_fit gives")
-    amplitude = ds["amplitude"]
-    response = amplitude * np.exp(1j * ds["phase"])
+    amplitude, phase = ds["amplitude"], ds["phase"]
+    angle = units_of(phase)
+    # Without units an angle is in radians.
+    in_rad = 1.0 if angle == "1" else units.convert_factor(angle, "rad")
+    response = amplitude * np.exp(1j * in_rad * phase)
     return ds[["amplitude", "phase"]], response.assign_attrs({names.UNITS: units_of(amplitude)})
