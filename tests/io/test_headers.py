@@ -233,6 +233,29 @@ def look_at_all(header: _headers.Header) -> None:
         header.references(name)
 
 
+@pytest.mark.parametrize("named", ["units", "words"])
+def test_a_heap_without_an_end_is_not_left_to_hdf5(tmp_path: Path, named: str) -> None:
+    """HDF5 never comes back from free space of no size in a heap of texts, h5py alone neither."""
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["first"] = "stays readable"
+        file["words"] = "text of a dataset"
+        file.attrs["units"] = "goes"
+    content = bytearray(path.read_bytes())
+    lost = content.index(b"goes" if named == "units" else b"text of a dataset")
+    heap = content.rindex(b"GCOL", 0, lost)
+    end = heap + int.from_bytes(content[heap + 8 : heap + 16], "little")
+    content[lost - 16 : end] = bytes(end - lost + 16)
+    path.write_bytes(content)
+    with h5py.File(path) as file:
+        _, root, members = next(iter(_h5.walk(file, "/")))
+        assert _h5.attribute(root, "first") == "stays readable"
+        assert _h5.attribute(root, "units") is None
+        if named == "words":
+            with pytest.raises(OSError, match="the heap that holds the text is damaged"):
+                members["words"][()]
+
+
 def test_work_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "a.h5")
     monkeypatch.setattr(_raw, "_MOST_STEPS", 3)

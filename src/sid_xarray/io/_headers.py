@@ -21,7 +21,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from sid_xarray.io._raw import OddError, Raw
+from sid_xarray.io._raw import EndlessError, OddError, Raw
 from sid_xarray.io._rawdense import dense_messages
 from sid_xarray.io._rawlinks import Link, list_messages, list_table
 
@@ -212,7 +212,7 @@ class Header:
         return UNKNOWN
 
     def values(self) -> Any:
-        """Return all values of a small dataset."""
+        """Return all values of a small dataset; None if they are damaged so that HDF5 must not read them."""
         said = self._messages.get(_LAYOUT, b"")
         shape, dtype = self.shape, self.dtype
         if (
@@ -234,13 +234,20 @@ class Header:
                 numbers = np.frombuffer(found, dtype)
                 return numbers.reshape(shape).copy() if shape else numbers[0]
             return UNKNOWN if shape else self._raw.text(found)
+        except EndlessError:
+            return None
         except (OddError, struct.error, ValueError, OSError):
             return UNKNOWN
 
     def attribute(self, name: str) -> Any:
-        """Return an attribute as h5py would: text as str or bytes, a number as a scalar of numpy, or an array."""
+        """Return an attribute as h5py would: text as str or bytes, a number as a scalar of numpy, or an array.
+
+        None if it is damaged so that HDF5 must not read it.
+        """
         try:
             return self._attribute(*self.attributes[name])
+        except EndlessError:
+            return None
         except (OddError, struct.error, IndexError, ValueError, OSError):
             return UNKNOWN
 

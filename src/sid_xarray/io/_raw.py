@@ -7,7 +7,7 @@ import struct
 
 import h5py
 
-__all__ = ["OddError", "Raw"]
+__all__ = ["EndlessError", "OddError", "Raw"]
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _PAGE = 16 * 2**10
@@ -25,6 +25,10 @@ class OddError(Exception):
     """Something that is left to HDF5; never seen outside."""
 
 
+class EndlessError(OddError):
+    """Something damaged that must not be left to HDF5, which would read it for ever."""
+
+
 class Raw:
     """The bytes of a file.
 
@@ -38,7 +42,7 @@ class Raw:
         self._descriptor = descriptor
         self._left = _MOST_STEPS
         self._pages: dict[int, bytes] = {}
-        self._heaps: dict[int, tuple[bytes, dict[int, tuple[int, int]]]] = {}
+        self._heaps: dict[int, tuple[bytes, dict[int, tuple[int, int]], bool]] = {}
 
     @classmethod
     def of(cls, file: h5py.File) -> Raw | None:
@@ -113,22 +117,24 @@ class Raw:
             heap = self._heaps[address] = self._heap(address)
         at, size = heap[1].get(index, (0, -1))
         if nbytes > size or self._left < 0:
-            raise OddError
+            raise EndlessError if heap[2] else OddError
         return heap[0][at : at + nbytes]
 
-    def _heap(self, address: int) -> tuple[bytes, dict[int, tuple[int, int]]]:
+    def _heap(self, address: int) -> tuple[bytes, dict[int, tuple[int, int]], bool]:
+        """Return a heap, where its objects lie, and whether HDF5 would never get to its end."""
         start = self.read(address, 16)
         if start[:5] != b"GCOL\x01":
             raise OddError
         length = int.from_bytes(start[8:], "little")
         heap = self.read(address, length)
         objects: dict[int, tuple[int, int]] = {}
-        at = 16
+        at, endless = 16, False
         while at + 16 <= length:
             index, _, size = _HEAP_OBJECT.unpack_from(heap, at)
+            endless = index == size == 0  # free space of no size: HDF5 goes on by that much
             if index == 0 or index in objects or at + 16 + size > length:
                 break  # free space up to the end
             objects[index] = (at + 16, size)
             self.spend(1)
             at += 16 + (size + 7) // 8 * 8
-        return heap, objects
+        return heap, objects, endless

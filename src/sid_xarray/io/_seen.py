@@ -138,6 +138,8 @@ class SeenDataset(Seen, h5py.Dataset):  # type: ignore[misc]
         """Values; all of a small dataset at once without HDF5."""
         if isinstance(args, tuple) and not args and new_dtype is None and self.header is not None:
             found = self.header.values()
+            if found is None:
+                raise OSError("the heap that holds the text is damaged")
             if found is not UNKNOWN:
                 return found.encode("utf-8", "surrogateescape") if isinstance(found, str) else found
         return super().__getitem__(args, new_dtype)
