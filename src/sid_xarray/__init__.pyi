@@ -8,6 +8,7 @@ from .api import save as save
 from .api import show_versions as show_versions
 from .core.check import check as check
 from .core.create import dataarray as dataarray
+from .core.region import Region as Region
 from .errors import FormatError as FormatError
 from .errors import SidError as SidError
 from .errors import SidWarning as SidWarning
