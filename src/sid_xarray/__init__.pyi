@@ -1,6 +1,7 @@
 from . import datasets as datasets
 from . import errors as errors
 from . import testing as testing
+from .api import dashboard as dashboard
 from .api import ls as ls
 from .api import open as open  # noqa: A004
 from .api import open_dataarray as open_dataarray

@@ -13,6 +13,7 @@ from sid_xarray.core.provenance import Provenance
 from sid_xarray.core.region import Region
 from sid_xarray.models import FitModel
 from sid_xarray.schema.records import Record
+from sid_xarray.viz.explore.state import Explorer
 
 __all__ = ["SidDataArray"]
 
@@ -47,6 +48,7 @@ class SidDataArray:
     def to_sidpy(self) -> Any: ...
     @property
     def plot(self) -> SidPlot: ...
+    def explore(self, *, map: Hashable | Sequence[Hashable] | None = ..., signal: Hashable | Sequence[Hashable] | None = ..., beside: Mapping[str, xr.DataArray] | None = ..., main: Hashable | None = ..., **params: Any) -> Explorer: ...
     @property
     def be(self) -> SidBe: ...
     @property
