@@ -357,7 +357,7 @@ def test_a_raw_file_that_the_result_names(tmp_path):
 def test_arrays_in_memory_have_no_file(tmp_path):
     sid.datasets.peak_map().sid.rebin(x=2).sid.to_nsid(tmp_path / "a.h5")
     (note,) = [c for c in sid.verify(tmp_path / "a.h5") if c.what == "raw"]
-    assert note.text == "1 starts from an array in memory: there is no file to compare with"
+    assert note.text == "1 array was given in memory: there is no file to compare with"
 
 
 # ---------------------------------------------------------------- what cannot be seen

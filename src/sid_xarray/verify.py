@@ -232,7 +232,7 @@ def _raw_files(roots: Iterable[Step], file: str, given: list[str]) -> Iterator[C
     for about in known.values():
         yield _raw_file(about, file, given)
     if others:
-        text = f"{others} start{'s' if others == 1 else ''} from an array in memory: there is no file to compare with"
+        text = f"{others} array{'s were' if others > 1 else ' was'} given in memory: there is no file to compare with"
         yield Check("note", "raw data", "raw", text)
 
 

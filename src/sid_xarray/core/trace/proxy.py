@@ -343,8 +343,10 @@ class _Verbs(_Part):
         obj = self._of._sid_array
         if name == "trace":
             return lambda function, *others: function(self._of, *others)
-        if name not in VERBS:
-            hint = nearest(name, VERBS)
+        if name in {row.space for row in VERBS.values() if row.space}:
+            return _Technique(self._of, name)
+        if name not in VERBS or VERBS[name].space:
+            hint = nearest(name, [f"{row.space}.{key}" if row.space else key for key, row in VERBS.items()])
             raise TraceError(
                 f"d.sid.{name} in a trace: it is no verb, so no step to record. Do it outside, with what the trace "
                 f"returns.{hint if 'Did you mean' in hint else ''}"
@@ -353,3 +355,19 @@ class _Verbs(_Part):
         if not row.stamps:
             return lambda *args, **kwargs: record(f"sid:{name}@{row.version}", self._of, args, kwargs)
         return lambda *args, **kwargs: lifted(getattr(obj.sid, name), *args, **kwargs)
+
+
+class _Technique(_Part):
+    """What stands for ``d.sid.be`` and its like, whose verbs record themselves."""
+
+    __slots__ = ("_space",)
+
+    def __init__(self, of: Any, space: str) -> None:
+        super().__init__(of)
+        self._space = space
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        verb = getattr(getattr(self._of._sid_array.sid, self._space), name)
+        return lambda *args, **kwargs: lifted(verb, *args, **kwargs)
