@@ -197,7 +197,7 @@ def _last_step(where: str, da: xr.DataArray, history: History, *, known: bool) -
     status, reason = check_state(history, here, lazy=False)
     if status == "verified":
         name = history.steps[history.heads[0]].name
-        return Check("ok", where, "array", f"what the last step, {name}, produced")
+        return Check("ok", where, "array", f"what the last step, {name}, produced{'' if known else f'; {saved}'}")
     if status == "merged":
         text = f"plain arithmetic made it of {len(history.heads)} recorded arrays: no step to compare with; {saved}"
         return Check("ok" if known else "note", where, "array", text)

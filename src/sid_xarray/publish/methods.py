@@ -98,7 +98,7 @@ def sentence(call: Call, history: Provenance, *, subject: str = "", nouns: Seque
         text, whole = _unrecorded(call, nouns), True
     elif call.step.op.startswith(("sid:concat@", "sid:merge@")):
         dim = arguments(call.step).get("dim")
-        along = f" along {plain(dim, limit=60)}" if isinstance(dim, str) else ""
+        along = f" along {plain(dim, limit=60)}" if type(dim) is str else ""
         return _sentence(f"{prose.and_(dict.fromkeys(nouns)) or 'several arrays'} were joined{along}")
     else:
         text, whole = _told(call, history._history.steps, nouns)

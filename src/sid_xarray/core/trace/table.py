@@ -177,7 +177,9 @@ def perform(op: Plain, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, of: 
         If the result is no array.
     """
     pinned = {"keep_attrs": "default", "arithmetic_join": "inner", **(options or {})}
-    with xr.set_options(**pinned):  # type: ignore[no-untyped-call]
+    here = xr.get_options()  # type: ignore[no-untyped-call]
+    # Options are those of all threads: they are left alone where they are what they should be.
+    with xr.set_options(**{k: v for k, v in pinned.items() if here[k] != v}):  # type: ignore[no-untyped-call]
         out = _perform(op, args, kwargs, of or ((), {}))
     if not isinstance(out, xr.DataArray | xr.Dataset):
         raise ProvenanceError(f"{op.name} gave a {type(out).__name__}, expected an array")
