@@ -182,6 +182,15 @@ class Input(str):
         return str(self)
 
 
+class Written(str):
+    """Stands in parameters for an array that is written into the history."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 def _named(value: Any, inputs: Sequence[str] | None) -> Any:
     if isinstance(value, dict):
         at = value.get("v")
@@ -190,7 +199,7 @@ def _named(value: Any, inputs: Sequence[str] | None) -> Any:
         if value.get("~") == "...":
             return Ellipsis
         if value.get("~") == "dataarray":
-            return Input(_array(value))
+            return Written(_array(value))
         return {k: _named(v, inputs) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(_named(v, inputs) for v in value)
@@ -201,7 +210,7 @@ def _array(value: Mapping[str, Any]) -> str:
     """Return what there is to say of a small array that is written into a history: its name, dimensions and sizes."""
     variable = value.get("v")
     dims, values = (*variable, None, None)[:2] if isinstance(variable, list) else (None, None)
-    shape = values.get("shape") if isinstance(values, dict) else np.shape(values)
+    shape: Any = values.get("shape") if isinstance(values, dict) else np.shape(values)
     known = isinstance(dims, list) and isinstance(shape, list | tuple)
     sizes = [f"{dim}: {n}" for dim, n in zip(dims, shape, strict=False)] if known else []
     name = value.get("name")
