@@ -19,6 +19,7 @@ from sid_xarray.errors import ProvenanceError
 __all__ = [
     "CHAINS",
     "FUNCTIONS_OF_XARRAY",
+    "INSTEAD",
     "METHODS",
     "OPERATORS",
     "PROPERTIES",
@@ -117,6 +118,16 @@ REFUSED: Mapping[str, str] = {
     "equals": "it asks about values, which other data answer differently. Use d.where(condition)",
 }  # fmt: skip
 """What plain arrays have and a trace has not: why, and what to type instead."""
+
+
+INSTEAD: Mapping[str, str] = {
+    "angle": "np.arctan2(d.imag, d.real)", "real": "d.real", "imag": "d.imag", "where": "d.where(condition, other)",
+    "diff": "d.diff(dim)", "gradient": "d.differentiate(dim)", "trapezoid": "d.integrate(dim)", "round": "d.round(...)",
+    "concatenate": "sid.concat", "stack": "sid.concat", "nanmean": "d.mean(...)", "nansum": "d.sum(...)",
+    "nanmax": "d.max(...)", "nanmin": "d.min(...)", "nanstd": "d.std(...)", "nanmedian": "d.median(...)",
+    "percentile": "d.quantile(...)", "nan_to_num": "d.fillna(0)", "roll": "d.roll(...)", "argsort": "d.rank(dim)",
+}  # fmt: skip
+"""What to type for functions of numpy that a trace has not."""
 
 
 @dataclass(frozen=True)
