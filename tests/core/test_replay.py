@@ -243,8 +243,13 @@ def test_another_file_of_the_same_name_is_not_taken(tmp_path, raw):
     out = sid.datasets.bfo_iv().sid.rebin(x=2)
     raw.sid.to_nsid(tmp_path / "bfo_iv_final.hf5")
     (tmp_path / "broken.hf5").write_bytes(b"no HDF5")
-    with pytest.raises(ProvenanceError, match=r"Looked into bfo_iv_final\.hf5"):
-        out.sid.provenance.replay(path=tmp_path)
+    for path in (tmp_path, tmp_path / "bfo_iv_final.hf5"):
+        with pytest.raises(
+            ProvenanceError, match=r"final\.hf5' is another one, or was changed since\. .*replay\({'IV_BFO': '.*'}\)"
+        ):
+            out.sid.provenance.replay(path=path)
+    with pytest.raises(ProvenanceError, match=r"Looked into broken\.hf5"):
+        out.sid.provenance.replay(path=tmp_path / "broken.hf5")
 
 
 def test_arrays_of_ours_are_found_in_files(tmp_path, pair):

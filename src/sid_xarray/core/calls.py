@@ -130,7 +130,7 @@ def _typed(step: Step, number: Mapping[str, str] | None) -> str:
     if {"args", "kwargs", "of"} & step.params.keys() and not step.op.startswith("sid:apply"):
         return plain_call(step, number)
     hidden = _FINGERPRINTS if step.is_root else ()
-    shown = {k: v for k, v in arguments(step, number).items() if k not in hidden or v is False}
+    shown = {k: v for k, v in arguments(step, number).items() if v != {} and (k not in hidden or v is False)}
     return f"{step.name}({_keywords(shown)})"
 
 

@@ -122,6 +122,12 @@ def original(step: Step, path: str | os.PathLike[str] | None, name: str) -> xr.D
         tree.close()
     opened = step.params.get("name") if step.op.startswith("sid:open") else None
     what = f"came from the file {opened!r}" if opened else "was an array in memory"
+    if opened in seen:
+        here = os.fspath(place if place.is_file() else place / str(opened))
+        raise ProvenanceError(
+            f"the array {name!r} {what}; {here!r} is another one, or was changed since. To take it all the same: "
+            f"replay({{{name!r}: {here!r}}})"
+        )
     looked = f"Looked into {', '.join(seen[:5])}" if seen else f"There is no such file in {os.fspath(place)!r}"
     raise ProvenanceError(
         f"the array {name!r} {what} and is not given. {looked}. Give it: replay({{{name!r}: da}}), or say where its "

@@ -104,10 +104,16 @@ class _Script:
 
     def _header(self) -> list[str]:
         wanted = self.plan.wanted
-        what = "an array" if None in wanted else f"{len(wanted)} variables"
+        what = (
+            "an array was"
+            if None in wanted
+            else f"{len(wanted)} variables were"
+            if len(wanted) > 1
+            else "a variable was"
+        )
         versions = ", ".join(f"{k} {v}" for k, v in self._agents().items())
         lines = [
-            f"How {what} was made: {len(self.plan.view)} steps, from the history. Recorded with {versions}.",
+            f"How {what} made: {len(self.plan.view)} steps, from the history. Recorded with {versions}.",
             "Recipe: " + ", ".join(sorted(set(wanted.values()))[:4]) + (", …" if len(set(wanted.values())) > 4 else ""),
             "Run it where the raw files are; with a name, such as out.h5, it writes the result there.",
         ]
