@@ -87,7 +87,7 @@ def axis_label(axis: Axis) -> str:
 def blank(x: Range1d, y: Any, tools: list[Any], width: int, height: int, **more: Any) -> Any:
     """Return a figure in our style, without anything in it."""
     fig = figure(
-        x_range=x, y_range=y, tools=tools, frame_width=width, frame_height=height, toolbar_location="above", **more
+        x_range=x, y_range=y, tools=tools, frame_width=width, frame_height=height, toolbar_location="below", **more
     )
     fig.toolbar.logo, fig.toolbar.active_tap = None, None  # a polygon would take the taps
     for axis in fig.axis:
