@@ -212,7 +212,7 @@ def _rows(name: str, path: str, beside: set[str]) -> list[dict[str, Any]]:
         if not door.is_known(source) or door.is_part(source, beside):
             return []
         tree = door.open_tree(source, reader=None, chunks=None, options={})
-    except (FormatError, MissingDependencyError, PermissionError) as error:
+    except (OSError, MissingDependencyError) as error:  # damaged, not allowed, a link to nowhere
         return [{"file": name, "problem": str(getattr(error, "why", error))}]
     found = [_row(name, key, da) for key, da in signals(tree).items()]
     if "sid_problems" in tree.attrs:
