@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from sid_xarray.errors import DimensionError
+from sid_xarray.io.readers._text import split_unit
 from sid_xarray.io.readers.signal import Signal, axis
 from sid_xarray.io.readers.source import Source
 
@@ -135,7 +136,7 @@ def read_csv(
         raise source.error(f"has {table.shape[1]} columns, too many for one variable each. columns=False for a matrix")
     x = table[:, 0] if table.shape[1] > 1 else np.arange(len(table), dtype=float)
     start = 1 if table.shape[1] > 1 else 0
-    title, unit = _split(titles[0] if titles else "")
+    title, unit = split_unit(titles[0] if titles else "", square=True)
     if dims is not None:
         along = _axes(dims, (len(x),))[0]
         if next(iter(dims.values())) is None:
@@ -144,14 +145,9 @@ def read_csv(
         dim = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_") or "x"
         along = axis(dim, len(x), x, units=unit, label=title or None)
     for i in range(start, table.shape[1]):
-        name, of = _split(titles[i]) if titles else ("", "1")
+        name, of = split_unit(titles[i], square=True) if titles else ("", "1")
         called = name or quantity or (f"column_{i}" if table.shape[1] > 2 else "values")
         yield Signal(called, table[:, i].copy(), [along], of if of != "1" else units, quantity=quantity)
-
-
-def _split(title: str) -> tuple[str, str]:
-    found = re.match(r"^(.*?)\s*[(\[]([^()\[\]]*)[)\]]\s*$", title.strip())
-    return (found[1].strip(), found[2].strip() or "1") if found else (title.strip(), "1")
 
 
 def _table(source: Source, delimiter: str | None) -> tuple[list[str], np.ndarray[Any, Any]]:
