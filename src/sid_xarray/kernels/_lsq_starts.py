@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from sid_xarray._types import BoolArray, FloatArray
-from sid_xarray.kernels._lsq_block import Block, Found
+from sid_xarray.kernels._lsq_block import GUESS_NOT_FINITE, GUESS_OUT_OF_BOUNDS, Block, Found
 from sid_xarray.kernels._lsq_lm import CONVERGED, NOT_CONVERGED
 from sid_xarray.kernels._lsq_strategy import ILL_CONDITIONED, iterate_with_care
 
@@ -57,6 +57,8 @@ def fit_from_starts(
             block, fit, lambda number, todo: _start(block, guess(block, number, todo), given, known), everything
         )
     iterate_with_care(block, found)
+    if block.excluded is not None:
+        found.status[block.excluded & (found.status == GUESS_NOT_FINITE)] = GUESS_OUT_OF_BOUNDS
     return found
 
 
@@ -180,7 +182,7 @@ def _doubtful(block: Block, found: Found, *, every: bool) -> BoolArray:
 
 
 def _is_stopped(block: Block, found: Found, left: FloatArray) -> BoolArray:
-    """Tell where a parameter is so near to a bound that noise may have brought it there; the way around may lead further."""
+    """Tell where a parameter is so near to a bound that noise may have brought it there: others may be better."""
     spread = np.einsum("bqq->bq", found.inverse) * left[:, np.newaxis]
     p = found.p[:, block.free]
     room = np.minimum(p - block.lower, block.upper - p)

@@ -14,7 +14,16 @@ from sid_xarray.errors import DimensionError, ModelError, UnitsError, nearest
 from sid_xarray.kernels.lsq import LOSSES
 from sid_xarray.models import FitModel
 
-__all__ = ["bounds_of", "check_loss", "check_names", "check_start", "dims_along", "held_by", "noise_along", "start_of"]
+__all__ = [
+    "bounds_of",
+    "check_names",
+    "check_options",
+    "check_start",
+    "dims_along",
+    "held_by",
+    "noise_along",
+    "start_of",
+]
 
 
 def check_start(model: FitModel, start: Mapping[str, Any]) -> None:
@@ -25,12 +34,14 @@ def check_start(model: FitModel, start: Mapping[str, Any]) -> None:
         raise ModelError(f"{model.name!r} does not say where {', '.join(missing)} start. Pass guess={{{given}}}")
 
 
-def check_loss(loss: str, scale: float | None) -> None:
-    """Check the names and the scale of a loss."""
+def check_options(loss: str, scale: float | None, refine: str | None) -> None:
+    """Check the names of a loss and of a refinement, and the scale of the loss."""
     if loss not in LOSSES:
         raise ModelError(f"loss is one of {', '.join(map(repr, LOSSES))}; got {loss!r}.{nearest(str(loss), LOSSES)}")
     if scale is not None and not scale > 0:
         raise ModelError(f"loss_scale is a positive number, got {scale!r}")
+    if refine not in (None, "neighbours"):
+        raise ModelError(f"refine is 'neighbours' or None; got {refine!r}.{nearest(str(refine), ['neighbours'])}")
 
 
 def held_by(fixed: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:

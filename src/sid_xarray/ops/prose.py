@@ -169,6 +169,8 @@ def _fit(p: Params, say: Say) -> str:
         free += [name for name in p["maps"] if name not in fixed]
     if free:
         more.append(f"starting values of {and_(free)} given")
+    if p.get("refine"):
+        more.append("repeated from the results of neighbouring points where it failed or stood out")
     return text + (f", {', '.join(more)}" if more else "")
 
 
