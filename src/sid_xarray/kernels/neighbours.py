@@ -16,7 +16,7 @@ __all__ = ["fit_again"]
 # What leaves more than this many times what its neighbours leave, more than this many times what the best of them
 # leaves, or lies so many spreads away from them, stands out.
 _MORE, _FAR_MORE, _AWAY = 1.3, 2.0, 4.0
-_BETTER = 1 - 1e-9
+_BETTER, _NEWS = 1 - 1e-9, 1 - 1e-3
 _AT_ONCE = 4096
 _ROBUST = 1.4826
 
@@ -57,7 +57,6 @@ def fit_again(around: FloatArray, fit: Fit, *, parameters: int, count: int, fixe
         others = np.delete(block, block.shape[-1] // 2, axis=-1)
         own = block[..., block.shape[-1] // 2]
         new = _refined(own, others, at, fit, parameters, count, fixed)
-        new[:, -1] = (new[:, :-1] != own[:, :-1]).any(axis=1) & ~np.isnan(new[:, :-1]).all(axis=1)
         out[at] = new
     return out
 
@@ -74,6 +73,7 @@ def _refined(
     """Return the results of some curves, those that are poor from better starts where there are any."""
     redchi, status, steps, changed = 2 * count, 2 * count + 2, 2 * count + 3, 2 * count + 4
     new = own.copy()
+    new[:, changed] = 0.0
     good = others[:, status] == CONVERGED
     news = (np.nan_to_num(others[:, changed]) > 0).any(axis=1) | (own[:, changed] > 0)
     # What has no samples, or not enough, has no fit from anywhere.
@@ -102,6 +102,8 @@ def _refined(
         done, was = found[:, status] == CONVERGED, before[:, status] == CONVERGED
         take = (done & (fits | ~was)) | (fits & ~was)
         new[these[take], :-1] = found[take]
+        gained = take & ~(was & (found[:, redchi] >= _NEWS * before[:, redchi]))
+        new[these[gained], changed] = 1.0
     return new
 
 

@@ -89,6 +89,9 @@ ALSO: dict[str, Verb] = {
     "concat": Verb("sid_xarray.ops.join:concat", on=(), recall="sid_xarray.ops.join:recall"),
     "evaluate": Verb("sid_xarray.core.evaluate:evaluate", on=("Dataset",), recall="sid_xarray.core.evaluate:recall"),
     "project_loops": Verb("sid_xarray.ops.be:project_loops", on=()),
+    "sho_guess": Verb("sid_xarray.ops.be:sho_guess", on=(), references=("levy1959", "sanathanan1963")),
+    "loop_guess": Verb("sid_xarray.ops.be:loop_guess", on=()),
+    "switching": Verb("sid_xarray.ops.switching:switching", on=(), references=("jesse2006",)),
     "components": Verb(
         "sid_xarray.ops.residuals:components", on=("Dataset",), recall="sid_xarray.core.evaluate:recall"
     ),

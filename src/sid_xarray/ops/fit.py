@@ -9,13 +9,14 @@ import xarray as xr
 
 from sid_xarray.core import provenance
 from sid_xarray.core.dims import units_of
-from sid_xarray.core.evaluate import FIT_DIM, FIT_DIM_UNITS, FIT_MODEL, FIT_UNITS, model_of
+from sid_xarray.core.evaluate import FIT_MODEL, model_of
 from sid_xarray.errors import DimensionError, ModelError
 from sid_xarray.kernels import lsq
-from sid_xarray.models import FitModel, Param
+from sid_xarray.models import FitModel
 from sid_xarray.models._tie import Ties
 from sid_xarray.models._tie import tie as tied
 from sid_xarray.ops._fit_args import (
+    about,
     bounds_of,
     check_names,
     check_options,
@@ -23,7 +24,9 @@ from sid_xarray.ops._fit_args import (
     dims_along,
     held_by,
     noise_along,
+    plain,
     start_of,
+    unit_of,
 )
 from sid_xarray.ops._fit_block import fit_curves
 from sid_xarray.ops._results import flags, refuse_taken
@@ -151,7 +154,7 @@ def fit(
         loss_scale=loss_scale,
     )
     ds = _dataset(results, whole, ties, da, along, weighted=bool(noise))
-    ds.attrs = {FIT_MODEL: model if isinstance(model, str) else whole.name, **_about(da, along)}
+    ds.attrs = {FIT_MODEL: model if isinstance(model, str) else whole.name, **about(da, along)}
     said = _said(
         start,
         held,
@@ -164,7 +167,7 @@ def fit(
         loss_scale=loss_scale,
         refine=refine,
     )
-    return provenance.stamp(ds, "fit", da, *noise.values(), *maps.values(), model=model, dim=_plain(along), **said)
+    return provenance.stamp(ds, "fit", da, *noise.values(), *maps.values(), model=model, dim=plain(along), **said)
 
 
 def _noise(da: xr.DataArray, along: Sequence[Hashable], **given: Any) -> dict[str, xr.DataArray]:
@@ -230,7 +233,7 @@ def _dataset(
     values, errors = dict(zip(order, results[:n], strict=True)), dict(zip(order, results[n : 2 * n], strict=True))
     ds = xr.Dataset()
     for param in model.params:
-        unit = _unit(param, da, dims[0])
+        unit = unit_of(param, da, dims[0])
         label = param.name.replace("_", " ")
         error = f"{param.name}_stderr"
         ds[param.name] = values[param.name].assign_attrs({names.LONG_NAME: label, **unit, names.ANCILLARY: error})
@@ -243,25 +246,3 @@ def _dataset(
     ds["nfev"] = nfev.assign_attrs({names.LONG_NAME: "iterations", names.UNITS: "1"})
     # One order of dimensions for all: maps of starting values may have put theirs first.
     return ds.transpose(*(d for d in da.dims if d not in dims), ...)
-
-
-def _unit(param: Param, da: xr.DataArray, dim: Hashable) -> dict[str, str]:
-    """Return the units of a parameter as attributes: none if they are not known."""
-    if not param.units:
-        return {}
-    if param.units == "rad":
-        return {names.UNITS: "rad"}
-    y, x = param.exponents()
-    return {names.UNITS: units.multiply(units.power(units_of(da), y), units.power(units_of(da, dim), x))}
-
-
-def _plain(dims: Sequence[Hashable]) -> str | list[str]:
-    """Return dimensions as they are written down: a name, or a list of names."""
-    return str(dims[0]) if len(dims) == 1 else [str(d) for d in dims]
-
-
-def _about(da: xr.DataArray, dims: Sequence[Hashable]) -> dict[str, Any]:
-    """Return what `evaluate` needs to know, and what is inherited."""
-    kept = (names.SOURCE, names.MODALITY, names.TITLE)
-    fitted = {FIT_DIM: _plain(dims), FIT_UNITS: units_of(da), FIT_DIM_UNITS: units_of(da, dims[0])}
-    return fitted | {k: da.attrs[k] for k in kept if k in da.attrs}
