@@ -20,6 +20,7 @@ from sid_xarray.core.check import Report
 from sid_xarray.core.dims import DimensionType
 from sid_xarray.core.provenance import Provenance
 from sid_xarray.models import FitModel
+from sid_xarray.ops.report import FitReport
 from sid_xarray.schema.records import Record
 
 __all__ = ["{name}"]
