@@ -105,7 +105,7 @@ def _nothing(da: xr.DataArray, keep: Sequence[Hashable], notes: tuple[str, ...])
     """Stand in for an array without a single value: a NaN at the origin, in its units."""
     dims = [d for d in da.dims if d in keep]
     coords = {d: (d, np.zeros(1), da[d].attrs) for d in dims if d in da.coords}
-    blank = np.full((1,) * len(dims), np.nan)
+    blank = np.full((1,) * len(dims), np.nan, np.result_type(da.dtype, np.float64) if da.dtype.kind == "c" else None)
     return Choice(xr.DataArray(blank, dims=dims, coords=coords, name=da.name, attrs=da.attrs), notes)
 
 
