@@ -23,7 +23,7 @@ CHOSEN = {
     "image_stack": "stack",
     "volume": "stack",
     "spectral_image": "spectral_image",
-    "image_4d": "image",
+    "image_4d": "four_d",
     "point_cloud": "curve",
     "multidimensional": "curve",
 }
@@ -101,7 +101,7 @@ def test_values_of_a_file_are_read_for_the_slice_alone(arrays, counted):
     plot(da)
     assert not da.variable._in_memory  # the picture has read it, the array of the user stays lazy
     da, backend = counted(arrays("image_4d"))
-    plot(da)
+    bound_view(da, "image")()
     assert backend.reads == [8 * 9]
     da, backend = counted(arrays("spectral_image"))
     bound_view(da, "curve")()

@@ -94,6 +94,8 @@ def image_element(frame: Frame, look: Look) -> Any:
     if blank:
         colours |= {"alpha": 0, "bgcolor": _NO_VALUE}
     bare = {"tools": [], "hooks": [_style.bar_title, *bokeh["hooks"]]}
+    if look.norm == "log":
+        mpl["hooks"] = [*mpl["hooks"], _style.lowest]
     element = _style.apply(element, {**colours, **both}, bokeh={**bokeh, **bare}, matplotlib=mpl)
     if look.mark is None:
         return element

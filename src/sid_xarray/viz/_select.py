@@ -114,7 +114,7 @@ def say(da: xr.DataArray, dim: Hashable, index: int) -> str:
     axis = axis_of(da, dim)
     if axis.counted and dim in da.coords and da[dim].dtype.kind in "USO":
         return f"{axis.label.removesuffix(', index')} = {number(da[dim].values[index])}"
-    units, factor = comfortable(axis.units, float(axis.values[index]) or axis.reach)
+    units, factor = comfortable(axis.units, axis.reach)  # as on the axis of a picture
     unit = unit_text(units)
     return f"{axis.label} = {number(axis.values[index] * factor)}{f' {unit}' if unit else ''}"
 

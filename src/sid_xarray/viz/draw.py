@@ -76,7 +76,7 @@ def choose_view(obj: xr.DataArray | xr.Dataset) -> str:
 
 def _complex(da: xr.DataArray, view: str) -> str:
     """Return the view that shows both parts of complex values, where there is one."""
-    return "complex" if view == "image" and da.dtype.kind == "c" and data_kind(da) != "image_4d" else view
+    return "complex" if view == "image" and da.dtype.kind == "c" else view
 
 
 def _for_dataset(ds: xr.Dataset) -> str:

@@ -68,9 +68,10 @@ IMAGE = View(
     "image",
     suits=Shape(any=2),
     draws="sid_xarray.viz.views.image:draw",
-    kinds=("image", "image_4d"),
+    kinds=("image",),
 )
 STACK = View("stack", suits=Shape(any=3), draws="sid_xarray.viz.views.stack:draw", kinds=("image_stack", "volume"))
+FOUR_D = View("four_d", suits=Shape(any=4), draws="sid_xarray.viz.views.four_d:draw", kinds=("image_4d",))
 COMPLEX = View("complex", suits=Shape(any=1), draws="sid_xarray.viz.views.complex:draw")
 SPECTRAL_IMAGE = View(
     "spectral_image",
@@ -85,5 +86,5 @@ COMPONENTS = View("components", suits=Shape(), draws="sid_xarray.viz.views.compo
 SCREE = View("scree", suits=Shape(), draws="sid_xarray.viz.views.components:scree", on=("Dataset",))
 
 TABLE: dict[str, View] = {
-    view.name: view for view in (CURVE, IMAGE, STACK, COMPLEX, SPECTRAL_IMAGE, FIT, MAP_GRID, COMPONENTS, SCREE)
+    view.name: view for view in (CURVE, IMAGE, STACK, FOUR_D, COMPLEX, SPECTRAL_IMAGE, FIT, MAP_GRID, COMPONENTS, SCREE)
 }
