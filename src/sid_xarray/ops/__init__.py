@@ -85,6 +85,10 @@ TABLE: dict[str, Verb] = {
     ),
     "sel": Verb("sid_xarray.ops.select:sel", params={"energy": 5.0, "width": {"energy": 2.0}}),
     "to_units": Verb("sid_xarray.ops.convert:to_units", params={"energy": "meV"}, about_units=True),
+    "within": Verb(
+        "sid_xarray.ops.within:within",
+        params={"region": {"kind": "aperture", "dims": ["y", "x"], "at": [1.0, 1.5, 0.0, 1.2]}, "reduce": "mean"},
+    ),
 }
 
 ALSO: dict[str, Verb] = {
