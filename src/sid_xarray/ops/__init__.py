@@ -96,6 +96,9 @@ ALSO: dict[str, Verb] = {
     "concat": Verb("sid_xarray.ops.join:concat", on=(), recall="sid_xarray.ops.join:recall"),
     "evaluate": Verb("sid_xarray.core.evaluate:evaluate", on=("Dataset",), recall="sid_xarray.core.evaluate:recall"),
     "project_loops": Verb("sid_xarray.ops.be:project_loops", on=("DataArray", "Dataset"), space="be"),
+    "sho_guess": Verb("sid_xarray.ops.be:sho_guess", space="be", references=("levy1959", "sanathanan1963")),
+    "loop_guess": Verb("sid_xarray.ops.be:loop_guess", space="be"),
+    "switching": Verb("sid_xarray.ops.switching:switching", on=("Dataset",), space="be", references=("jesse2006",)),
     "components": Verb(
         "sid_xarray.ops.residuals:components", on=("Dataset",), recall="sid_xarray.core.evaluate:recall"
     ),
