@@ -49,7 +49,8 @@ def read(source: Source) -> Iterator[Signal]:
     if count < 1 or points < 1 or size < 4 * count * points:
         raise source.error(f"should hold {count} spectra of {points} points, its block of data has {size} bytes")
     name, units = _AXES.get(getattr(file.xlist_unit, "name", ""), ("spectral", "1"))
-    spectral = axis(name, points, np.asarray(file.xdata, float), units=units, kind="spectral")
+    label = "Raman shift" if name == "raman_shift" else None
+    spectral = axis(name, points, np.asarray(file.xdata, float), units=units, kind="spectral", label=label)
     metadata, original = _metadata(file), _original(file)
     before, shape, coords = _positions(file, count)
     data = source.array("<f4", (*shape, points), start=start, where="DATA")
