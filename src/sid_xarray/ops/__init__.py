@@ -36,6 +36,8 @@ class Verb:
         where these are not the first input and the parameters by name.
     stamps : bool
         Whether it writes a step. If not, a trace does.
+    space : str
+        Name behind ``.sid`` that it is found under, of what only one technique has: ``"be"``.
     """
 
     place: str
@@ -48,6 +50,7 @@ class Verb:
     version: int = 1
     recall: str = ""
     stamps: bool = True
+    space: str = ""
 
 
 TABLE: dict[str, Verb] = {
@@ -88,11 +91,11 @@ ALSO: dict[str, Verb] = {
     "apply": Verb("sid_xarray.ops.apply:apply", on=("DataArray", "Dataset"), recall="sid_xarray.ops.apply:recall"),
     "concat": Verb("sid_xarray.ops.join:concat", on=(), recall="sid_xarray.ops.join:recall"),
     "evaluate": Verb("sid_xarray.core.evaluate:evaluate", on=("Dataset",), recall="sid_xarray.core.evaluate:recall"),
-    "project_loops": Verb("sid_xarray.ops.be:project_loops", on=()),
+    "project_loops": Verb("sid_xarray.ops.be:project_loops", on=("DataArray", "Dataset"), space="be"),
     "components": Verb(
         "sid_xarray.ops.residuals:components", on=("Dataset",), recall="sid_xarray.core.evaluate:recall"
     ),
-    "residuals": Verb("sid_xarray.ops.residuals:residuals", on=("Dataset",), recall="sid_xarray.ops.residuals:recall"),
+    "residuals": Verb("sid_xarray.ops.residuals:residuals", on=("Dataset",)),
     "reconstruct": Verb("sid_xarray.ops.decompose:reconstruct", on=("Dataset",)),
     "merge": Verb("sid_xarray.ops.join:merge", on=(), recall="sid_xarray.ops.join:recall"),
     "adopt": Verb("sid_xarray.core.adopt:adopt", on=("DataArray", "Dataset"), stamps=False),
