@@ -248,6 +248,28 @@ def verify(
 
 
 @app.command()
+def view(
+    files: Annotated[list[Path], typer.Argument(help="Files that sid can open.", show_default=False)],
+    signal: Annotated[str | None, typer.Option("--signal", help="Which signal is shown first.")] = None,
+    port: Annotated[int, typer.Option("--port", help="Serve on this port; 0 takes a free one.")] = 0,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only serve.")] = False,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--origin", help="Under which address a browser comes, if not localhost:PORT.", show_default=False
+        ),
+    ] = None,
+    export: Annotated[
+        Path | None, typer.Option("--export", help="Write an HTML page that needs no Python, and stop.")
+    ] = None,
+) -> None:
+    """Look at files in the browser: maps, spectra, patterns, linked; metadata and history."""
+    from sid_xarray.cli_view import run
+
+    run(files, Console(soft_wrap=True), signal=signal, port=port, show=not no_browser, origins=origin, export=export)
+
+
+@app.command()
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where to write the results.")] = Path("sid-demo"),
 ) -> None:

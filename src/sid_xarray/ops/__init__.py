@@ -85,6 +85,10 @@ TABLE: dict[str, Verb] = {
     ),
     "sel": Verb("sid_xarray.ops.select:sel", params={"energy": 5.0, "width": {"energy": 2.0}}),
     "to_units": Verb("sid_xarray.ops.convert:to_units", params={"energy": "meV"}, about_units=True),
+    "within": Verb(
+        "sid_xarray.ops.within:within",
+        params={"region": {"kind": "aperture", "dims": ["y", "x"], "at": [1.0, 1.5, 0.0, 1.2]}, "reduce": "mean"},
+    ),
 }
 
 ALSO: dict[str, Verb] = {
@@ -92,6 +96,9 @@ ALSO: dict[str, Verb] = {
     "concat": Verb("sid_xarray.ops.join:concat", on=(), recall="sid_xarray.ops.join:recall"),
     "evaluate": Verb("sid_xarray.core.evaluate:evaluate", on=("Dataset",), recall="sid_xarray.core.evaluate:recall"),
     "project_loops": Verb("sid_xarray.ops.be:project_loops", on=("DataArray", "Dataset"), space="be"),
+    "sho_guess": Verb("sid_xarray.ops.be:sho_guess", space="be", references=("levy1959", "sanathanan1963")),
+    "loop_guess": Verb("sid_xarray.ops.be:loop_guess", space="be"),
+    "switching": Verb("sid_xarray.ops.switching:switching", on=("Dataset",), space="be", references=("jesse2006",)),
     "components": Verb(
         "sid_xarray.ops.residuals:components", on=("Dataset",), recall="sid_xarray.core.evaluate:recall"
     ),
