@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import os
@@ -191,7 +192,10 @@ def _read(source: Source, reader: Reader, options: Mapping[str, Any]) -> dict[st
             return dict(found.to_dict())
         from sid_xarray.io.readers._frame import nodes_of
 
-        return nodes_of(found, source, reader.name)
+        out = nodes_of(found, source, reader.name)
+        if reader.closes is not None:
+            out["/"].set_close(functools.partial(reader.close, source.path))
+        return out
     except (SidError, FileNotFoundError, PermissionError):
         raise
     except Exception as error:

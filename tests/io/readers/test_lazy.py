@@ -105,6 +105,23 @@ def test_a_file_that_changed_or_went(tmp_path: Path) -> None:
         da.load()
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="looks at the open files of this process")
+def test_a_tree_that_is_closed_keeps_no_file_open(shared: Path) -> None:
+    pytest.importorskip("rsciio")
+    path = shared / "realdata/emd/Velox_HAADF.emd"
+
+    def handles() -> int:
+        return sum(path.name in os.path.realpath(one) for one in Path("/proc/self/fd").iterdir())
+
+    tree = sid.open(path)
+    tree["HAADF"][:2].load()
+    tree.close()
+    assert handles() == 0
+    assert tree["HAADF"][5:7].values.shape == (2, 512)  # and opens it again when it is needed
+    sid.open(path).close()
+    assert handles() == 0
+
+
 def test_an_array_lies_in_the_file(tmp_path: Path) -> None:
     source = Source("a", bytes(100))
     for options in ({"start": 96}, {"start": -8}, {"start": 0, "strides": (-4,)}, {"start": 0, "strides": (64,)}):

@@ -9,12 +9,13 @@ from typing import Any
 from sid_xarray.errors import warn
 from sid_xarray.io.readers.source import Source
 
-__all__ = ["check"]
+__all__ = ["HDF5", "check"]
 
 _SIZES = {2: 2, 3: 4, 4: 2, 5: 4, 6: 4, 7: 8, 8: 1, 9: 1, 10: 1, 11: 8, 12: 8}
 _STRUCT, _STRING, _ARRAY = 15, 18, 20
 _MAX_DEPTH, _MAX_TAGS, _MAX_FIELDS, _MAX_OBJECTS = 64, 1_000_000, 4096, 100_000
-_HDF5 = frozenset({"emd", "hspy", "nexus", "topspin", "dens"})
+HDF5 = frozenset({"emd", "hspy", "nexus", "topspin", "dens"})
+"""Plug-ins of files that are HDF5."""
 
 
 def check(source: Source, plugin: str) -> None:
@@ -37,7 +38,7 @@ def check(source: Source, plugin: str) -> None:
         _mrc(source)
     elif plugin == "quantumdetector":
         _frames(source)
-    elif plugin in _HDF5 and source.data is None:
+    elif plugin in HDF5 and source.data is None:
         _hdf5(source)
 
 

@@ -7,6 +7,7 @@ read at once.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
 import os
@@ -155,8 +156,11 @@ def _is_of_use(record: logging.LogRecord) -> bool:
 def forget(path: str) -> None:
     """Close what is open of a file."""
     with _LOCK:
-        for key in [k for k in _OPEN if k[1] == path]:
+        gone = [k for k in _OPEN if k[1] == path]
+        for key in gone:
             del _OPEN[key]
+    if any(key[0] in _em_guard.HDF5 for key in gone):
+        gc.collect()  # their handles hang in circles; nobody offers a way to close them
 
 
 def _signal(found: Mapping[str, Any], number: int, key: tuple[Any, ...], plugin: str, count: int) -> Signal | None:
