@@ -131,6 +131,16 @@ def test_one_signal(scan: Path) -> None:
     assert sid.ls(scan) == {f"/{n}": {"y": 3, "x": 4} for n in ("Z_forward", "Z_backward", "Current_forward")}
 
 
+def test_signals_of_one_name_are_told_by_their_paths(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.gsf").write_bytes(gsf())
+    with pytest.raises(FormatError, match="holds 2 signals, name one: signal='/a/Current'"):
+        sid.open_dataarray(tmp_path)
+    assert sid.open_dataarray(tmp_path, "/a/Current").shape == (3, 4)
+    with pytest.raises(FormatError, match="has 2 signals 'Current', give the path: /a/Current, /b/Current"):
+        sid.open_dataarray(tmp_path, "Current")
+
+
 def test_choosing_a_reader(scan: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no reader 'nanonis'. Did you mean 'nanonis_\w+'"):
         sid.open(scan, reader="nanonis")
