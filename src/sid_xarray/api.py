@@ -226,6 +226,29 @@ def save(obj: Any, path: str | os.PathLike[str], **opts: Any) -> str:
     return str(save_picture(obj, path, **opts))
 
 
+def dashboard(obj: Any, *, signal: str | None = None, **params: Any) -> Any:
+    """Show a whole file: its signals, their metadata and history, and each of them in the app.
+
+    Parameters
+    ----------
+    obj : DataTree, Dataset, DataArray or str
+        A path is opened first.
+    signal : str, optional
+        Which one is shown first, by its path or name; the largest by default.
+    **params
+        As for ``da.sid.explore``.
+
+    Returns
+    -------
+    panel.Column
+        Put it into a panel app of your own, or ``.show()`` it.
+    """
+    from sid_xarray.viz.dashboard import dashboard as make
+
+    opened = obj if isinstance(obj, xr.DataTree | xr.Dataset | xr.DataArray) else open(obj)
+    return make(opened, signal=signal, **params)
+
+
 def show_versions() -> str:
     """Return the versions of this library and what it works with, for a bug report.
 

@@ -409,6 +409,28 @@ def test_traced_steps_read_like_code(raw):
         assert "mean(" in repr(raw.drop_attrs().assign_attrs(forged(forgery, "s")).sid.provenance)
 
 
+def test_arrays_and_dots_in_a_history_are_short(raw):
+    ramp = raw["energy"]
+    two = xr.DataArray([1.0, 2.0], dims="T", name="T")
+    out = raw.sid.trace(lambda d: sid.concat([d * ramp, d * xr.DataArray(2.0)], two)[..., 0])
+    said = repr(out.sid.provenance)
+    assert "mul(<array 'energy' (energy: 64)>)" in said
+    assert "mul(<array ()>)" in said
+    assert "concat(dim=<array 'T' (T: 2)>)" in said
+    assert "getitem((Ellipsis, 0))" in said
+    assert "<array" not in out.sid.provenance.methods_text().partition("joined")[2][:20]
+    for v in (3, [], [["x"]], [5, {"shape": 3}], [["x"], {"shape": [4]}]):
+        p = {"args": [{"~": "dataarray", "v": v}]}
+        forgery = [{"id": "r", "op": "sid:input@1"}, {"id": "s", "op": "xr:mul@1", "p": p, "in": [["in", "r"]]}]
+        assert "mul(<array (" in repr(raw.drop_attrs().assign_attrs(forged(forgery, "s")).sid.provenance)
+
+
+def test_values_that_have_no_bytes_cannot_be_checked():
+    da = xr.DataArray(np.array(["a", "b"], dtype=object), dims="x", name="words")
+    view = da.sid.trace(lambda d: d.isel(x=[0])).sid.provenance
+    assert (view.status, view.reason) == ("unknown", "values of this type cannot be checked")
+
+
 def test_views_of_a_history_pickle(step):
     twin = pickle.loads(pickle.dumps(step.sid.provenance))
     assert repr(twin) == repr(step.sid.provenance)

@@ -19,9 +19,11 @@ from sid_xarray.accessors.plot import SidPlot
 from sid_xarray.core.check import Report
 from sid_xarray.core.dims import DimensionType
 from sid_xarray.core.provenance import Provenance
+from sid_xarray.core.region import Region
 from sid_xarray.models import FitModel
 from sid_xarray.ops.report import FitReport
 from sid_xarray.schema.records import Record
+from sid_xarray.viz.explore.state import Explorer
 
 __all__ = ["{name}"]
 

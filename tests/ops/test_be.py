@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import xarray as xr
 
 import sid_xarray as sid
-from sid_xarray.errors import DimensionError, ModelError, UnitsError
+from sid_xarray.errors import DimensionError, ModelError, TraceError, UnitsError
 from sid_xarray.kernels.loops import project
 from sid_xarray.models import load
 
@@ -67,6 +68,25 @@ def test_a_phase_may_be_in_degrees_and_must_be_an_angle():
     xr.testing.assert_allclose(bare.sid.be.project_loops(dim="bias"), expected)
     with pytest.raises(UnitsError):
         fit.assign(phase=fit.phase.assign_attrs(units="V")).sid.be.project_loops(dim="bias")
+
+
+def test_projected_loops_are_done_again_by_replay_script_and_trace(tmp_path):
+    da = sid.datasets.beps()
+    loop = da.sid.be.sho_fit(dim="frequency").sid.be.project_loops(dim="bias").loop
+    view = loop.sid.provenance
+    xr.testing.assert_identical(view.replay(da), loop)
+    da.sid.to_nsid(tmp_path / "raw.h5")
+    text = view.to_script(tmp_path / "raw.h5")
+    assert ".sid.be.project_loops(dim='bias')" in text
+    (tmp_path / "again.py").write_text(text, encoding="utf-8")
+    again = runpy.run_path(str(tmp_path / "again.py"))["result"]
+    assert again.equals(loop)
+    assert again.sid.provenance.heads == loop.sid.provenance.heads
+    traced = da.sid.trace(lambda d: d.sid.be.sho_fit(dim="frequency").sid.be.project_loops(dim="bias")["loop"])
+    xr.testing.assert_identical(traced.sid.provenance.replay(da), traced)
+    assert traced.equals(loop)
+    with pytest.raises(TraceError, match=r"d\.sid\.project_loops in a trace: .* Did you mean 'be\.project_loops'"):
+        da.sid.trace(lambda d: d.sid.project_loops())
 
 
 def test_responses_are_unbiased():

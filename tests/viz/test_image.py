@@ -189,7 +189,7 @@ def test_colour_maps_by_meaning(arrays):
         return image.opts.get("style", backend="bokeh").kwargs["cmap"]
 
     assert cmap(plot(arrays("image"))) == "gray"
-    assert cmap(plot(arrays("image_4d"))) == "inferno"
+    assert cmap(bound_view(arrays("image_4d"), "image")()) == "inferno"
     phase = bound_view(arrays("image", "complex64"), "image")(component="phase")
     assert cmap(phase) == "twilight"
     assert phase.opts.get("plot", backend="bokeh").kwargs["clim"] == (-np.pi, np.pi)

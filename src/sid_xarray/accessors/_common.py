@@ -81,4 +81,5 @@ class SidArrays(SidAny):
 
     # Pictures
     plot = view("sid_xarray.accessors.plot:SidPlot")
+    explore = method("sid_xarray.viz.explore:explore")
     be = view("sid_xarray.accessors.be:SidBe")

@@ -10,9 +10,11 @@ from sid_xarray.accessors.plot import SidPlot
 from sid_xarray.core.check import Report
 from sid_xarray.core.dims import DimensionType
 from sid_xarray.core.provenance import Provenance
+from sid_xarray.core.region import Region
 from sid_xarray.models import FitModel
 from sid_xarray.ops.report import FitReport
 from sid_xarray.schema.records import Record
+from sid_xarray.viz.explore.state import Explorer
 
 __all__ = ["SidDataset"]
 
@@ -47,6 +49,7 @@ class SidDataset:
     def to_sidpy(self) -> Any: ...
     @property
     def plot(self) -> SidPlot: ...
+    def explore(self, *, map: Hashable | Sequence[Hashable] | None = ..., signal: Hashable | Sequence[Hashable] | None = ..., beside: Mapping[str, xr.DataArray] | None = ..., main: Hashable | None = ..., **params: Any) -> Explorer: ...
     @property
     def be(self) -> SidBe: ...
     def evaluate(self, x: xr.DataArray | Any, *, model: str | FitModel | Callable[..., Any] | None = ...) -> xr.DataArray: ...

@@ -99,8 +99,9 @@ class Provenance:
 
         Parameters
         ----------
-        new : DataArray, str or mapping, optional
+        new : DataArray, Dataset, DataTree, str or mapping, optional
             What to start from: an array, or the path of a file (``"new.h5::signal"`` names one of several signals).
+            Of a Dataset or an open file the array that is called as it was then.
             For a history that starts from several arrays, a mapping from their names, or ids.
         path : str, optional
             Where to find the raw files of arrays that are not given: the file, or the folder; the working directory by

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import io
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -53,11 +54,15 @@ def one(where: Any) -> Source:
         return Source("bytes", bytes(where))
     if hasattr(where, "read"):
         return Source(str(getattr(where, "name", "") or "file"), _all_of(where, str(where)))
+    if not isinstance(where, str | os.PathLike):
+        said = f"expected a path, an address, an open file or bytes, got {type(where).__name__}"
+        raise TypeError(f"{said}. Several files: sid.open_many([...])")
     path = os.path.expanduser(os.fsdecode(os.fspath(where)))
     if _is_address(path):
         return _remote(path)
     if not os.path.exists(path):
-        raise FileNotFoundError(f"no file {path}")
+        is_link = os.path.islink(path)
+        raise FileNotFoundError(f"no file {path}{', it is a link to nowhere' if is_link else ''}")
     if not os.access(path, os.R_OK):
         raise PermissionError(f"no permission to read {path}")
     return Source(path)
@@ -131,21 +136,15 @@ def _walk(folder: str) -> Iterator[str]:
         yield from (os.path.join(here, file) for file in files if not file.startswith("."))
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
+def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
     """Return what sorts ``scan_2`` before ``scan_10``."""
-    out: list[tuple[int, str]] = []
-    word = ""
-    for char in name + "\0":
-        if word and char.isdigit() != word[-1].isdigit():
-            out.append((int(word), "") if word.isdecimal() and word.isascii() else (-1, word))
-            word = ""
-        word += char
-    return out
+    words = re.findall(r"[0-9]+|[^0-9]+", os.path.splitext(name)[0])
+    return [(int(word), "") if word[0] in "0123456789" else (-1, word.lower()) for word in words], name
 
 
 def is_zip(source: Source) -> bool:
     """Tell whether a file is a zip archive."""
-    return source.head[:4] == b"PK\x03\x04"
+    return source.head[:4] in (b"PK\x03\x04", b"PK\x05\x06")
 
 
 def members(source: Source) -> list[tuple[str, Callable[[int], bytes], Callable[[], Source]]]:

@@ -94,7 +94,11 @@ def nodes(
     FormatError
         If no reader knows it, or it is damaged.
     """
+    if _files.is_many(where):
+        return _all_nodes(open_tree(where, reader=reader, chunks=None, options=options or {}), group, str(where))
     source = _files.one(where)
+    if not source.size:
+        raise source.error("is empty: it has 0 bytes")
     if reader in _OWN or (reader is None and source.head.startswith(_HDF5)):
         try:
             return _from_hdf5(source, reader or "hdf5", group, options or {})
@@ -106,10 +110,27 @@ def nodes(
         found = choose(source.head, source.path, reader)
     if found is None and source.suffix in _HDF5_SUFFIXES:
         return _from_hdf5(source, "hdf5", group, options or {})  # which says what is wrong with it
+    if found is None and _files.is_zip(source):
+        return _all_nodes(open_tree(source, reader=None, chunks=None, options=options or {}), group, source.path)
     if found is None:
-        known = sorted({s for one in READERS.values() for s in one.suffixes})
-        raise source.error(f"no reader knows it, neither by content nor by suffix. Known: {' '.join(known)}")
-    return _asked(_read(source, found, options or {}), group, source)
+        raise _unknown(source)
+    return _asked(_read(source, found, options or {}), group, source.path)
+
+
+def _all_nodes(tree: xr.DataTree, group: str | None, path: str) -> dict[str, xr.Dataset]:
+    found = {node.path: node.to_dataset(inherit=False) for node in tree.subtree}
+    found["/"].set_close(tree.close)
+    return _asked(found, group, path)
+
+
+def _unknown(source: Source) -> FormatError:
+    """Return the error for a file that nobody knows: what its suffix promises, or how to say what it is."""
+    promised = " or ".join(one.title for one in READERS.values() if source.suffix in one.suffixes)
+    if promised:
+        said = f"has the suffix of {promised}, but its content is not of that kind. It is damaged, or something else"
+    else:
+        said = "no reader knows it, neither by content nor by suffix"
+    return source.error(f"{said}. If you know what it is, pass reader=... There are: {', '.join(READERS)}")
 
 
 def _from_hdf5(source: Source, reader: str, group: str | None, options: Mapping[str, Any]) -> dict[str, xr.Dataset]:
@@ -152,7 +173,7 @@ def _read(source: Source, reader: Reader, options: Mapping[str, Any]) -> dict[st
         raise source.error(f"{why}. It is damaged, or of a kind that is not known yet") from error
 
 
-def _asked(found: dict[str, xr.Dataset], group: str | None, source: Source) -> dict[str, xr.Dataset]:
+def _asked(found: dict[str, xr.Dataset], group: str | None, path: str) -> dict[str, xr.Dataset]:
     wanted = (group or "").strip("/")
     if not wanted:
         return found
@@ -163,7 +184,7 @@ def _asked(found: dict[str, xr.Dataset], group: str | None, source: Source) -> d
     ds = found.get(f"/{above}")
     if ds is not None and name in ds.data_vars:
         return {"/": xr.Dataset(attrs=found["/"].attrs)} | {f"/{above}": ds[[name]]}
-    raise source.error(f"there is no such group. There are {', '.join(found)}", group or "")
+    raise FormatError(path, group or "", f"there is no such group. There are {', '.join(found)}")
 
 
 def claims(where: Any) -> bool:
@@ -249,12 +270,12 @@ def _together(
             if reader is None and (not is_known(source) or is_part(source, beside)):
                 continue
             tree = open_tree(source, reader=reader, chunks=chunks, options=options)
-        except (FormatError, MissingDependencyError, PermissionError) as error:
+        except (OSError, MissingDependencyError) as error:  # damaged, not allowed, a link to nowhere
             problems.append(str(error))
             continue
         trees[_node(name, trees)] = tree
     if not trees:
-        said = problems[0] if problems else f"no reader knows any of the {len(files)} files in it"
+        said = problems[0] if problems else "holds no file that a reader knows"
         raise FormatError(path, "", said)
     out = xr.DataTree.from_dict(dict(trees))
     if problems:

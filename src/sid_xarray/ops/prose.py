@@ -285,6 +285,32 @@ def _to_units(p: Params, say: Say) -> str:
     return f"units were converted: {and_(said)}"
 
 
+def _within(p: Params, say: Say) -> str:
+    region = p.get("region") or {}
+    dims, at = list(region.get("dims") or []), list(region.get("at") or [])
+    said = region.get("units") or [say.unit(d) for d in dims]
+    reduce = {"sum": "summed", "mean": "averaged"}
+    done = p.get("reduce")
+    verb = f"selected and {reduce.get(done, f'reduced to its {done}')}" if done else "selected"
+    if region.get("kind") == "point":
+        where = and_(f"{say.dim(d)} = {say.number(v, u)}" for d, v, u in zip(dims, at, said, strict=False))
+        return f"the point nearest to {where} was selected"
+    if region.get("kind") in ("interval", "box"):
+        pairs = [at] if region["kind"] == "interval" else at
+        where = and_(
+            f"{say.number(low)} to {say.number(high, u)} of {say.dim(d)}"
+            for d, (low, high), u in zip(dims, pairs, said, strict=False)
+        )
+        return f"the region {where} was {verb}"
+    where = f"in the plane of {and_(say.dim(d) for d in dims)}"
+    if region.get("kind") == "aperture":
+        *center, inner, outer = at
+        middle = and_(f"{say.dim(d)} = {say.number(v, u)}" for d, v, u in zip(dims, center, said, strict=False))
+        ring = f"the ring from {say.number(inner)} to" if inner else "the disc with radius"
+        return f"{ring} {say.number(outer, said[0] if said else '1')} around {middle} was {verb}"
+    return f"a polygon with {len(at)} corners {where} was {verb}"
+
+
 TABLE: dict[str, Callable[[Params, Say], str]] = {
     "apply": _apply,
     "calibrate": _calibrate,
@@ -305,4 +331,5 @@ TABLE: dict[str, Callable[[Params, Say], str]] = {
     "sho_guess": _sho_guess,
     "switching": _switching,
     "to_units": _to_units,
+    "within": _within,
 }

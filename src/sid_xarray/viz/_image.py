@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
-from sid_xarray.viz import _scalebar, _style
-from sid_xarray.viz._axes import Axis, share_scale
-from sid_xarray.viz._labels import comfortable, distinct, unit_text
+from sid_xarray.errors import nearest
+from sid_xarray.viz import _style
+from sid_xarray.viz._labels import comfortable, unit_text
+from sid_xarray.viz._place import Frame, geometry, place, shared
 
-__all__ = ["COMPONENTS", "Frame", "Look", "component_of", "image_element"]
+__all__ = ["COMPONENTS", "Frame", "Look", "check_look", "component_of", "image_element", "reach", "titled_element"]
 
 COMPONENTS = ("amplitude", "phase", "real", "imag")
-_CELLS = 200_000
 _NO_VALUE = "#b9cbdc"  # not in any of the colour maps
-_LONGEST = 6.0  # beyond this ratio of sides equal aspect would leave a line
+_IN_CIRCLES = "#a8d5a2"  # nor in those without ends, which are dark and light
 
 
 @dataclass(frozen=True)
@@ -43,17 +44,6 @@ class Look:
             raise ValueError(f"norm should be 'linear' or 'log', got {self.norm!r}")
 
 
-@dataclass(frozen=True)
-class Frame:
-    """Values with rows along ``y`` and columns along ``x``, in the order of storage."""
-
-    values: np.ndarray
-    x: Axis
-    y: Axis
-    quantity: str
-    units: str
-
-
 def component_of(values: np.ndarray, component: str | None, units: str) -> tuple[np.ndarray, str, str]:
     """Return one real part of complex values, its units, and the word to add to the name."""
     if component is not None and component not in COMPONENTS:
@@ -70,15 +60,22 @@ def component_of(values: np.ndarray, component: str | None, units: str) -> tuple
     return (values.real, units, ", real part") if component == "real" else (values.imag, units, ", imaginary part")
 
 
+def check_look(look: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a user says of the look of an image, or say what can be said."""
+    known = [f.name for f in fields(Look) if f.name not in ("phase", "mark", "clabel")]
+    for name in look:
+        if name not in known:
+            raise TypeError(f"images have no option {name!r}.{nearest(name, known)}")
+    return dict(look)
+
+
 def image_element(frame: Frame, look: Look) -> Any:
-    """Return an hv.Image, or an hv.QuadMesh where positions are not evenly spaced."""
+    """Return an hv.Image, or an hv.QuadMesh where positions are not evenly spaced; with a mark, an hv.Overlay."""
     hv = _style.ready()
-    x, y = (a if a.monotonic else a.as_index() for a in (frame.x, frame.y))
-    x, y, same = share_scale(x, y, prefix=look.prefix)
     values = _style.displayable(frame.values)
     units = frame.units
-    if look.prefix:
-        units, factor = comfortable(units, _reach(values))
+    if look.prefix and not frame.settled:
+        units, factor = comfortable(units, reach(values))
         values = values * values.dtype.type(factor) if factor != 1.0 else values
     clim = look.clim or ((-np.pi, np.pi) if look.phase else None)
     blank = not np.isfinite(values).any()
@@ -87,32 +84,25 @@ def image_element(frame: Frame, look: Look) -> Any:
         look = replace(look, title=" · ".join(part for part in (look.title, "no finite values") if part))
     # Limits come from the whole frame, before anything is averaged for the screen.
     clim = clim or _style.limits(values, look.robust, positive=look.norm == "log")
-    inverted = y.ascends  # then row 0, which has the smallest y, is on top
-    mark = None if look.mark is None else (float(x.values[look.mark[0]]), float(y.values[look.mark[1]]))
-    if not x.ascends:
-        x, values = _flip(x), values[:, ::-1]
-    if not y.ascends:
-        y, values = _flip(y), values[::-1]
-    values, x, y = _coarse(values, x, y, look)
-    named = distinct([(str(x.dim), x.label), (str(y.dim), y.label), ("value", frame.quantity)])
-    said = (x.units, y.units, units)
-    *kdims, vdim = (hv.Dimension(pair, unit=unit_text(u) or None) for pair, u in zip(named, said, strict=True))
-    widths = _cell(x, y)
-    left, right, low, high = *_edges(x, widths[0]), *_edges(y, widths[1])
-    uneven = any(a.step is None and a.values.size > 1 for a in (x, y))
-    if uneven and values.size > _CELLS:  # a mesh of that many cells is not drawn in reasonable time
-        values, uneven = _resampled(values, x, y), False
-    if uneven:
-        mesh = (_breaks(x, widths[0]), _breaks(y, widths[1]), values)
-        element = hv.QuadMesh(mesh, kdims=kdims, vdims=[vdim])
+    placed = place(values, frame, units, prefix=look.prefix, max_pixels=look.max_pixels, pick=look.phase)
+    if placed.uneven:
+        element = hv.QuadMesh((*placed.breaks, placed.values), kdims=placed.kdims, vdims=[placed.vdim])
     else:
-        element = hv.Image(values[::-1], bounds=(left, low, right, high), kdims=kdims, vdims=[vdim])
-    span = (right - left, high - low)
-    element = _dressed(element, look, span, clim, same, inverted, x, mark)
+        element = hv.Image(placed.values[::-1], bounds=placed.bounds, kdims=placed.kdims, vdims=[placed.vdim])
+    both, bokeh, mpl = geometry(placed, size=look.size, title=look.title, scalebar=look.scalebar)
+    colours = _colours(look, clim)
     if blank:
-        for image in element.traverse(None, [hv.Image, hv.QuadMesh]):
-            _style.apply(image, {"alpha": 0, "bgcolor": _NO_VALUE}, fonts=False)
-    return element
+        colours |= {"alpha": 0, "bgcolor": _NO_VALUE}
+    bare = {"tools": [], "hooks": [_style.bar_title, *bokeh["hooks"]]}
+    if look.norm == "log":
+        mpl["hooks"] = [*mpl["hooks"], _style.lowest]
+    element = _style.apply(element, {**colours, **both}, bokeh={**bokeh, **bare}, matplotlib=mpl)
+    if look.mark is None:
+        return element
+    del bokeh["hooks"], mpl["hooks"]
+    x, y, _ = shared(frame, look.prefix)
+    mark = (float(x.values[look.mark[0]]), float(y.values[look.mark[1]]))
+    return _style.apply(element * _cross(mark, element), both, bokeh=bokeh, matplotlib=mpl)
 
 
 def titled_element(frame: Frame, look: Look) -> Any:
@@ -121,47 +111,16 @@ def titled_element(frame: Frame, look: Look) -> Any:
     return _style.apply(pane, {"clabel": unit_text(str(pane.vdims[0].unit or "1"))}, fonts=False)
 
 
-def _dressed(
-    element: Any,
-    look: Look,
-    span: tuple[float, float],
-    clim: tuple[float, float],
-    same: bool,
-    inverted: bool,
-    x: Axis,
-    mark: tuple[float, float] | None,
-) -> Any:
-    ratio = span[1] / span[0]
-    equal = same and 1 / _LONGEST <= ratio <= _LONGEST
-    shape = ratio if equal else min(max(ratio, 0.4), 1.5) if same else 0.8
-    width, height = (look.size, round(look.size * shape)) if shape <= 1 else (round(look.size / shape), look.size)
-    wide = 4.0 * min(1.0, 1 / shape)
+def _colours(look: Look, clim: tuple[float, float]) -> dict[str, Any]:
+    grey = (look.cmap or "gray") == "gray"
     colours = {
         "cmap": _style.palette(look.cmap or "gray", look.gamma),
         "clim": clim,
         "cnorm": look.norm,
         "colorbar": look.colorbar,
-        "clipping_colors": {"NaN": _NO_VALUE if (look.cmap or "gray") == "gray" else "#d8d8d8"},
+        "clipping_colors": {"NaN": _IN_CIRCLES if look.phase else _NO_VALUE if grey else "#d8d8d8"},
     }
-    if look.clabel is not None:
-        colours["clabel"] = look.clabel
-    both = {"invert_yaxis": inverted, "title": _style.wrapped(look.title, width)}
-    bokeh: dict[str, Any] = {"frame_width": width, "frame_height": height, "toolbar": "above"}
-    mpl: dict[str, Any] = {"aspect": "equal" if equal else 1 / shape, "fig_inches": (wide + 1.4, wide * shape + 0.8)}
-    if equal:
-        bokeh["data_aspect"] = 1
-    if width < 160:
-        bokeh["xticks"] = 3  # more labels would run into each other
-    hooks: dict[str, list[Any]] = {"bokeh": [_style.bar_title], "matplotlib": []}
-    if look.scalebar and same and unit_text(x.units):
-        for name, found in hooks.items():
-            found.append(_scalebar.hook(name, x.units))
-    bare = {"tools": [], "hooks": hooks["bokeh"]}
-    dressed = {**mpl, "hooks": hooks["matplotlib"]}
-    element = _style.apply(element, {**colours, **both}, bokeh={**bokeh, **bare}, matplotlib=dressed)
-    if mark is None:
-        return element
-    return _style.apply(element * _cross(mark, element), both, bokeh=bokeh, matplotlib=mpl)
+    return colours if look.clabel is None else {**colours, "clabel": look.clabel}
 
 
 def _cross(mark: tuple[float, float], element: Any) -> Any:
@@ -175,67 +134,7 @@ def _cross(mark: tuple[float, float], element: Any) -> Any:
     )
 
 
-def _reach(values: np.ndarray) -> float:
+def reach(values: np.ndarray) -> float:
     """Return a typical large value: single outliers do not choose the prefix."""
     lo, hi = _style.limits(values, (1, 99))
     return max(abs(lo), abs(hi)) if np.isfinite(values).any() else 0.0
-
-
-def _flip(axis: Axis) -> Axis:
-    return replace(axis, values=axis.values[::-1], step=None if axis.step is None else -axis.step)
-
-
-def _cell(x: Axis, y: Axis) -> tuple[float, float]:
-    """Return the size of a pixel; a single row or column is as wide as the pixels are long."""
-    steps = [abs(a.values[-1] - a.values[0]) / (a.values.size - 1) if a.values.size > 1 else 0.0 for a in (x, y)]
-    return steps[0] or steps[1] or 1.0, steps[1] or steps[0] or 1.0
-
-
-def _edges(axis: Axis, cell: float) -> tuple[float, float]:
-    if axis.step is not None or axis.values.size == 1:
-        return float(axis.values[0] - cell / 2), float(axis.values[-1] + cell / 2)
-    breaks = _breaks(axis, cell)
-    return float(breaks[0]), float(breaks[-1])
-
-
-def _breaks(axis: Axis, cell: float) -> np.ndarray:
-    v = axis.values
-    if v.size == 1:
-        return np.array([v[0] - cell / 2, v[0] + cell / 2])
-    middle = (v[1:] + v[:-1]) / 2
-    return np.concatenate([[v[0] - (middle[0] - v[0])], middle, [v[-1] + (v[-1] - middle[-1])]])
-
-
-def _resampled(values: np.ndarray, x: Axis, y: Axis) -> np.ndarray:
-    """Return the nearest value at every point of an even grid over the same span."""
-    where = []
-    for axis, cell in zip((x, y), _cell(x, y), strict=True):
-        lo, hi = _edges(axis, cell)
-        n = axis.values.size
-        grid = lo + (np.arange(n) + 0.5) * (hi - lo) / n
-        where.append(np.clip(np.searchsorted(_breaks(axis, cell), grid, side="right") - 1, 0, n - 1))
-    return values[np.ix_(where[1], where[0])]
-
-
-def _coarse(values: np.ndarray, x: Axis, y: Axis, look: Look) -> tuple[np.ndarray, Axis, Axis]:
-    """Average blocks of pixels of an image that is larger than any screen; the extent stays."""
-    if values.size <= look.max_pixels or x.step is None or y.step is None:
-        return values, x, y
-    n = int(np.ceil(np.sqrt(values.size / look.max_pixels)))
-    rows, columns = values.shape[0] // n, values.shape[1] // n
-    if rows == 0 or columns == 0:
-        return values, x, y
-    blocks = values[: rows * n, : columns * n].reshape(rows, n, columns, n)
-    if look.phase:  # an average of phases would be wrong where they wrap
-        small = blocks[:, n // 2, :, n // 2]
-    else:
-        valid = np.isfinite(blocks)
-        count = valid.sum(axis=(1, 3))
-        total = np.where(valid, blocks, 0).sum(axis=(1, 3), dtype=np.float64)
-        small = np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(values.dtype)
-    return small, _blocked(x, columns, n), _blocked(y, rows, n)
-
-
-def _blocked(axis: Axis, count: int, n: int) -> Axis:
-    step = (axis.step or 1.0) * n
-    return replace(axis, values=axis.values[0] + (axis.step or 1.0) * (n - 1) / 2 + np.arange(count) * step, step=step)

@@ -105,7 +105,7 @@ def _nothing(da: xr.DataArray, keep: Sequence[Hashable], notes: tuple[str, ...])
     """Stand in for an array without a single value: a NaN at the origin, in its units."""
     dims = [d for d in da.dims if d in keep]
     coords = {d: (d, np.zeros(1), da[d].attrs) for d in dims if d in da.coords}
-    blank = np.full((1,) * len(dims), np.nan)
+    blank = np.full((1,) * len(dims), np.nan, np.result_type(da.dtype, np.float64) if da.dtype.kind == "c" else None)
     return Choice(xr.DataArray(blank, dims=dims, coords=coords, name=da.name, attrs=da.attrs), notes)
 
 
@@ -114,7 +114,7 @@ def say(da: xr.DataArray, dim: Hashable, index: int) -> str:
     axis = axis_of(da, dim)
     if axis.counted and dim in da.coords and da[dim].dtype.kind in "USO":
         return f"{axis.label.removesuffix(', index')} = {number(da[dim].values[index])}"
-    units, factor = comfortable(axis.units, float(axis.values[index]) or axis.reach)
+    units, factor = comfortable(axis.units, axis.reach)  # as on the axis of a picture
     unit = unit_text(units)
     return f"{axis.label} = {number(axis.values[index] * factor)}{f' {unit}' if unit else ''}"
 

@@ -19,6 +19,7 @@ __all__ = [
     "curve_colours",
     "displayable",
     "limits",
+    "lowest",
     "palette",
     "ready",
     "wrapped",
@@ -120,6 +121,13 @@ def bar_title(plot: Any, element: Any) -> None:
             text, bar.title = bar.title, None
             look = {"align": "center", "text_font_size": "11pt", "text_font_style": "italic"}
             figure.add_layout(Title(text=text, **look), "right")
+
+
+def lowest(plot: Any, element: Any) -> None:
+    """Give what is not positive the lowest colour of a logarithmic scale, as bokeh does; matplotlib leaves it out."""
+    artist = plot.handles["artist"]
+    values = np.ma.getdata(artist.get_array())
+    artist.set_array(np.ma.masked_invalid(np.where(values <= 0, artist.norm.vmin or 1.0, values)))
 
 
 def displayable(values: np.ndarray) -> np.ndarray:

@@ -67,11 +67,16 @@ def choose_view(obj: xr.DataArray | xr.Dataset) -> str:
         raise DimensionError(f"{obj.name!r} is a single number and has no picture: its value is float(da).")
     # Two axes that nobody has described are a picture more often than a family of curves.
     if obj.ndim == 2 and all(t == "unknown" and t.evidence == "none" for t in types):
-        return "image"
+        return _complex(obj, "image")
     for name, view in _views("DataArray").items():
         if kind in view.kinds and view.suits.fits(types):
-            return name
+            return _complex(obj, name)
     return "curve"
+
+
+def _complex(da: xr.DataArray, view: str) -> str:
+    """Return the view that shows both parts of complex values, where there is one."""
+    return "complex" if view == "image" and da.dtype.kind == "c" else view
 
 
 def _for_dataset(ds: xr.Dataset) -> str:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import secrets
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from sid_xarray.viz import _style
 
-__all__ = ["save"]
+__all__ = ["page_of", "save"]
 
 _ADDRESSES = re.compile(r"<script[^>]*\bsrc=[^>]*>\s*</script>|<link[^>]*\bhref=[^>]*>")
+_SHEETS = re.compile(r'"https://cdn\.[^"]*\.css"')
+_ICONS = re.compile(r'<link rel="(?:[a-z-]*icon|manifest)"[^>]*>')
+_FRAMES = 60
 _FORMATS = {".png": "matplotlib", ".svg": "matplotlib", ".pdf": "matplotlib", ".html": "bokeh"}
 
 
@@ -93,11 +98,18 @@ def _figure(hv: Any, obj: Any, path: Path, kind: str, dpi: int, title: str) -> N
 
 
 def _html(hv: Any, obj: Any, path: Path, kind: str, dpi: int, title: str) -> None:
+    if isinstance(obj, hv.HoloMap):
+        _film(hv, obj, path, title)
+        return
+    path.write_text(page_of(hv.render(obj, backend="bokeh"), title), encoding="utf-8")
+
+
+def page_of(model: Any, title: str) -> str:
+    """Return an HTML page of a figure of bokeh, with all scripts inside."""
     from bokeh.embed import file_html
     from bokeh.models import TableWidget, Widget
     from bokeh.resources import CDN, Resources
 
-    model = hv.render(obj, backend="bokeh")
     page = file_html(model, CDN, title=title)
     parts = ["bokeh"]
     parts += ["bokeh-widgets"] if any(isinstance(m, Widget) for m in model.references()) else []
@@ -109,4 +121,31 @@ def _html(hv: Any, obj: Any, path: Path, kind: str, dpi: int, title: str) -> Non
     # where resources are inline. What the picture needs goes inside, before anything uses it.
     head, _, body = page.partition("</head>")
     head = _ADDRESSES.sub("", head).replace("<head>", f"<head>\n{scripts}", 1)
-    path.write_text(f"{head}</head>{body}", encoding="utf-8")
+    return f"{head}</head>{body}"
+
+
+def _film(hv: Any, obj: Any, path: Path, title: str) -> None:
+    """Write a player with its frames inside; of more than a page can hold, evenly chosen ones."""
+    import panel as pn
+    from bokeh.resources import INLINE
+
+    if isinstance(obj, hv.DynamicMap):
+        counts = [len(dim.values) for dim in obj.kdims]
+        if not all(counts):
+            obj = obj[obj.last_key] if obj.last_key is not None else obj[()]
+        else:
+            share = max(1, int(_FRAMES ** (1 / len(counts))))
+            chosen = [[dim.values[i] for i in _even(n, share)] for dim, n in zip(obj.kdims, counts, strict=True)]
+            frames = {key if len(key) > 1 else key[0]: obj[key] for key in itertools.product(*chosen)}
+            obj = hv.HoloMap(frames, kdims=[dim.clone(values=[], default=None) for dim in obj.kdims])
+    how = "scrubber" if len(obj.kdims) == 1 else "individual"
+    pane = pn.pane.HoloViews(obj, backend="bokeh", widget_type=how, widget_location="bottom", center=True)
+    most = {"max_states": 10 * _FRAMES, "max_opts": _FRAMES}
+    pane.layout.save(path, title=title, resources=INLINE, embed=True, progress=False, **most)
+    # panel asks the network for its own looks also where resources are inline; buttons work without.
+    page = _ICONS.sub("", path.read_text(encoding="utf-8"))
+    path.write_text(_SHEETS.sub('"data:text/css,"', page), encoding="utf-8")
+
+
+def _even(n: int, count: int) -> list[int]:
+    return [int(i) for i in np.unique(np.linspace(0, n - 1, min(n, count)).round())]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import io
+import os
 import subprocess
 import sys
 import zipfile
@@ -17,6 +18,7 @@ from reader_files import FILES, PATTERN, gsf, nanoscope_force, npy, pifm, sxm
 import sid_xarray as sid
 from sid_xarray.errors import AlignmentError, DimensionError, FormatError, SidWarning
 from sid_xarray.io.door import READERS
+from sid_xarray.io.readers import TABLE
 from sid_xarray.testing import assert_same
 
 
@@ -92,8 +94,24 @@ def test_choosing_a_reader(scan: Path, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="reader 'nanonis_sxm' has no option 'dims'"):
         sid.open(scan, dims={})
     (tmp_path / "a.xyz").write_bytes(b"nothing that anybody knows")
-    with pytest.raises(FormatError, match="no reader knows it"):
+    with pytest.raises(FormatError, match=r"no reader knows it, .* pass reader=\.\.\. There are: nanonis_sxm"):
         sid.open(tmp_path / "a.xyz")
+    (tmp_path / "a.sxm").write_bytes(b"nothing that anybody knows")
+    with pytest.raises(FormatError, match="has the suffix of Nanonis scan, but its content is not of that kind"):
+        sid.open(tmp_path / "a.sxm")
+    with pytest.raises(TypeError, match=r"got list\. Several files: sid\.open_many"):
+        sid.open([scan])
+
+
+@pytest.mark.parametrize("suffix", sorted({one.suffixes[0] for one in TABLE.values()} | {"", ".h5"}))
+def test_a_file_of_nothing_and_one_of_a_byte(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(b"")
+    with pytest.raises(FormatError, match="is empty"):
+        sid.open(path)
+    path.write_bytes(b"x")
+    with pytest.raises((FormatError, ImportError), match=r"content is not|knows it|read as|HDF5|no lines|needs|start"):
+        sid.open(path)
 
 
 def test_a_folder_a_pattern_an_archive(tmp_path: Path) -> None:
@@ -122,6 +140,47 @@ def test_a_folder_a_pattern_an_archive(tmp_path: Path) -> None:
     assert "broken.sxm" in tree.attrs["sid_problems"]
     with pytest.raises(FileNotFoundError):
         sid.open(tmp_path / "none_*.sxm")
+
+
+def test_a_folder_with_links_and_locked_doors(scan: Path, tmp_path: Path) -> None:
+    """One file that cannot be opened never hides the others."""
+    folder = tmp_path / "session"
+    folder.mkdir()
+    (folder / "a.sxm").symlink_to(scan)
+    (folder / "b.sxm").symlink_to(folder / "nowhere")
+    (folder / "again").symlink_to(folder)
+    os.mkfifo(folder / "pipe.sxm")
+    with pytest.warns(SidWarning, match=r"b\.sxm, it is a link to nowhere"):
+        tree = sid.open(folder)
+    assert list(tree.children) == ["a"]
+    table = sid.scan(folder, progress=False)
+    assert "a link to nowhere" in table[table.file == "b.sxm"].problem.iloc[0]
+    assert set(table.file) == {"a.sxm", "b.sxm"}
+
+
+def test_files_come_in_natural_order(tmp_path: Path) -> None:
+    names = ["a", "a1", "a1_x", "a1_y", "a2", "a10", "b1", "B2", "c"]
+    for name in reversed(names):
+        (tmp_path / f"{name}.gsf").write_bytes(gsf())
+    assert list(sid.open(tmp_path).children) == names
+    assert sid.scan(tmp_path, progress=False).file.tolist() == [f"{name}.gsf" for name in names]
+
+
+def test_xarrays_doors_open_folders_and_archives(scan: Path, tmp_path: Path) -> None:
+    if "sid" not in xr.backends.list_engines():
+        pytest.skip("the package was installed before it had this engine: install it again")
+    (tmp_path / "two").mkdir()
+    with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
+        for name in ("a.sxm", "b.sxm"):
+            archive.write(scan, name)
+            (tmp_path / "two" / name).write_bytes(scan.read_bytes())
+    for where in (tmp_path / "two", tmp_path / "two.zip", tmp_path / "two" / "*.sxm"):
+        assert list(xr.open_datatree(where, engine="sid").children) == ["a", "b"]
+        np.testing.assert_array_equal(xr.open_dataset(where, engine="sid", group="b")["Z_forward"].values, PATTERN)
+    with zipfile.ZipFile(tmp_path / "none.zip", "w") as archive:
+        pass
+    with pytest.raises(FormatError, match="holds no file that a reader knows"):
+        sid.open(tmp_path / "none.zip")
 
 
 def test_many_files_become_one_array(tmp_path: Path) -> None:

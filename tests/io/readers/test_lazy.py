@@ -104,6 +104,9 @@ def test_a_file_that_changed_or_went(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(FormatError, match="is not there any more"):
         da.load()
+    path.mkdir()
+    with pytest.raises(FormatError, match="is not there any more"):
+        da.load()
 
 
 def test_an_array_lies_in_the_file(tmp_path: Path) -> None:

@@ -85,13 +85,13 @@ FILES: dict[str, dict[str, tuple[int, Any, str]]] = {
     },
     "spm/rhk/dIdV_stripes.sm4": {"LIA Current": (0, TURNED, "A"), "Current": (1, TURNED, "A")},
     "bepfm/bepfm_test_data.npy": {"bepfm_test_data": (0, SAME3, "1")},
-    "dm/SI-EELS.dm3": {"06-EELS Spectrum Image": (0, LAST, "1")},
-    "dm/EELS_STO.dm3": {"01-EELS Acquire_STO": (0, ONE, "1")},
-    "dm/EELS_STO.dm4": {"EELS_STO": (0, ONE, "1")},
+    "dm/SI-EELS.dm3": {"06-EELS Spectrum Image": (0, LAST, "count")},
+    "dm/EELS_STO.dm3": {"01-EELS Acquire_STO": (0, ONE, "count")},
+    "dm/EELS_STO.dm4": {"EELS_STO": (0, ONE, "count")},
     "dm/SI-HAADF.dm3": {"06-HAADF": (0, SAME2, "1")},
-    "dm/CL_asymmetric-peak_map.dm4": {"880_30K_map2a": (0, LAST, "1")},
-    "dm/dmTest_3D_int16_64,65,66.dm3": {"image3D_int16_64,65,66": (0, SAME3, "1")},
-    "dm/Diffraction_of_SI.dm4": {"(10) Diffraction of Diffraction SI": (0, SAME2, "1")},
+    "dm/CL_asymmetric-peak_map.dm4": {"880_30K_map2a": (0, LAST, "count")},
+    "dm/dmTest_3D_int16_64,65,66.dm3": {"image3D_int16_64,65,66": (0, SAME3, "e")},
+    "dm/Diffraction_of_SI.dm4": {"(10) Diffraction of Diffraction SI": (0, SAME2, "count")},
     "emd/Velox_SI_Si.emd": {"HAADF/HAADF": (0, SAME2, "1"), "EDS/EDS": (1, SAME3, "1")},
     "emd/Velox_HAADF.emd": {"HAADF": (0, SAME2, "1")},
     "emd/Velox_EELS_EDS.emd": {
@@ -101,7 +101,8 @@ FILES: dict[str, dict[str, tuple[int, Any, str]]] = {
         "DF-S/DF-S": (10, SAME2, "1"),
         "EELS/EELS": (14, SAME3, "1"),
     },
-    "emd/NCEM_Acquisition_18.emd": {"single": (0, SAME2, "1")},
+    # The file keeps columns, the peer too.
+    "emd/NCEM_Acquisition_18.emd": {"single": (0, TURNED, "1")},
     "bcf/bcf_v2_50x50px.bcf": {"Ch 1/Ch 1": (0, SAME2, "1"), "EDX/EDX": (2, SAME3, "count")},
     "tia/16_STOimage_1.ser": {"signal": (0, SAME2, "1")},
     "mrc/HAADFscan.mrc": {"intensity": (0, SAME2, "1")},
@@ -218,11 +219,11 @@ def test_positions_of_a_grid_are_those_that_the_file_keeps(opened: Any) -> None:
 def test_counts_and_energy_of_velox(opened: Any) -> None:
     """One peer loses five counts of six and shifts the energy: the sum and the place of the strobe peak are right."""
     da = opened("emd/Velox_SI_Si.emd")["EDS/EDS"]
-    energy = da["x_ray_energy"]
+    energy = da["energy"]
     assert energy.attrs["units"] == "keV"
     np.testing.assert_allclose([energy[0], energy[-1]], [-1.0, 39.95])
     assert int(da.sum()) == 6564
-    assert abs(float(energy[int(da.sum(("y", "x")).argmax("x_ray_energy"))])) < 1e-9
+    assert abs(float(energy[int(da.sum(("y", "x")).argmax("energy"))])) < 1e-9
 
 
 def test_layers_of_an_igor_image_have_their_own_units_and_names(opened: Any, known: dict[str, Any]) -> None:
@@ -284,6 +285,9 @@ def test_a_format_that_no_other_reader_reads(opened: Any) -> None:
     """Gwyddion 1 and WSxM curves: compared with the same image in another format, and with the header."""
     old, new = opened("spm/gwy/chip_GWYO.gwy")["channel_0"], opened("spm/gwy/chip.gsf")["Topography"]
     np.testing.assert_allclose(old.values, new.values, rtol=0.05)
+    # Version 1 writes "nm" and "um" beside numbers in metres.
+    assert (old.attrs["units"], old["x"].attrs["units"]) == ("m", "m")
+    np.testing.assert_allclose(old["x"].values, new["x"].values)
     curves = opened("spm/wsxm/spectrocurve_0001_Amplitude.f.curves")
     assert curves["Amplitude_forward"].sizes == {"curve": 5, "point": 512}
     assert curves["Z_forward"].attrs["units"] == "nm"

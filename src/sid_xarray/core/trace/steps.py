@@ -14,7 +14,7 @@ from sid_xarray.core.stamping import record
 from sid_xarray.core.trace.table import find, perform
 from sid_xarray.errors import ProvenanceError
 
-__all__ = ["arguments", "do", "parse"]
+__all__ = ["arguments", "before", "do", "options", "parse"]
 
 _OP = re.compile(r"(sid|xr|np):([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?)@(\d{1,6})")
 
@@ -47,6 +47,14 @@ def before(params: Mapping[str, Any], inputs: Sequence[Any]) -> tuple[tuple[Any,
     return tuple(decode(of[0], inputs)), decode(of[1], inputs)
 
 
+def options(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of xarray that counted: how grids were joined, and no other."""
+    found = params.get("options", {})
+    if not isinstance(found, dict) or not found.keys() <= {"arithmetic_join"}:
+        raise ProvenanceError("the options of a step are damaged")
+    return found
+
+
 def do(op: str, inputs: Sequence[xr.DataArray | xr.Dataset], params: Mapping[str, Any]) -> Any:
     """Do one operation and record it.
 
@@ -74,5 +82,5 @@ def do(op: str, inputs: Sequence[xr.DataArray | xr.Dataset], params: Mapping[str
     found = find(space, name)
     if found is None:
         raise ProvenanceError(f"{op!r} is no operation that a history can hold")
-    out = perform(found, args, kwargs, of=before(params, inputs), options=params.get("options"))
+    out = perform(found, args, kwargs, of=before(params, inputs), options=options(params))
     return record(out, op, inputs, params)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from sid_xarray.io.readers._text import plain
 from sid_xarray.io.readers.signal import Signal, axis
 from sid_xarray.io.readers.source import Source
 
@@ -102,15 +103,7 @@ def _original(file: Any) -> dict[str, Any]:
     names = ("title", "username", "measurement_type", "scan_type", "laser_length", "count", "spectral_unit",
              "xlist_type", "xlist_unit", "point_per_spectrum", "accumulation_count", "application_name",
              "application_version", "map_shape", "map_info", "is_completed")  # fmt: skip
-    return {name: _plain(getattr(file, name, None)) for name in names}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return value if value is None or isinstance(value, str | int | float | np.generic) else str(value)
+    return {name: plain(getattr(file, name, None)) for name in names}
 
 
 def _metadata(file: Any) -> dict[str, Any]:

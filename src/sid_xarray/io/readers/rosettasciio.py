@@ -8,6 +8,7 @@ read at once.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import re
 import threading
@@ -122,6 +123,8 @@ def _signals_of(key: tuple[Any, ...]) -> list[dict[str, Any]]:
 def _file_reader(name: str, path: str, options: dict[str, Any], lazy: bool) -> list[dict[str, Any]]:
     try:
         reader = importlib.import_module(f"rsciio.{name}").file_reader
+        for handler in logging.getLogger("rsciio").handlers:
+            handler.addFilter(_is_of_use)
     except ModuleNotFoundError as error:
         raise MissingDependencyError(str(error.name), "em", f"the plug-in {name!r} of rosettasciio") from error
     try:
@@ -135,6 +138,11 @@ def _file_reader(name: str, path: str, options: dict[str, Any], lazy: bool) -> l
         return list(reader(path, **options))
     except ModuleNotFoundError as error:
         raise MissingDependencyError(str(error.name), "em", f"reading this file by rosettasciio ({name})") from error
+
+
+def _is_of_use(record: logging.LogRecord) -> bool:
+    """Tell whether a remark is for our users: which classes of HyperSpy are not installed is none of it."""
+    return not record.getMessage().startswith("Cannot find package")
 
 
 def forget(path: str) -> None:
@@ -158,7 +166,7 @@ def _signal(found: Mapping[str, Any], number: int, key: tuple[Any, ...], plugin:
         values = values.transpose(*order, *([data.ndim] if fields else []))
     else:
         values = RereadArray(key, number, data, order)
-    said = _rosetta_metadata.said(found)
+    said = _rosetta_metadata.said(found, plugin)
     title = said.title or said.quantity or ("" if count == 1 else f"signal_{number}")
     return Signal(
         title or "signal",

@@ -249,7 +249,7 @@ class FileArray(BackendArray):
                     raise FormatError(self.path, "", "the file was changed since it was opened. Open it again.")
                 # Not closed by hand: it goes when the last view of it goes, which is before this returns.
                 return self._taken(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), key)
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise FormatError(self.path, "", "the file is not there any more") from None
 
     def _taken(self, buffer: Any, key: tuple[Any, ...]) -> np.ndarray[Any, Any]:

@@ -64,7 +64,7 @@ def read(source: Source) -> Iterator[Signal]:
         "metadata": {
             "acquisition/start_time": when.isoformat() if when else None,
             "acquisition/comment": comment,
-            "instrument/model": head[36:45].partition(b"\0")[0].decode("latin-1").strip(),
+            "instrument/model": head[45:54].partition(b"\0")[0].decode("latin-1").strip(),
         },
         "original": {"comment": comment, "log": str(getattr(getattr(file, "log_book", None), "text", "") or "")},
     }

@@ -68,8 +68,11 @@ IMAGE = View(
     "image",
     suits=Shape(any=2),
     draws="sid_xarray.viz.views.image:draw",
-    kinds=("image", "image_stack", "volume", "image_4d"),
+    kinds=("image",),
 )
+STACK = View("stack", suits=Shape(any=3), draws="sid_xarray.viz.views.stack:draw", kinds=("image_stack", "volume"))
+FOUR_D = View("four_d", suits=Shape(any=4), draws="sid_xarray.viz.views.four_d:draw", kinds=("image_4d",))
+COMPLEX = View("complex", suits=Shape(any=1), draws="sid_xarray.viz.views.complex:draw")
 SPECTRAL_IMAGE = View(
     "spectral_image",
     suits=Shape(spatial=2, spectral=1),
@@ -82,4 +85,6 @@ MAP_GRID = View("map_grid", suits=Shape(any=2), draws="sid_xarray.viz.views.map_
 COMPONENTS = View("components", suits=Shape(), draws="sid_xarray.viz.views.components:draw", on=("Dataset",))
 SCREE = View("scree", suits=Shape(), draws="sid_xarray.viz.views.components:scree", on=("Dataset",))
 
-TABLE: dict[str, View] = {view.name: view for view in (CURVE, IMAGE, SPECTRAL_IMAGE, FIT, MAP_GRID, COMPONENTS, SCREE)}
+TABLE: dict[str, View] = {
+    view.name: view for view in (CURVE, IMAGE, STACK, FOUR_D, COMPLEX, SPECTRAL_IMAGE, FIT, MAP_GRID, COMPONENTS, SCREE)
+}

@@ -9,12 +9,13 @@ import xarray as xr
 
 from sid_xarray.core.dims import describe, units_of
 from sid_xarray.schema import attrs as names
+from sid_xarray.viz import _style
 from sid_xarray.viz._axes import axis_of, map_dims
-from sid_xarray.viz._image import Frame, Look, component_of, image_element
+from sid_xarray.viz._image import Frame, Look, check_look, component_of, image_element
 from sid_xarray.viz._labels import plain, quantity
 from sid_xarray.viz._select import choose, fixed, read
 
-__all__ = ["draw", "frame_of", "title_of"]
+__all__ = ["draw", "frame_of", "grid", "title_of"]
 
 
 def draw(
@@ -55,7 +56,7 @@ def draw(
     DimensionError
         If there are fewer than two dimensions, or a chosen one is not there.
     """
-    chosen = _check(look)
+    chosen = check_look(look)
     dims = map_dims(obj, x=x, y=y, prefer=("reciprocal", "spatial"), exclude=fixed(isel, sel))
     choice = choose(obj, dims, isel=isel, sel=sel)
     frame = frame_of(choice.da, dims, component)
@@ -65,18 +66,6 @@ def draw(
     elif all(describe(obj)[d] == "reciprocal" for d in dims):
         chosen.setdefault("cmap", "inferno")
     return image_element(frame, Look(**chosen))
-
-
-def _check(look: Mapping[str, Any]) -> dict[str, Any]:
-    from dataclasses import fields
-
-    from sid_xarray.errors import nearest
-
-    known = [f.name for f in fields(Look) if f.name != "phase"]
-    for name in look:
-        if name not in known:
-            raise TypeError(f"images have no option {name!r}.{nearest(name, known)}")
-    return dict(look)
 
 
 def frame_of(da: xr.DataArray, dims: tuple[Hashable, Hashable], component: str | None = None) -> Frame:
@@ -91,3 +80,15 @@ def title_of(da: xr.DataArray, notes: tuple[str, ...]) -> str:
     said = da.attrs.get(names.TITLE)
     words = [plain(said, limit=48)] if isinstance(said, str) and said.strip() else []
     return " · ".join([*words, *notes])
+
+
+def grid(panes: list[Any], cols: int, title: str | None) -> Any:
+    """Return images side by side, with a title above all."""
+    hv = _style.ready()
+    cols = max(1, min(cols, len(panes)))
+    rows = -(-len(panes) // cols)
+    both: dict[str, Any] = {"shared_axes": False}
+    if title:
+        both["title"] = _style.wrapped(title, 330 * cols)
+    mpl = {"sublabel_format": "", "fig_inches": (4.6 * cols, 3.9 * rows), "hspace": 0.75, "vspace": 0.35}
+    return _style.apply(hv.Layout(panes).cols(cols), both, matplotlib=mpl, fonts=False)

@@ -14,7 +14,7 @@ from sid_xarray.viz._axes import map_dims
 from sid_xarray.viz._image import Look, titled_element
 from sid_xarray.viz._select import choose, fixed
 from sid_xarray.viz._siblings import own_variables
-from sid_xarray.viz.views.image import frame_of
+from sid_xarray.viz.views.image import frame_of, grid
 
 __all__ = ["draw"]
 
@@ -89,7 +89,7 @@ def draw(
         heading = " · ".join([*called, frame.quantity, *maps[name].notes])
         look = Look(cmap=cmap, robust=robust, clim=clim, title=heading, size=size, prefix=prefix)
         panes.append(titled_element(frame, look))
-    return _layout(panes, cols, title)
+    return grid(panes, cols, title)
 
 
 def _own(given: Mapping[Hashable, Any] | None, da: xr.DataArray) -> dict[Hashable, Any]:
@@ -104,14 +104,3 @@ def _chosen(ds: xr.Dataset, variables: Sequence[Hashable] | None) -> list[Hashab
     if not names:
         raise DimensionError("no variable with two dimensions to draw as a map. Draw curves: ds.sid.plot.curve().")
     return names
-
-
-def _layout(panes: list[Any], cols: int, title: str | None) -> Any:
-    hv = _style.ready()
-    cols = max(1, min(cols, len(panes)))
-    rows = -(-len(panes) // cols)
-    both: dict[str, Any] = {"shared_axes": False}
-    if title:
-        both["title"] = _style.wrapped(title, 330 * cols)
-    mpl = {"sublabel_format": "", "fig_inches": (4.6 * cols, 3.9 * rows), "hspace": 0.75, "vspace": 0.35}
-    return _style.apply(hv.Layout(panes).cols(cols), both, matplotlib=mpl, fonts=False)

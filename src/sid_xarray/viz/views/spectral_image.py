@@ -15,6 +15,7 @@ from sid_xarray.viz import _style
 from sid_xarray.viz._axes import axis_of, check_dim, map_dims
 from sid_xarray.viz._image import Frame, Look, component_of, image_element
 from sid_xarray.viz._labels import plain, quantity, range_text
+from sid_xarray.viz._reduce import mean_of
 from sid_xarray.viz._select import Choice, choose, indices, read, say, window_of
 from sid_xarray.viz._siblings import main_variable, quantities
 from sid_xarray.viz.views.curve import Line, lines_element
@@ -141,19 +142,8 @@ def _map(
         span = range_text(axis.values[part.start], axis.values[part.stop - 1], axis.units)
         note = f"mean of {part.stop - part.start} of {n} points, {span}"
     values, units, word = component_of(read(da.isel({along: part}), (dims[1], dims[0], along)), component, units_of(da))
-    frame = Frame(_mean(values, (2,)), axis_of(da, dims[0]), axis_of(da, dims[1]), quantity(da) + word, units)
+    frame = Frame(mean_of(values, (2,)), axis_of(da, dims[0]), axis_of(da, dims[1]), quantity(da) + word, units)
     return frame, note
-
-
-def _mean(values: np.ndarray, over: tuple[int, ...]) -> np.ndarray:
-    """Return the mean of what is finite; the copy that this takes is made only where there are gaps."""
-    with np.errstate(all="ignore"):
-        mean = values.mean(axis=over, dtype=np.float64)
-        if np.isfinite(mean).all():
-            return np.asarray(mean)
-        valid = np.isfinite(values)
-        total = np.where(valid, values, 0).sum(axis=over, dtype=np.float64)
-        return np.asarray(np.where(valid.any(axis=over), total / valid.sum(axis=over), np.nan))
 
 
 def _spectra(
@@ -180,7 +170,7 @@ def _spectra(
     if component != "phase":  # a mean of phases means nothing
         block, note = _block(cube, dims, along, pixel, budget)
         every = component_of(read(block, (*dims, along)), component, units)[0]
-        lines.append(Line(_mean(every, (0, 1)), note))
+        lines.append(Line(mean_of(every, (0, 1)), note))
     return lines[: len(_style.COLOURS)], quantity(main) + word, units
 
 
