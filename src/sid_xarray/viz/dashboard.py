@@ -92,7 +92,8 @@ def _pages(da: xr.DataArray, params: Mapping[str, Any]) -> Any:
         if tree:
             tabs.append((title, pn.pane.JSON(_plain(tree), depth=2, width=760)))
     if da.sid.provenance:
-        tabs.append(("history", pn.pane.HTML(da.sid.provenance._repr_html_())))
+        steps = pn.pane.HTML(da.sid.provenance._repr_html_().replace("<details", "<details open", 1))
+        tabs.append(("history", pn.Column(pn.pane.HoloViews(da.sid.provenance.graph(backend="bokeh")), steps)))
     return pn.Tabs(*tabs, dynamic=True)
 
 
@@ -138,6 +139,7 @@ def serve(
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
+    _warm()
     routes = {f"/{name}" if len(pages) > 1 else "/": _guarded(make) for name, make in pages.items()}
     if started is not None:
         started(port)
@@ -151,6 +153,14 @@ def serve(
         verbose=False,
         websocket_origin=[*known, *origins],
     )
+
+
+def _warm() -> None:
+    """Import what every page needs, so that the first visitor does not wait for it."""
+    from sid_xarray.viz.explore import curves, figures, layout, state
+
+    figures.palette_of("gray", 1.0)
+    _ = (curves, layout, state)
 
 
 def _guarded(make: Callable[[], Any]) -> Callable[[], Any]:

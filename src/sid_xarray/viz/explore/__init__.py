@@ -20,6 +20,7 @@ def explore(
     *,
     map: Hashable | Sequence[Hashable] | None = None,  # noqa: A002 - what it is
     signal: Hashable | Sequence[Hashable] | None = None,
+    data: xr.DataArray | None = None,
     beside: Mapping[str, xr.DataArray] | None = None,
     main: Hashable | None = None,
     **params: Any,
@@ -35,6 +36,9 @@ def explore(
     signal : hashable or pair, optional
         The dimension of the curve, or the two of a pattern, at every point of the map. All further dimensions have
         sliders.
+    data : DataArray, optional
+        What was fitted, if the Dataset is the result of a fit: then the map is one of its parameters, and beside it
+        stand data, model, components and residual of the pixel.
     beside : mapping, optional
         From name to further arrays on the same grid: a fit, a component.
     main : hashable, optional
@@ -69,13 +73,24 @@ def explore(
         from sid_xarray.viz.explore._plan import make_plan
     except ImportError as error:
         raise MissingDependencyError("panel", "viz", "exploring") from error
+    if data is not None:
+        if not isinstance(obj, xr.Dataset):
+            raise TypeError("data= goes with the Dataset of a fit: fit.sid.explore(data=da)")
+        from sid_xarray.viz.explore.review import Review
+
+        _known(Review, params)
+        return Review(data, obj, **params)
     arrays, names = _arrays(obj, beside or {}, main)
-    known = set(state.Explorer.param) - {"name"}
+    _known(state.Explorer, params)
+    plan = make_plan(next(iter(arrays.values())), map=map, signal=signal)
+    return state.Explorer(arrays, plan, names, **params)
+
+
+def _known(cls: type[Explorer], params: Mapping[str, Any]) -> None:
+    known = set(cls.param) - {"name"}
     for name in params:
         if name not in known:
             raise TypeError(f"explore has no option {name!r}.{nearest(name, known)}")
-    plan = make_plan(next(iter(arrays.values())), map=map, signal=signal)
-    return state.Explorer(arrays, plan, names, **params)
 
 
 def _arrays(

@@ -49,7 +49,10 @@ class Scales:
     def back(self, dim: Hashable, shown: float) -> float:
         """Return a place that was drawn in units of the coordinate, without digits that nobody drew."""
         value = shown / self.factor(dim)
-        return float(f"{value:.6g}") if np.isfinite(value) else value
+        span = float(np.ptp(self.stored_axes[dim].values)) or abs(value)
+        if not np.isfinite(value) or not span:
+            return value
+        return float(f"{round(value, 6 - int(np.floor(np.log10(span)))):.7g}")
 
     def nearest(self, dim: Hashable, shown: float) -> int:
         """Return the index of the point nearest to a place that was tapped."""

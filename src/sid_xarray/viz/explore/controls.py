@@ -57,6 +57,8 @@ def position(view: View) -> list[Any]:
 def signal(view: View) -> list[Any]:
     """Return what belongs to curve or pattern: window, reduction, radii."""
     ex, plan = view.ex, view.ex.plan
+    if ex.reviews:
+        return _review(view)
     out: list[Any] = []
     if len(plan.signal) == 1 and plan.map and not plan.carpet:
         out += [_window(view)]
@@ -71,6 +73,13 @@ def signal(view: View) -> list[Any]:
             pn.widgets.Checkbox.from_param(ex.param.normalise, label="normalise"),
         ]
     return [*out, pn.Row(*row)] if row else out
+
+
+def _review(view: View) -> list[Any]:
+    ex: Any = view.ex
+    again = pn.widgets.Button(label="refit this pixel from its neighbours", width=240)
+    again.on_click(lambda _: setattr(view.readout, "object", "fitted" if ex.refit() else "this pixel cannot be fitted"))
+    return [pn.Row(pn.widgets.Select.from_param(ex.param.parameter, label="map", width=180), again)]
 
 
 def _window(view: View) -> Any:

@@ -60,6 +60,7 @@ class CurveFigure:
         self.fig.toolbar.active_drag = drawn[0] if drawn else pan
         self.fig.toolbar.active_scroll, self.fig.toolbar.active_inspect = zoom, None
         self.fig.grid.grid_line_alpha = 0.4
+        self.fig.min_border_left = 80  # so that figures below each other have their axes below each other
         self.fig.xaxis.axis_label = axis_label(axis)
         self.axis, self.quantity, self.units = axis, quantity, units
         self._order = np.argsort(axis.values, kind="stable")
@@ -106,6 +107,8 @@ class CurveFigure:
             item.label, item.visible = {"value": label}, True
         for item in self.fig.legend[0].items[len(curves) :] if self.lines else ():
             item.visible = False
+        if self.lines:
+            self.fig.legend[0].visible = any(label for _, _, label, _, _ in curves)
         self._fit(ends)
 
     def _more(self) -> None:

@@ -1,5 +1,5 @@
 // The app without Python. `meta` says what is where; `which` figure was touched; events of bokeh are in `cb_obj`.
-const {ny, nx, vs, hs, y, x, sy, sx, rows, columns, curve, units_y, units_x, label_y, label_x, flip} = JSON.parse(meta);
+const {ny, nx, vs, hs, y, x, sy, sx, rows, columns, curve, units_y, units_x, label_y, label_x, flip, units_s, radius} = JSON.parse(meta);
 const c = cube.data.v, ns = vs * hs;
 const near = (list, at) => { let k = 0; list.forEach((v, i) => { if (Math.abs(v - at) < Math.abs(list[k] - at)) k = i }); return k };
 const limits = (a) => { let lo = Infinity, hi = -Infinity; for (const v of a) if (Number.isFinite(v)) { lo = Math.min(lo, v); hi = Math.max(hi, v) } return hi > lo ? [lo, hi] : [lo - 0.5, lo + 0.5] };
@@ -33,15 +33,16 @@ if (which == 'map' && cb_obj.event_name == 'tap') {
     lines.data = {xs: [[x0, x1, x1, x0, x0]], ys: [[y0, y0, y1, y1, y0]], colour: ['#D55E00']} }
 } else if (which == 'signal' && curve && cb_obj.final && g.type == 'rect') {
   const inside = []; sx.forEach((v, k) => { if (v >= Math.min(g.x0, g.x1) && v <= Math.max(g.x0, g.x1)) inside.push(k) }); map(inside);
-  if (inside.length) band.setv({visible: true, left: Math.min(g.x0, g.x1), right: Math.max(g.x0, g.x1)});
+  if (inside.length) { band.setv({visible: true, left: Math.min(g.x0, g.x1), right: Math.max(g.x0, g.x1)});
+    heading.text = `mean of ${+band.left.toPrecision(4)} … ${+band.right.toPrecision(4)} ${units_s}` }
 } else if (which == 'signal' && !curve && (cb_obj.event_name == 'tap' || (cb_obj.final && g.type == 'rect'))) {
-  const inside = []; const r = JSON.parse(meta).radius;
+  const inside = []; const r = radius;
   const box = cb_obj.event_name != 'tap';
   for (let a = 0; a < vs; a++) for (let b = 0; b < hs; b++) {
     const ok = box ? sx[b] >= Math.min(g.x0, g.x1) && sx[b] <= Math.max(g.x0, g.x1) && sy[a] >= Math.min(g.y0, g.y1) && sy[a] <= Math.max(g.y0, g.y1)
       : Math.hypot(sx[b] - cb_obj.x, sy[a] - cb_obj.y) <= r;
     if (ok) inside.push(a * hs + b) }
-  map(inside);
+  map(inside); heading.text = `mean in the ${box ? 'box' : 'aperture'}`;
   const t = Array.from({length: 73}, (_, k) => k * Math.PI / 36);
   aperture.data = box ? {xs: [[g.x0, g.x1, g.x1, g.x0, g.x0]], ys: [[g.y0, g.y0, g.y1, g.y1, g.y0]], colour: ['#56B4E9']}
     : {xs: [t.map((v) => cb_obj.x + r * Math.cos(v))], ys: [t.map((v) => cb_obj.y + r * Math.sin(v))], colour: ['#56B4E9']};

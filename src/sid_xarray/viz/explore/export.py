@@ -15,7 +15,7 @@ from bokeh.events import SelectionGeometry, Tap
 from bokeh.layouts import row
 from bokeh.models import ColumnDataSource, CustomJS
 
-from sid_xarray.viz._labels import plain
+from sid_xarray.viz._labels import plain, unit_text
 from sid_xarray.viz._select import read
 from sid_xarray.viz.explore._read import part_of
 from sid_xarray.viz.save import page_of
@@ -112,11 +112,13 @@ def _link(view: Any, ex: Explorer) -> None:
     meta = {
         "ny": v.values.size, "nx": h.values.size, "y": v.values.tolist(), "x": h.values.tolist(),
         "vs": sy.values.size if sy else 1, "hs": sx.values.size, "sx": sx.values.tolist(),
-        "sy": sy.values.tolist() if sy else [0], "units_x": h.units, "units_y": v.units,
-        "label_x": h.label, "label_y": v.label, "flip": _orders(first.grid.take, values.shape[:2]),
+        "sy": sy.values.tolist() if sy else [0], "units_x": unit_text(h.units), "units_y": unit_text(v.units),
+        "units_s": unit_text(sx.units), "label_x": h.label, "label_y": v.label,
+        "flip": _orders(first.grid.take, values.shape[:2]),
         "rows": [], "columns": [], "curve": None, "radius": 0.0,
     }  # fmt: skip
     if view.curve is not None:
+        view.curve.fig.legend[0].visible = False  # the title says where the curve is from
         meta["curve"] = view.curve._order.tolist()
         parts = {"line": view.curve.lines[0].data_source, "range": view.curve.fig.y_range, "band": view.curve.band}
         spare = {"pattern": parts["line"], "pattern_mapper": first.mapper, "aperture": first.marks.lines}
@@ -128,7 +130,7 @@ def _link(view: Any, ex: Explorer) -> None:
     args = {
         "cube": ColumnDataSource({"v": np.ascontiguousarray(small).ravel()}), "meta": json.dumps(meta),
         "image": first.source, "mapper": first.mapper, "points": first.marks.points, "lines": first.marks.lines,
-        "title": second.fig.title, **spare, **parts,
+        "title": second.fig.title, "heading": first.fig.title, **spare, **parts,
     }  # fmt: skip
     for fig, which, events in (
         (first.fig, "map", (Tap, SelectionGeometry)),

@@ -34,7 +34,7 @@ from sid_xarray.viz import _scalebar, _style
 from sid_xarray.viz._axes import Axis
 from sid_xarray.viz._labels import unit_text
 
-__all__ = ["DRAW", "Colours", "ImageFigure", "PointsFigure", "axis_label", "blank", "colour_of"]
+__all__ = ["DRAW", "Colours", "ImageFigure", "PointsFigure", "axis_label", "blank", "colour_of", "palette_of"]
 
 _LARGE = 2_000_000
 _NAN = "#b9cbdc"
@@ -59,7 +59,7 @@ class Colours:
         """Return a mapper for these values: the same one, moved, where that will do."""
         low, high = self.clim or _style.limits(values, self.robust, positive=self.log)
         cls = LogColorMapper if self.log else LinearColorMapper
-        palette = _palette(self.cmap, self.gamma)
+        palette = palette_of(self.cmap, self.gamma)
         if isinstance(mapper, cls):
             mapper.update(low=low, high=high)
             if mapper.palette != palette:
@@ -68,7 +68,8 @@ class Colours:
         return cls(palette=palette, low=low, high=high, nan_color=_NAN)
 
 
-def _palette(cmap: str, gamma: float) -> list[str]:
+def palette_of(cmap: str, gamma: float) -> list[str]:
+    """Return the colours of a map, bent by gamma."""
     from holoviews.plotting.util import process_cmap
 
     with warnings.catch_warnings():
@@ -86,7 +87,7 @@ def axis_label(axis: Axis) -> str:
 def blank(x: Range1d, y: Any, tools: list[Any], width: int, height: int, **more: Any) -> Any:
     """Return a figure in our style, without anything in it."""
     fig = figure(
-        x_range=x, y_range=y, tools=tools, frame_width=width, frame_height=height, toolbar_location="above", **more
+        x_range=x, y_range=y, tools=tools, frame_width=width, frame_height=height, toolbar_location="below", **more
     )
     fig.toolbar.logo, fig.toolbar.active_tap = None, None  # a polygon would take the taps
     for axis in fig.axis:
@@ -273,7 +274,7 @@ class _Marks:
                 line_alpha=alpha,
             )
         self.failed = ColumnDataSource({"x": [], "y": []})
-        fig.scatter("x", "y", source=self.failed, marker="x", size=7, line_color="#D55E00", line_width=2)
+        fig.scatter("x", "y", source=self.failed, marker="x", size=7, line_color="#CC79A7", line_width=2)
 
     def show(self, points: Sequence[tuple[float, float, str]], lines: Sequence[tuple[Any, Any, str]]) -> None:
         """Draw points (x, y, colour) and outlines (xs, ys, colour)."""
@@ -281,6 +282,12 @@ class _Marks:
         self.lines.data = {
             k: [list(p[i]) if i < 2 else p[i] for p in lines] for i, k in enumerate(("xs", "ys", "colour"))
         }
+
+    def cross_out(self, places: tuple[Sequence[float], Sequence[float]]) -> None:
+        """Mark what is no result."""
+        x, y = (list(v) for v in places)
+        if x or len(self.failed.data["x"]):
+            self.failed.data = {"x": x, "y": y}
 
 
 class PointsFigure:

@@ -49,16 +49,22 @@ class View:
         plan = ex.plan
         self.maps: dict[str, Any] = {}
         self.curve: CurveFigure | None = None
+        self.residual: CurveFigure | None = None
         self.pattern: ImageFigure | None = None
         self.profile: CurveFigure | None = None
         self.panes: list[Any] = []
         self._maps()
         if len(plan.signal) == 1:
             (dim,) = plan.signal
-            can = bool(plan.map) and not plan.carpet
+            can = bool(plan.map) and not plan.carpet and not ex.reviews
             self.curve = CurveFigure(ex.axes[dim], quantity=ex.quantity(), units=ex.units(), window=can)
             if can:
                 self.curve.fig.on_event(SelectionGeometry, self._window_drawn)
+            if ex.reviews:
+                self.residual = CurveFigure(
+                    ex.axes[dim], quantity="residual", units=ex.units(), height=120, window=False
+                )
+                self.residual.fig.x_range = self.curve.fig.x_range
         elif len(plan.signal) == 2:
             v, h = plan.signal
             self.pattern = self._image(v, h, ["box", "lasso", "polygon"])
@@ -73,7 +79,7 @@ class View:
 
     def _maps(self) -> None:
         ex, plan = self.ex, self.ex.plan
-        names = [n for n, da in ex.arrays.items() if set(plan.map) <= set(da.dims)][:4] if plan.map else []
+        names = ex.map_names()
         for name in names:
             quantity, units = ex.quantity(name), ex.units(name)
             if plan.places:
@@ -165,13 +171,16 @@ class View:
             ((self.draw_curves,), ["spread", "normalise"]),
             ((self.draw_maps, self.draw_curves), ["cmap", "gamma", "logz", "robust"]),
         ]
+        if self.ex.reviews:
+            watched.append(((self.draw_maps, self.draw_marks), ["parameter"]))
         for draws, names in watched:
             self.ex.param.watch(lambda *_, draws=draws: [draw() for draw in draws], names)
 
     def _colours(self, *, pattern: bool = False) -> Colours:
         ex = self.ex
         phase = ex.complex and ex.part == "phase"
-        cmap = "twilight" if phase else "inferno" if pattern and ex.cmap == "gray" else ex.cmap
+        plain_map = "inferno" if pattern else "viridis" if ex.plan.places else "gray"  # white points would not be seen
+        cmap = "twilight" if phase else plain_map if ex.cmap == "gray" else ex.cmap
         gamma = ex.gamma if pattern or not self.pattern else 1.0
         clim = (-np.pi, np.pi) if phase else None
         return Colours(cmap, gamma, ex.logz and not phase, tuple(ex.robust), clim)
@@ -181,40 +190,30 @@ class View:
         ex = self.ex
         for name, fig in self.maps.items():
             values = ex.plane(name).values
-            fig.show(values, self._colours(), title=self._heading(name))
+            said = ex.heading(name)
+            title = f"{plain(name, limit=24)}: {said}".rstrip(": ") if len(self.maps) > 1 else said
+            fig.show(values, self._colours(), title=title)
             if isinstance(fig, ImageFigure):
                 fig.name(ex.quantity(name), ex.units(name))
         if self.profile is not None:
-            self.profile.show([(ex.plane().values, None, "map", 0, "#444444")])
+            self.profile.show([(ex.plane().values, None, "", 0, "#444444")])
         self._push()
-
-    def _heading(self, name: str) -> str:
-        ex = self.ex
-        many = f"{plain(name, limit=24)}: " if len(self.maps) > 1 else ""
-        if ex.plan.carpet or not ex.plan.signal or not set(ex.plan.signal) <= set(ex.arrays[name].dims):
-            return many.rstrip(": ")
-        w = ex.window
-        if w is None:
-            return f"{many}{ex.reduce} over {ex.axes[ex.plan.signal[0]].label}"
-        if w.kind == "interval":
-            axis, factor = ex.axes[w.dims[0]], ex.scales.factor(w.dims[0])
-            low, high = (float(v) * factor for v in w.at)
-            unit = unit_text(axis.units)
-            return f"{many}{ex.reduce} of {number(low)} … {number(high)}{f' {unit}' if unit else ''}"
-        return f"{many}{ex.reduce} in the {w.kind}"
 
     def draw_curves(self) -> None:
         """Draw the curves or the pattern of the regions."""
         ex = self.ex
         if self.curve is not None:
-            shown, order = [], list(ex.arrays)
+            shown = []
             for c in ex.curves():
                 scale = float(np.nanmax(np.abs(c.values))) if ex.normalise and np.isfinite(c.values).any() else 1.0
                 band = c.spread / (scale or 1.0) if ex.spread and c.n > 1 and np.any(c.spread) else None
-                k = order.index(c.array)
-                shown.append((c.values / (scale or 1.0), band, c.label, k, colour_of(c.region)))
+                colour = colour_of(c.region) if not c.bare else ("#000000", "#666666")[c.style > 1]
+                shown.append((c.values / (scale or 1.0), band, c.label, c.style, colour))
             said = "1" if ex.normalise else ex.units()
             self.curve.show(shown, units=said, quantity=ex.quantity() + (", normalised" if ex.normalise else ""))
+        left = ex.residual()
+        if self.residual is not None and left is not None:
+            self.residual.show([(left.values, None, "", 0, colour_of(left.region))], quantity="residual")
         if self.pattern is not None and ex.regions:
             found = ex.of_region(ex.regions[-1])
             self.pattern.show(found.values, self._colours(pattern=True), title=ex.say(ex.regions[-1]))
@@ -230,12 +229,13 @@ class View:
             (points if kind == "point" else lines).append((*where, colour_of(i)))
         for fig in self.maps.values():
             fig.marks.show(points, lines)
+            fig.marks.cross_out(self._failed())
         if self.profile is not None and ex.regions:
             _, (xs, _) = self._outline(ex.regions[-1])
             ends = np.atleast_1d(xs)
             self.profile.show_window((float(ends.min()), float(ends.max())))
         w = ex.window
-        if self.curve is not None and not ex.plan.carpet:
+        if self.curve is not None and not ex.plan.carpet and not ex.reviews:
             span = None
             if isinstance(w, Region) and w.kind == "interval":
                 index = ex._cut_signal(w).indexers[ex.plan.signal[0]]
@@ -248,6 +248,15 @@ class View:
         self.readout.object = ex.readout()
         self.code.value = "\n".join(ex.code())
         self._push()
+
+    def _failed(self) -> tuple[list[float], list[float]]:
+        """Return x and y of what failed; of very many the first."""
+        ex, failed = self.ex, self.ex.failed()
+        if failed.ndim != 2:
+            return [], []
+        v, h = (ex.axes[d].values for d in ex.plan.map)
+        rows, columns = (index[:5000] for index in np.nonzero(failed))
+        return h[columns].tolist(), v[rows].tolist()
 
     def _outline(self, region: Region) -> tuple[str, tuple[Any, Any]]:
         """Return what a region looks like on the axes that are shown: x and y."""
@@ -306,9 +315,8 @@ class View:
 
     def _push(self) -> None:
         """Send changes to notebooks; servers send them by themselves."""
-        for pane in self.panes:
-            if pane._comms if hasattr(pane, "_comms") else False:
-                pn.io.push_notebook(pane)
+        if _style._in_notebook():
+            pn.io.push_notebook(*self.panes)
 
     def panel(self) -> Any:
         """Return all of it, side by side."""
@@ -316,13 +324,14 @@ class View:
 
         for i, fig in enumerate(self.maps.values()):
             fig.fig.name = f"sid-map{i or ''}"
-        for name, made in (("curve", self.curve), ("pattern", self.pattern), ("profile", self.profile)):
+        named = {"curve": self.curve, "residual": self.residual, "pattern": self.pattern, "profile": self.profile}
+        for name, made in named.items():
             if made is not None:
                 made.fig.name = f"sid-{name}"
         left = [self._pane(fig.fig) for fig in self.maps.values()]
         if self.profile is not None:
             left.append(self._pane(self.profile.fig))
-        right = [self._pane(f.fig) for f in (self.curve, self.pattern) if f is not None]
+        right = [self._pane(f.fig) for f in (self.curve, self.residual, self.pattern) if f is not None]
         below = controls.position(self)
         maps = pn.Column(pn.Row(*left), self.readout, *below)
         signal = pn.Column(*right, *controls.signal(self))

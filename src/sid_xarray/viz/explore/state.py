@@ -14,9 +14,8 @@ from sid_xarray.core.cut import Cut, cut
 from sid_xarray.core.dims import units_of
 from sid_xarray.core.region import Region, as_region
 from sid_xarray.errors import DimensionError, SidError
-from sid_xarray.viz._labels import comfortable, number, plain, quantity, unit_text
-from sid_xarray.viz._select import say
-from sid_xarray.viz.explore import _code
+from sid_xarray.viz._labels import plain, quantity
+from sid_xarray.viz.explore import _code, _words
 from sid_xarray.viz.explore._plan import Plan
 from sid_xarray.viz.explore._read import PARTS, Cache, Reduced, nbytes, reduced
 from sid_xarray.viz.explore._scales import Scales
@@ -42,6 +41,10 @@ class Curve:
         Which of several arrays it is of.
     region : int
         Which region.
+    style : int
+        Of the line; which array it is, by default.
+    bare : bool
+        Whether it is no measurement, so that it is never the reason for a scale.
     """
 
     label: str
@@ -50,6 +53,8 @@ class Curve:
     n: int
     array: str
     region: int
+    style: int = 0
+    bare: bool = False
 
 
 class Explorer(param.Parameterized):  # type: ignore[misc]
@@ -187,6 +192,22 @@ class Explorer(param.Parameterized):  # type: ignore[misc]
 
     # What follows from it
 
+    reviews = False
+    """Whether there are models and residuals beside the data."""
+
+    def map_names(self) -> list[str]:
+        """Return which arrays have a map: the first four of those that have its dimensions."""
+        over = set(self.plan.map)
+        return [n for n, da in self.arrays.items() if over <= set(da.dims)][:4] if over else []
+
+    def residual(self) -> Curve | None:
+        """Return what a model leaves, where there is one."""
+        return None
+
+    def failed(self) -> np.ndarray:
+        """Tell which points of the map are no result."""
+        return np.zeros(0, dtype=bool)
+
     def plane(self, name: str | None = None) -> Reduced:
         """Return the map of an array: its values over the dimensions of the map."""
         name = name or self.main
@@ -203,12 +224,12 @@ class Explorer(param.Parameterized):  # type: ignore[misc]
         """Return curves or patterns: of every region, of every array that has the signal."""
         out = []
         for i, region in enumerate(self.regions if self.plan.signal else ()):
-            for name in self.arrays:
+            for k, name in enumerate(self.arrays):
                 if set(self.plan.signal) <= set(self.arrays[name].dims):
                     found = self.of_region(region, name)
                     label = self.say(region)
                     label = label if len(self.arrays) == 1 else f"{plain(name, limit=24)} · {label}"
-                    out.append(Curve(label, found.values, found.spread, found.n, name, i))
+                    out.append(Curve(label, found.values, found.spread, found.n, name, i, k))
         return out
 
     def of_region(self, region: Region, name: str | None = None) -> Reduced:
@@ -256,22 +277,13 @@ class Explorer(param.Parameterized):  # type: ignore[misc]
         """
         return _code.lines(self)
 
+    def heading(self, name: str) -> str:
+        """Return what the map of an array is of."""
+        return _words.heading(self, name)
+
     def say(self, region: Region) -> str:
         """Return a region in words and units."""
-        da = self.arrays[self.main]
-        found = self.cut_of(region)
-        index = [found.indexers.get(d) for d in self.plan.map]
-        if region.kind == "point":
-            if self.plan.places:
-                places = [self.scales.say(d, int(index[0])) for d in reversed(self.plan.places)]  # type: ignore[arg-type]
-                return ", ".join(places)
-            return ", ".join(say(da, d, int(i)) for d, i in zip(reversed(self.plan.map), reversed(index), strict=True))
-        n = (
-            int(region.mask(da).sum())
-            if found.mask is not None
-            else int(np.prod([da[d].isel({d: i}).size for d, i in found.indexers.items()]))
-        )
-        return f"{region.kind} of {n} px"
+        return _words.say(self, region)
 
     def readout(self) -> str:
         """Return place and value of the cursor, in units."""
@@ -282,13 +294,7 @@ class Explorer(param.Parameterized):  # type: ignore[misc]
 
     def value_at(self, region: Region) -> str:
         """Return the value of the map at a point, in units."""
-        if self.plan.carpet:
-            return ""
-        found = self.cut_of(region)
-        values = self.plane().values[tuple(found.indexers[d] for d in self.plan.map)]
-        units, factor = comfortable(self.units(), float(abs(values)))
-        unit = unit_text(units)
-        return f"{number(float(values) * factor)}{f' {unit}' if unit else ''}"
+        return "" if self.plan.carpet else _words.value(self, region)
 
     def units(self, name: str | None = None) -> str:
         """Return the units of an array as it is shown."""
