@@ -38,7 +38,7 @@ def test_mutants_of_small_files(kind: str, tmp_path: Path) -> None:
     for seed in range(3):
         for what, mutant in mutants(data, seed):
             path.write_bytes(mutant)
-            start = time.perf_counter()
+            start = time.process_time()
             try:
                 for da in signals(sid.open(path)).values():
                     if da.size < 2**20:
@@ -46,7 +46,7 @@ def test_mutants_of_small_files(kind: str, tmp_path: Path) -> None:
             except FormatError as error:
                 cut += what in ("empty", "half")
                 assert name in str(error)
-            assert time.perf_counter() - start < 5, what
+            assert time.process_time() - start < 5, what
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100 * 2**20
@@ -69,8 +69,7 @@ def test_mutants_of_real_files(name: str, shared: Path, tmp_path: Path) -> None:
     found = json.loads(run.stdout.strip().splitlines()[-1])
     assert not [r for r in found["results"] if r[1].startswith(("LEAK", "MemoryError"))]
     assert found["peak"] < 500
-    # Generous: a machine that runs other things is slow, a hang is minutes.
-    assert max(r[2] for r in found["results"]) < 30
+    assert max(r[2] for r in found["results"]) < 5  # of the processor: a machine that runs other things is slow
 
 
 def refused(tmp_path: Path, name: str, data: bytes, match: str) -> None:
