@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 
 import sid_xarray as sid
+from sid_xarray.core.cut import resolved
 from sid_xarray.core.region import Region
 from sid_xarray.errors import DimensionError, UnitsError
 from sid_xarray.kernels.regions import inside_polygon
@@ -63,6 +64,24 @@ def test_masks_are_those_of_the_formula(plane, region, inside):
     y, x = np.meshgrid(plane.y, plane.x, indexing="ij")
     mask = region.mask(plane)
     np.testing.assert_array_equal(mask.broadcast_like(plane).transpose("y", "x").values, inside(y, x))
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        Region.box(y=("5 angstrom", 1), x=(1, "2e-9 m")),
+        Region.polygon([(0, 0), (0, "15 angstrom"), (2, 3)]),
+        Region.aperture(y=10, x=15, radius=10, inner="0.4 nm", units="angstrom"),
+        Region.interval(x=(1000, 2000), units="pm"),
+        Region.point(y=1, x="1 nm"),
+    ],
+)
+def test_resolved_positions_are_numbers_in_the_units_of_the_array(plane, region):
+    found = resolved(plane, region)
+    assert set(found.units) == {"nm"}
+    assert not any(isinstance(v, str) for v in np.ravel(np.array(found.to_dict()["at"], dtype=object)))
+    assert found.mask(plane).equals(region.mask(plane))
+    assert resolved(plane, found) == found
 
 
 def test_a_mask_does_not_read_values(plane):

@@ -16,7 +16,7 @@ from sid_xarray.errors import DimensionError, nearest
 from sid_xarray.kernels.regions import inside_polygon, inside_ring
 from sid_xarray.schema import units as _units
 
-__all__ = ["Cut", "cut", "units_of_coordinate"]
+__all__ = ["Cut", "cut", "resolved", "units_of_coordinate"]
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
@@ -60,6 +60,24 @@ def cut(da: xr.DataArray, region: Region) -> Cut:
             return _trimmed({cloud: np.logical_and.reduce(inside)}, None, da, region)
         return _trimmed(dict(zip(region.dims, inside, strict=True)), None, da, region)
     return _outlined(da, region, axes, cloud)
+
+
+def resolved(da: xr.DataArray, region: Region) -> Region:
+    """Return a region with all positions as numbers, in the units that the coordinates of an array have."""
+    _cloud(da, region)
+    here = tuple(units_of_coordinate(da, d) for d in region.dims)
+    said = () if set(here) == {"1"} else here
+
+    def at(value: Any, i: int = 0) -> Any:
+        return tuple(at(v, i) for v in value) if isinstance(value, tuple) else _at(da, region, i, value)
+
+    if region.kind == "interval":
+        positions = at(region.at)
+    elif region.kind == "polygon":
+        positions = tuple(tuple(at(v, i) for i, v in enumerate(corner)) for corner in region.at)
+    else:  # behind the center of an aperture stand its radii, in units of the first dimension
+        positions = tuple(at(v, i if i < len(region.dims) else 0) for i, v in enumerate(region.at))
+    return Region(region.kind, region.dims, positions, said)
 
 
 def _outlined(da: xr.DataArray, region: Region, axes: list[npt.NDArray[Any]], cloud: Hashable | None) -> Cut:

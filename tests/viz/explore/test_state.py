@@ -178,10 +178,10 @@ def test_a_pattern_reads_the_box_of_the_aperture(arrays, counted):
 
 
 def test_a_large_file_starts_with_a_window(arrays, counted, monkeypatch):
-    from sid_xarray.viz.explore import state
+    from sid_xarray.viz.explore import _start
 
     da, _ = counted(arrays("spectral_image"))
-    monkeypatch.setattr(state, "_START", da.nbytes // 3)
+    monkeypatch.setattr(_start, "LARGEST", da.nbytes // 3)
     ex = da.sid.explore()
     assert ex.window.kind == "interval"
     assert ex.window.mask(da).sum() == 3
@@ -247,6 +247,22 @@ def test_arrays_on_one_grid_stand_side_by_side(arrays):
     assert [c.array for c in beside.curves()] == ["current", "fit"]
     with pytest.raises(AlignmentError, match="'bias' differs"):
         da.sid.explore(beside={"half": da[..., ::2]})
+
+
+def test_attributes_can_be_set_in_plain_words(arrays):
+    da = arrays("spectral_image")
+    ex = da.sid.explore()
+    ex.window = (0.2, "400 mV")
+    np.testing.assert_allclose(ex.plane().values, da.values[..., 2:5].mean(-1))
+    ex.regions = [{"kind": "box", "dims": ["y", "x"], "at": [[0, 1], [0, 2]], "units": ["nm", "nm"]}]
+    np.testing.assert_allclose(ex.curves()[0].values, da.values[:2, :3].mean((0, 1)))
+    same(ex, da)
+    ex.__panel__().get_root()
+    assert ex.regions[0].at == ((0, 1e-9), (0, 2e-9))  # in the units of the coordinates
+    ex.param.update(window=None)
+    np.testing.assert_allclose(ex.plane().values, da.values.mean(-1))
+    with pytest.raises(DimensionError):
+        ex.window = (7, 8)
 
 
 def test_options_are_checked(arrays):

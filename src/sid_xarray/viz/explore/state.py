@@ -10,19 +10,18 @@ import numpy as np
 import param
 import xarray as xr
 
-from sid_xarray.core.cut import Cut, cut
+from sid_xarray.core.cut import Cut, cut, resolved
 from sid_xarray.core.dims import units_of
 from sid_xarray.core.region import Region, as_region
 from sid_xarray.errors import DimensionError, SidError
 from sid_xarray.viz._labels import plain, quantity
-from sid_xarray.viz.explore import _code, _words
+from sid_xarray.viz.explore import _code, _start, _words
 from sid_xarray.viz.explore._plan import Plan
-from sid_xarray.viz.explore._read import PARTS, Cache, Reduced, nbytes, reduced
+from sid_xarray.viz.explore._read import PARTS, Cache, Reduced, reduced
 from sid_xarray.viz.explore._scales import Scales
 
 __all__ = ["Curve", "Explorer"]
 
-_START = 256 * 2**20  # read for the first picture at most; a window is narrowed to it
 _REDUCE = ("mean", "sum", "max", "min", "std")
 
 
@@ -107,8 +106,15 @@ class Explorer(param.Parameterized):  # type: ignore[misc]
         given = params.pop("regions", None)
         window = params.pop("window", None)
         super().__init__(**params)
-        self.regions = [as_region(r) for r in given] if given is not None else self._middle()
-        self.window = self._first_window() if window is None else self._as_window(window)
+        self.regions = given if given is not None else _start.middle(self)
+        self.window = _start.first_window(self) if window is None else window
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "window" and value is not None:
+            value = self._as_window(value)
+        elif name == "regions" and value is not None:
+            value = [resolved(self.arrays[self.main], as_region(r)) for r in value]
+        super().__setattr__(name, value)
 
     # What is chosen
 
@@ -120,7 +126,7 @@ class Explorer(param.Parameterized):  # type: ignore[misc]
 
     def choose(self, region: Region | Mapping[str, Any]) -> None:
         """Choose a region of the map: instead of those there are, or beside them if `compare` is on."""
-        region = as_region(region)
+        region = resolved(self.arrays[self.main], as_region(region))
         self.cut_of(region)
         kept = [r for r in self.regions if r != region] if self.compare else []
         self.regions = [*kept[-6:], region]
@@ -313,12 +319,6 @@ class Explorer(param.Parameterized):  # type: ignore[misc]
         da = self.arrays[name]
         return da.isel({d: i for d, i in self.at.items() if d in da.dims})
 
-    def _middle(self) -> list[Region]:
-        da = self.arrays[self.main]
-        if not self.plan.map or not all(da.sizes[d] for d in self.plan.map):
-            return []
-        return [self.pixel(*(da.sizes[d] // 2 for d in self.plan.map))]
-
     def _as_window(self, window: Any) -> Region:
         if isinstance(window, Region | Mapping):
             region = as_region(window)
@@ -327,27 +327,7 @@ class Explorer(param.Parameterized):  # type: ignore[misc]
         else:
             raise DimensionError(f"a window on {self.plan.signal} is a region, such as sid.Region.aperture(...)")
         self._cut_signal(region)
-        return region
-
-    def _first_window(self) -> Region | None:
-        """Return a small disc on a pattern, and of a curve as much as is read quickly."""
-        da, plan = self._here(self.main), self.plan
-        if plan.carpet or not plan.signal or not plan.map or da.size == 0:
-            return None
-        if len(plan.signal) == 2:
-            v, h = (self.axes[d] for d in plan.signal)
-            reach = min(float(np.ptp(a.values)) for a in (v, h)) or 1.0
-            middle = [float(a.values[a.values.size // 2]) for a in (h, v)]
-            return self.aperture(middle[0], middle[1], 0.12 * reach)
-        (dim,) = plan.signal
-        n, whole = da.sizes[dim], nbytes(da, {})
-        if whole <= _START or da.variable._in_memory:
-            return None
-        chunk = int((da.encoding.get("preferred_chunks") or {}).get(dim, 1))
-        width = max(1, int(n * _START // whole) // chunk * chunk)
-        start = max(0, (n - width) // 2 // chunk * chunk)
-        ends = tuple(sorted(self.scales.stored(dim, i) for i in (start, min(n, start + width) - 1)))
-        return Region("interval", (str(dim),), ends, self.scales.units((dim,)))
+        return resolved(self.arrays[self.main], region)
 
     def _cut_signal(self, region: Region, da: xr.DataArray | None = None) -> Cut:
         found = cut(self.arrays[self.main] if da is None else da, region)
