@@ -66,10 +66,12 @@ def readme(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The second command of the README: everything, with the newest releases."""
+    """Everything, with the newest releases."""
     _pip(session)
     session.install("-e", ".[all]", "--group", "test")
-    session.run("pytest", "-n", "2", "--dist", "loadfile", "-m", "not peers", *session.posargs)
+    # Files of vendors: without their packages in the lane `minimum`, with them in `vendors`.
+    vendors = "--ignore=tests/io/readers"
+    session.run("pytest", "-n", "2", "--dist", "loadfile", "-m", "not peers", vendors, *session.posargs)
     session.run("pytest", "-q", "--nbmake", "notebooks", "-p", "no:cacheprovider")
 
 

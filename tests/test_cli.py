@@ -49,7 +49,7 @@ def test_info_shows_text_of_the_file_as_text(monkeypatch: Any, capsys: Any, tmp_
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(None, "no file"), (b"", "is not an HDF5 file"), (b"\x89HDF\r\n\x1a\n", "HDF5"), (b"text", "is not an HDF5 file")],
+    [(None, "no file"), (b"", "is empty"), (b"\x89HDF\r\n\x1a\n", "HDF5"), (b"text", "is not an HDF5 file")],
 )
 def test_what_is_no_file_is_one_line_and_an_exit_code(
     monkeypatch: Any, capsys: Any, tmp_path: Path, content: bytes | None, said: str

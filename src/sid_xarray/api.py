@@ -109,8 +109,9 @@ def open_dataarray(
             raise FormatError(path, "", "holds no signal. See what it holds: sid.open(path)")
         if len(raw) != 1:
             listed = "\n".join(f"  {k}  {dict(v.sizes)} {v.attrs.get(names.LONG_NAME, '')}" for k, v in raw.items())
-            last = next(iter(raw)).rpartition("/")[2]
-            raise FormatError(path, "", f"holds {len(raw)} signals, name one: signal={last!r}. There are\n{listed}")
+            known = [k.rpartition("/")[2] for k in raw]
+            first = known[0] if known.count(known[0]) == 1 else next(iter(raw))
+            raise FormatError(path, "", f"holds {len(raw)} signals, name one: signal={first!r}. There are\n{listed}")
         key = next(iter(raw))
     else:
         key = _chosen(path, found, signal)

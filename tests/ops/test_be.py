@@ -240,3 +240,28 @@ def test_relaxations_are_found(model, truth):
     for name, value in truth.items():
         pull = (fit[name] - value) / fit[f"{name}_stderr"]
         assert abs(float(pull.mean())) < 0.7 and 0.6 < float(pull.std()) < 1.5, name
+
+
+def test_a_start_that_only_the_bias_excludes_is_moved():
+    da = sid.datasets.beps(noise=0.3)
+    loops = da.sid.be.sho_fit(dim="frequency").sid.be.project_loops(dim="bias").loop
+    free = loops.sid.fit("loop", dim="bias")
+    sharp = free.copy()
+    sharp["b0"] = xr.zeros_like(free.b0)
+    for guess in (
+        free,
+        sharp,
+        {"b1": 0.0},
+        loops.sid.be.loop_guess(),
+        loops[..., ::6].sid.be.loop_guess(),
+    ):
+        fit = loops.sid.be.loop_fit(guess=guess)
+        assert (fit.status == 0).all()
+        np.testing.assert_allclose(fit.a1, free.a1, rtol=1e-3)
+    # What the user excludes is refused.
+    fit = loops.sid.be.loop_fit(guess={"b1": 0.0}, bounds={"b1": (0.5, None)})
+    assert (fit.status == 7).all() and np.isnan(fit.b1).all()
+    with pytest.raises(ModelError, match="guess names 'c1'"):
+        loops.sid.be.loop_fit(guess={"c1": 3})
+    with pytest.raises(ModelError, match="has none of a0"):
+        loops.sid.be.loop_fit(guess=xr.Dataset())

@@ -39,7 +39,7 @@ def _is_address(path: str) -> bool:
 def one(where: Any) -> Source:
     """Return the file that a path, an address, an open file or bytes stand for.
 
-    Addresses (anything that fsspec opens) and open files are read whole into memory.
+    Addresses (anything that fsspec opens) and open files that are not on the disk are read whole into memory.
 
     Raises
     ------
@@ -52,6 +52,8 @@ def one(where: Any) -> Source:
         return where
     if isinstance(where, bytes | bytearray | memoryview):
         return Source("bytes", bytes(where))
+    if _is_on_disk(where):
+        return Source(where.name)
     if hasattr(where, "read"):
         return Source(str(getattr(where, "name", "") or "file"), _all_of(where, str(where)))
     if not isinstance(where, str | os.PathLike):
@@ -66,6 +68,15 @@ def one(where: Any) -> Source:
     if not os.access(path, os.R_OK):
         raise PermissionError(f"no permission to read {path}")
     return Source(path)
+
+
+def _is_on_disk(file: Any) -> bool:
+    """Tell whether an open file is one on the disk, as it is: not unpacked on the way, and still there by its name."""
+    try:
+        is_plain = isinstance(file, io.BufferedReader) and isinstance(file.raw, io.FileIO)
+        return is_plain and os.path.samestat(os.fstat(file.fileno()), os.stat(file.name))
+    except (OSError, TypeError, ValueError):
+        return False
 
 
 def _all_of(file: Any, name: str) -> bytes:
@@ -103,7 +114,10 @@ def _remote(address: str) -> Source:
 
     if not system.exists(path):
         raise FileNotFoundError(f"no file {address}")
-    return Source(address, fetch(path), beside=beside)
+    name, whole = path.rpartition("/")[2], address
+    if not whole.endswith(name):  # of a chain such as zip://scan.sxm::archive.zip, the file comes first
+        whole = f"{address.partition('::')[2]}/{name}"
+    return Source(whole, fetch(path), beside=beside)
 
 
 def files_in(where: Any) -> list[tuple[str, str]]:

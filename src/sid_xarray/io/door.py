@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import os
@@ -21,6 +22,7 @@ from sid_xarray.io.readers.source import Source
 __all__ = ["READERS", "choose", "claims", "is_known", "is_part", "nodes", "open_one", "open_tree"]
 
 READERS = Registry("reader", {name: f"sid_xarray.io.readers:{name.upper()}" for name in TABLE}, "sid_xarray.readers")
+_BROKEN: set[str] = set()
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _HDF5_SUFFIXES = (".h5", ".hdf5", ".hf5", ".hdf", ".nxs", ".emd", ".hspy")
 _OWN = ("nsid", "usid", "hdf5")
@@ -49,10 +51,36 @@ def choose(head: bytes, path: str, name: str | None = None) -> Reader | None:
     if name is not None:
         return _installed([_named(name)])
     suffix = "." + path.lower().rpartition(".")[2]
-    found = [one for one in READERS.values() if one.knows(head, path)]
+    readers = _readers()
+    found = [one for one in readers if _knows(one, head, path)]
     found.sort(key=lambda one: suffix not in one.suffixes)
-    found += [one for one in READERS.values() if one.is_blind and suffix in one.suffixes]
+    found += [one for one in readers if one.is_blind and suffix in one.suffixes]
     return _installed(found)
+
+
+def _readers() -> list[Reader]:
+    """Return every reader that there is; one of another package that is broken is named once, and passed over."""
+    out = []
+    for name in READERS:
+        try:
+            out.append(_named(name))
+        except Exception as error:  # noqa: BLE001 - it is code of others
+            _pass_over(name, error)
+    return out
+
+
+def _knows(one: Reader, head: bytes, path: str) -> bool:
+    try:
+        return one.knows(head, path)
+    except Exception as error:  # noqa: BLE001 - it may be code of others, and looks at whatever there is
+        _pass_over(one.name, error)
+        return False
+
+
+def _pass_over(name: str, error: Exception) -> None:
+    if name not in _BROKEN:
+        _BROKEN.add(name)
+        warn(f"the reader {name!r} cannot be asked and is passed over: {type(error).__name__}: {error}")
 
 
 def _named(name: str) -> Reader:
@@ -102,10 +130,11 @@ def nodes(
     if reader in _OWN or (reader is None and source.head.startswith(_HDF5)):
         try:
             return _from_hdf5(source, reader or "hdf5", group, options or {})
-        except FormatError:
-            found = choose(source.head, source.path) if reader is None else None
+        except FormatError as error:
+            with source.on_disk() as path:  # what is in an HDF5 file is seen by opening it
+                found = choose(source.head, path) if reader is None else None
             if found is None:
-                raise
+                raise FormatError(source.path, error.where, error.why) from error
     else:
         found = choose(source.head, source.path, reader)
     if found is None and source.suffix in _HDF5_SUFFIXES:
@@ -125,7 +154,7 @@ def _all_nodes(tree: xr.DataTree, group: str | None, path: str) -> dict[str, xr.
 
 def _unknown(source: Source) -> FormatError:
     """Return the error for a file that nobody knows: what its suffix promises, or how to say what it is."""
-    promised = " or ".join(one.title for one in READERS.values() if source.suffix in one.suffixes)
+    promised = " or ".join(one.title for one in _readers() if source.suffix in one.suffixes)
     if promised:
         said = f"has the suffix of {promised}, but its content is not of that kind. It is damaged, or something else"
     else:
@@ -163,7 +192,10 @@ def _read(source: Source, reader: Reader, options: Mapping[str, Any]) -> dict[st
             return dict(found.to_dict())
         from sid_xarray.io.readers._frame import nodes_of
 
-        return nodes_of(found, source, reader.name)
+        out = nodes_of(found, source, reader.name)
+        if reader.closes is not None:
+            out["/"].set_close(functools.partial(reader.close, source.path))
+        return out
     except (SidError, FileNotFoundError, PermissionError):
         raise
     except Exception as error:

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from sid_xarray.core import provenance
+from sid_xarray.core.chunked import is_lazy
 from sid_xarray.core.dims import one_dim, units_of, values_of
 from sid_xarray.core.evaluate import FIT_MODEL
 from sid_xarray.core.lift import Out, lift
@@ -187,7 +188,29 @@ def loop_fit(
         least, span = _SHARPEST * float(np.median(steps[steps > 0])), float(np.ptp(bias))
         chosen = dict.fromkeys(("a2", "a3"), (float(bias.min()), float(bias.max())))
         chosen |= dict.fromkeys(("b0", "b1", "b2", "b3"), (least, span))
+    given = options.get("guess")
+    if isinstance(given, xr.Dataset | Mapping) and (found := _named(given)):
+        # What the bias excludes, and not the user, is moved there: a width of 0 is a fifth of a step.
+        mine = {name: ends for name, ends in chosen.items() if name not in (bounds or {})}
+        options["guess"] = {name: _within(given[name], mine.get(name)) for name in found}
     return fit(da, "loop", dim=along, bounds={**chosen, **(bounds or {})}, **options)
+
+
+def _named(given: xr.Dataset | Mapping[str, Any]) -> list[str]:
+    """Return what is given of a start; of a Dataset, the parameters."""
+    known = load("loop").names
+    found = [name for name in given if name in known] if isinstance(given, xr.Dataset) else list(given)
+    return [str(name) for name in found]
+
+
+def _within(value: Any, ends: tuple[Any, Any] | None) -> Any:
+    """Return starting values within bounds; the same object if they are."""
+    if ends is None or isinstance(value, str) or value is None:
+        return value
+    if isinstance(value, xr.DataArray):
+        inside = not is_lazy(value) and not bool(((value < ends[0]) | (value > ends[1])).any())
+        return value if inside else value.clip(*ends)
+    return np.clip(value, *ends)
 
 
 def project_loops(obj: xr.DataArray | xr.Dataset, *, dim: Hashable | None = None) -> xr.Dataset:

@@ -15,7 +15,7 @@ from sid_xarray.schema import attrs as names
 from sid_xarray.schema import units as _units
 from sid_xarray.viz._labels import comfortable, plain, quantity
 
-__all__ = ["Axis", "axis_of", "check_dim", "horizontal_vertical", "map_dims", "share_scale"]
+__all__ = ["Axis", "axis_of", "check_dim", "horizontal_vertical", "map_dims", "role_of", "share_scale"]
 
 _HORIZONTAL = re.compile(r"^([kqs]_?)?x|^(u|col|cols|column|columns|lon|longitude|width)(_|\d|$)", re.IGNORECASE)
 _VERTICAL = re.compile(r"^([kqs]_?)?y|^(v|row|rows|line|lines|lat|latitude|height)(_|\d|$)", re.IGNORECASE)
@@ -118,7 +118,8 @@ def check_dim(da: xr.DataArray, dim: Hashable) -> Hashable:
     return dim
 
 
-def _role(da: xr.DataArray, dim: Hashable) -> str:
+def role_of(da: xr.DataArray, dim: Hashable) -> str:
+    """Return x or y for what is horizontal or vertical by its name or its axis; empty if neither tells."""
     word = str(dim).strip()
     if _HORIZONTAL.search(word):
         return "x"
@@ -140,7 +141,7 @@ def horizontal_vertical(
     if x is not None or y is not None:
         other = last if (x if x is not None else y) == first else first
         return (x, other) if x is not None else (other, y)
-    roles = (_role(da, first), _role(da, last))
+    roles = (role_of(da, first), role_of(da, last))
     if (roles[0] == "x") != (roles[1] == "x"):
         return (first, last) if roles[0] == "x" else (last, first)
     if (roles[0] == "y") != (roles[1] == "y"):
@@ -172,7 +173,7 @@ def map_dims(
     ranked: list[Hashable] = [d for kind in (*prefer, "spatial", "reciprocal") for d in _pair(da, kind)]
     ranked += [*dims_of(da, ("spatial", "reciprocal")), *reversed(da.dims)]
     if given:  # the other one is rather a dimension that by its name belongs there
-        ranked.sort(key=lambda d: _role(da, d) != ("y" if x is not None else "x"))
+        ranked.sort(key=lambda d: role_of(da, d) != ("y" if x is not None else "x"))
     chosen = [d for d in dict.fromkeys([*given, *ranked]) if d not in exclude][:2]
     if len(chosen) < 2:
         left = tuple(d for d in da.dims if d not in exclude)
@@ -184,7 +185,7 @@ def _pair(da: xr.DataArray, kind: str) -> tuple[Hashable, ...]:
     """Return the two dimensions of a kind that make a plane; of x, y, z those are x and y."""
     found = dims_of(da, kind)
     if len(found) > 2:
-        named = tuple(d for d in found if _role(da, d))
+        named = tuple(d for d in found if role_of(da, d))
         found = named if len(named) == 2 else found[-2:]
     return found if len(found) == 2 else ()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -13,7 +13,18 @@ from sid_xarray.viz import _style
 from sid_xarray.viz._labels import comfortable, unit_text
 from sid_xarray.viz._place import Frame, geometry, place, shared
 
-__all__ = ["COMPONENTS", "Frame", "Look", "check_look", "component_of", "image_element", "reach", "titled_element"]
+__all__ = [
+    "COMPONENTS",
+    "Frame",
+    "Look",
+    "check_look",
+    "colours_of",
+    "component_of",
+    "cross",
+    "image_element",
+    "reach",
+    "titled_element",
+]
 
 COMPONENTS = ("amplitude", "phase", "real", "imag")
 _NO_VALUE = "#b9cbdc"  # not in any of the colour maps
@@ -90,7 +101,7 @@ def image_element(frame: Frame, look: Look) -> Any:
     else:
         element = hv.Image(placed.values[::-1], bounds=placed.bounds, kdims=placed.kdims, vdims=[placed.vdim])
     both, bokeh, mpl = geometry(placed, size=look.size, title=look.title, scalebar=look.scalebar)
-    colours = _colours(look, clim)
+    colours = colours_of(look, clim)
     if blank:
         colours |= {"alpha": 0, "bgcolor": _NO_VALUE}
     bare = {"tools": [], "hooks": [_style.bar_title, *bokeh["hooks"]]}
@@ -102,7 +113,7 @@ def image_element(frame: Frame, look: Look) -> Any:
     del bokeh["hooks"], mpl["hooks"]
     x, y, _ = shared(frame, look.prefix)
     mark = (float(x.values[look.mark[0]]), float(y.values[look.mark[1]]))
-    return _style.apply(element * _cross(mark, element), both, bokeh=bokeh, matplotlib=mpl)
+    return _style.apply(element * cross(mark, element.kdims), both, bokeh=bokeh, matplotlib=mpl)
 
 
 def titled_element(frame: Frame, look: Look) -> Any:
@@ -111,7 +122,8 @@ def titled_element(frame: Frame, look: Look) -> Any:
     return _style.apply(pane, {"clabel": unit_text(str(pane.vdims[0].unit or "1"))}, fonts=False)
 
 
-def _colours(look: Look, clim: tuple[float, float]) -> dict[str, Any]:
+def colours_of(look: Look, clim: tuple[float, float]) -> dict[str, Any]:
+    """Return options for colours, in both backends."""
     grey = (look.cmap or "gray") == "gray"
     colours = {
         "cmap": _style.palette(look.cmap or "gray", look.gamma),
@@ -123,9 +135,10 @@ def _colours(look: Look, clim: tuple[float, float]) -> dict[str, Any]:
     return colours if look.clabel is None else {**colours, "clabel": look.clabel}
 
 
-def _cross(mark: tuple[float, float], element: Any) -> Any:
+def cross(mark: tuple[float, float], kdims: Sequence[Any]) -> Any:
+    """Return the cross that marks a pixel or a point."""
     hv = _style.ready()
-    point = hv.Points([mark], kdims=list(element.kdims))
+    point = hv.Points([mark], kdims=list(kdims))
     return _style.apply(
         point,
         bokeh={"marker": "cross", "size": 14, "color": "#D55E00", "line_width": 3},

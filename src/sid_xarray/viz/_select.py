@@ -79,7 +79,8 @@ def window_of(da: xr.DataArray, dim: Hashable, window: slice) -> slice:
     x = values_of(da, dim)
     ends = [None if v is None else position_of(da, dim, v) for v in (window.start, window.stop)]
     lo, hi = sorted(v if v is not None else s * np.inf for v, s in zip(ends, (-1, 1), strict=True))
-    inside = np.flatnonzero((x >= lo) & (x <= hi))
+    slack = 1e-6 * np.ptp(x) / max(1, x.size - 1)  # 3 * 0.1 lies within 0.3
+    inside = np.flatnonzero((x >= lo - slack) & (x <= hi + slack))
     if inside.size == 0:
         raise DimensionError(f"no point of {dim!r} lies in {lo:g} … {hi:g}: it goes from {x.min():g} to {x.max():g}.")
     return slice(int(inside[0]), int(inside[-1]) + 1)

@@ -16,6 +16,7 @@ from sid_xarray.viz import _style
 from sid_xarray.viz._facts import kind_of
 from sid_xarray.viz._siblings import looks_like_fit, main_variable, own_variables, variance_of
 from sid_xarray.viz.views import TABLE, View
+from sid_xarray.viz.views.points import places_of
 
 __all__ = ["VIEWS", "bound_view", "choose_view", "plot"]
 
@@ -68,10 +69,20 @@ def choose_view(obj: xr.DataArray | xr.Dataset) -> str:
     # Two axes that nobody has described are a picture more often than a family of curves.
     if obj.ndim == 2 and all(t == "unknown" and t.evidence == "none" for t in types):
         return _complex(obj, "image")
+    if kind == "point_cloud":
+        return "points" if _has_places(obj) else "curve"
     for name, view in _views("DataArray").items():
         if kind in view.kinds and view.suits.fits(types):
             return _complex(obj, name)
     return "curve"
+
+
+def _has_places(da: xr.DataArray) -> bool:
+    try:
+        x, _ = places_of(da)
+    except DimensionError:
+        return False
+    return da.size > 0 and bool(da[x].notnull().any())
 
 
 def _complex(da: xr.DataArray, view: str) -> str:

@@ -303,6 +303,41 @@ def test_spectra_and_masses(opened: Any, known: dict[str, Any]) -> None:
     assert fits(da.values[0, 0], known["ms/Example_Continuous.imzML"]["signals"][0]["first_spectrum"])
 
 
+@pytest.mark.parametrize("name", ["raman/renishaw_test_map.wdf", "raman/line.wdf"])
+def test_the_white_light_picture_of_a_map(name: str, shared: Path, known: dict[str, Any]) -> None:
+    pytest.importorskip("renishawWiRE")
+    pytest.importorskip("PIL")
+    da = sid.open_dataarray(shared / "realdata" / name, "white_light", picture=True)
+    fact = known[name]["signals"][1]
+    assert da.sizes == {"y": fact["shape"][0], "x": fact["shape"][1], "channel": len(fact["fields"])}
+    # The peer says y stands second in the array, and x first: their sizes tell otherwise.
+    for said in fact["axes_in_list_order"]:
+        found = da[said["name"]]
+        np.testing.assert_allclose(found.values[[0, -1]], [said["first"], said["last"]])
+        assert found.attrs["units"] == "um"
+    assert da.dtype == np.uint8
+    assert da.values.std() > 0
+    spectra = sid.open_dataarray(shared / "realdata" / name)
+    assert spectra.name == "intensity"
+
+
+def test_every_column_of_a_bias_spectroscopy(opened: Any, known: dict[str, Any]) -> None:
+    found = opened("spm/nanonis/BiasSpectroscopy.dat")
+    columns = known["spm/nanonis/BiasSpectroscopy.dat"]["signals"]
+    assert len(found) == len(columns) - 1  # the first is the axis
+    for column in columns[1:]:
+        assert sum(fits(da.values, column) for da in found.values()) >= 1, column["column"]
+
+
+def test_all_signals_of_velox(opened: Any, known: dict[str, Any]) -> None:
+    found = opened("emd/Velox_EELS_EDS.emd")
+    facts = known["emd/Velox_EELS_EDS.emd"]["signals"]
+    assert sorted(da.shape for da in found.values()) == sorted(tuple(one["shape"]) for one in facts)
+    for number, fact in enumerate(facts[:-1]):  # the last one has 67 million values
+        same = [key for key, da in found.items() if da.attrs["sid_title"] == fact["title"] and da.size < 2**24]
+        assert any(fits(found[key].values, fact) for key in same), number
+
+
 def test_four_dimensions(opened: Any, known: dict[str, Any]) -> None:
     for name, key in (("4dstem/test1.blo", "signal"), ("4dstem/001_4x2_6bit.mib", "signal")):
         da = opened(name)[key]

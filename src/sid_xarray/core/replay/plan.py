@@ -250,8 +250,8 @@ def _understand(call: Call, *, any_version: bool) -> None:
         call.args, call.kwargs = arguments(space, step.params, refs)
         call.of = before(step.params, refs) if "of" in step.params else None
         call.options = options(step.params)
-        if call.plain.kind in ("coord", "getitem", "loc", "reflected") and len(call.args) != 2:
-            raise ProvenanceError("its parameters are damaged: it takes one argument")
+        if call.plain.arguments not in (None, len(call.args) - 1):
+            raise ProvenanceError(f"its parameters are damaged: it takes {call.plain.arguments} argument(s)")
     else:
         raise ProvenanceError(f"{step.op!r} is no operation that can be done again")
     if version != current and not any_version:

@@ -83,7 +83,7 @@ class _Script:
             *self._header(),
             "",
             "import sys",
-            *[text for word, text in _IMPORTS if word in everything],
+            *[text for word, text in _IMPORTS if re.search(rf"(?<![\w.]){word}\.", everything)],
             "",
             "import sid_xarray as sid",
             "",
@@ -130,9 +130,9 @@ class _Script:
     def _root(self, key: str, step: Step) -> list[str]:
         name = self.roots[key]
         path = self._path(key, step)
-        shape = ", ".join(
-            f"{d}: {n}" for d, n in zip(step.out.get("dims", ()), step.out.get("shape", ()), strict=False)
-        )
+        dims, sizes = step.out.get("dims"), step.out.get("shape")
+        known = isinstance(dims, list) and isinstance(sizes, list)
+        shape = ", ".join(f"{d}: {n}" for d, n in zip(dims or (), sizes or (), strict=False)) if known else ""
         p = step.params
         if path is None:
             said = f"{self.plan.names[key]!r} was an array in memory: {step.out.get('dtype')}, {shape}"
@@ -269,7 +269,7 @@ class _Script:
             raise ProvenanceError(
                 "a Dataset was put together of several results; such a history replays, and is no script"
             )
-        inside = ", ".join(f"{n!r}: {self.of[k]}" for n, k in zip(operand.names, operand.ids, strict=True))
+        inside = ", ".join(f"{n!r}: {self.of.get(k, '...')}" for n, k in zip(operand.names, operand.ids, strict=True))
         return f"xr.Dataset({{{inside}}})"
 
     def _wanted(self) -> str:
@@ -283,7 +283,7 @@ class _Script:
 
 
 _IMPORTS = (
-    ("dt.", "import datetime as dt"),
-    ("np.", "import numpy as np"),
-    ("xr.", "import xarray as xr"),
+    ("dt", "import datetime as dt"),
+    ("np", "import numpy as np"),
+    ("xr", "import xarray as xr"),
 )

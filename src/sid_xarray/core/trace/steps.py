@@ -41,10 +41,10 @@ def arguments(space: str, params: Mapping[str, Any], inputs: Sequence[Any]) -> t
 
 def before(params: Mapping[str, Any], inputs: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return the arguments of what comes first in a chain such as ``d.rolling(x=3).mean()``."""
-    of = params.get("of", [[], {}])
-    if not isinstance(of, list) or len(of) != 2 or not isinstance(of[1], dict):
+    of = decode(params.get("of", [[], {}]), inputs)
+    if not isinstance(of, list) or len(of) != 2 or not isinstance(of[0], list) or not isinstance(of[1], dict):
         raise ProvenanceError("the arguments of a step are damaged")
-    return tuple(decode(of[0], inputs)), decode(of[1], inputs)
+    return tuple(of[0]), of[1]
 
 
 def options(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -72,6 +72,7 @@ OPERATORS: Mapping[str, tuple[str, Callable[..., Any]]] = {
     "and": ("&", operator.and_), "or": ("|", operator.or_), "xor": ("^", operator.xor),
     "neg": ("-", operator.neg), "pos": ("+", operator.pos), "invert": ("~", operator.invert), "abs": ("abs", abs),
 }  # fmt: skip
+_UNARY = frozenset(("neg", "pos", "invert", "abs"))
 _REFLECTED = frozenset(f"r{name}" for name in "add sub mul truediv floordiv mod pow and or xor".split())
 UFUNCS = frozenset(
     "abs absolute add subtract multiply divide true_divide floor_divide power float_power mod remainder fmod negative "
@@ -146,6 +147,14 @@ class Plain:
     kind: str
     name: str
     via: str = field(default="")
+
+    @property
+    def arguments(self) -> int | None:
+        """How many arguments stand beside the array where syntax says so; None where they are those of a function."""
+        if self.kind in ("property", "dates") or (self.kind == "operator" and self.name in _UNARY):
+            return 0
+        written = self.kind in ("operator", "reflected", "coord", "getitem", "loc")
+        return 1 if written or (self.kind == "chain" and self.name in OPERATORS) else None
 
 
 def find(space: str, name: str) -> Plain | None:

@@ -125,7 +125,7 @@ def read(source: Source) -> Iterator[Signal]:
     from igor2 import binarywave
 
     _guard(source, 0, source.size, "wave")
-    raw = source.read()
+    raw = source.read(0, source.size)
     wave = binarywave.load(io.BytesIO(raw))
     yield from _signals(wave, source, raw, source.name.rpartition(".")[0], "")
 
@@ -150,7 +150,7 @@ def read_packed(source: Source) -> Iterator[Signal]:
     from igor2 import packed
 
     _guard_records(source)
-    _, root = packed.load(io.BytesIO(source.read()))
+    _, root = packed.load(io.BytesIO(source.read(0, source.size)))
     yield from _folder(root, source, ())
 
 

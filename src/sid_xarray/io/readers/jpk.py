@@ -45,7 +45,7 @@ def read(source: Source) -> Iterator[Signal]:
     from afmformats import errors
 
     _guard(source)
-    with source.on_disk() as path:
+    with source.on_disk(suffix=_SUFFIXES[0]) as path:
         try:
             curves = afmformats.load_data(path)
         except (errors.AFMFileFormatError, errors.MissingMetaDataError) as error:  # not even an Exception

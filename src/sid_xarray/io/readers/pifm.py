@@ -86,7 +86,7 @@ def read(source: Source) -> Iterator[Signal]:
 
 
 def _parameters(source: Source) -> tuple[dict[str, str], list[dict[str, str]], list[dict[str, str]]]:
-    text = source.read(0, source.size).decode("latin-1")
+    text = source.read().decode("latin-1")
     header: dict[str, str] = {}
     channels: list[dict[str, str]] = []
     spectra: list[dict[str, str]] = []

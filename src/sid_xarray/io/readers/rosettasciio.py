@@ -7,6 +7,7 @@ read at once.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
 import os
@@ -57,7 +58,7 @@ def read(source: Source, *, plugin: str | None = None, **options: Any) -> Iterat
     FormatError
         If the plug-in cannot read it.
     """
-    name = plugin or plugin_of(source.head, source.path)
+    name = plugin or _plugin(source)
     if name is None:
         raise source.error(f"no plug-in of rosettasciio is known for it. Name one: plugin= {', '.join(PLUGINS)}")
     if re.fullmatch(r"[a-z_0-9]+", name) is None:
@@ -65,7 +66,7 @@ def read(source: Source, *, plugin: str | None = None, **options: Any) -> Iterat
     _check_companion(source, name)
     _em_guard.check(source, name)
     where, only = _whole_set(source, name)
-    with where.on_disk(*_companions(where)) as path:
+    with where.on_disk(*_companions(where), suffix=next(iter(PLUGINS.get(name, ())), "")) as path:
         lazy = where.data is None and name not in _EAGER
         key = (name, path, (where.size, where.mtime), tuple(sorted(options.items())), lazy)
         signals = _signals_of(key)
@@ -76,6 +77,13 @@ def read(source: Source, *, plugin: str | None = None, **options: Any) -> Iterat
                 signal = _signal(found, number, key, name, 1 if only is not None else len(signals))
                 if signal is not None:
                     yield signal
+
+
+def _plugin(source: Source) -> str | None:
+    if source.data is None or not source.head.startswith(b"\x89HDF"):
+        return plugin_of(source.head, source.path)
+    with source.on_disk() as path:  # what is in an HDF5 file is seen by opening it
+        return plugin_of(source.head, path)
 
 
 def _check_companion(source: Source, plugin: str) -> None:
@@ -148,8 +156,11 @@ def _is_of_use(record: logging.LogRecord) -> bool:
 def forget(path: str) -> None:
     """Close what is open of a file."""
     with _LOCK:
-        for key in [k for k in _OPEN if k[1] == path]:
+        gone = [k for k in _OPEN if k[1] == path]
+        for key in gone:
             del _OPEN[key]
+    if any(key[0] in _em_guard.HDF5 for key in gone):
+        gc.collect()  # their handles hang in circles; nobody offers a way to close them
 
 
 def _signal(found: Mapping[str, Any], number: int, key: tuple[Any, ...], plugin: str, count: int) -> Signal | None:

@@ -61,7 +61,7 @@ CURVE = View(
     "curve",
     suits=Shape(any=1),
     draws="sid_xarray.viz.views.curve:draw",
-    kinds=("spectrum", "line_profile", "line_profiles", "point_cloud", "multidimensional"),
+    kinds=("spectrum", "line_profile", "line_profiles", "multidimensional"),
     on=("DataArray", "Dataset"),
 )
 IMAGE = View(
@@ -72,6 +72,7 @@ IMAGE = View(
 )
 STACK = View("stack", suits=Shape(any=3), draws="sid_xarray.viz.views.stack:draw", kinds=("image_stack", "volume"))
 FOUR_D = View("four_d", suits=Shape(any=4), draws="sid_xarray.viz.views.four_d:draw", kinds=("image_4d",))
+POINTS = View("points", suits=Shape(any=1), draws="sid_xarray.viz.views.points:draw")
 COMPLEX = View("complex", suits=Shape(any=1), draws="sid_xarray.viz.views.complex:draw")
 SPECTRAL_IMAGE = View(
     "spectral_image",
@@ -86,5 +87,6 @@ COMPONENTS = View("components", suits=Shape(), draws="sid_xarray.viz.views.compo
 SCREE = View("scree", suits=Shape(), draws="sid_xarray.viz.views.components:scree", on=("Dataset",))
 
 TABLE: dict[str, View] = {
-    view.name: view for view in (CURVE, IMAGE, STACK, FOUR_D, COMPLEX, SPECTRAL_IMAGE, FIT, MAP_GRID, COMPONENTS, SCREE)
+    view.name: view
+    for view in (CURVE, IMAGE, STACK, FOUR_D, POINTS, COMPLEX, SPECTRAL_IMAGE, FIT, MAP_GRID, COMPONENTS, SCREE)
 }
