@@ -93,11 +93,11 @@ def browser(session: nox.Session) -> None:
         # From the distribution where we may install from there, else from playwright; without either the tests skip.
         if shutil.which("apt-get") and os.geteuid() == 0:
             session.run("apt-get", "update", "-q", external=True, silent=True, success_codes=range(256))
-            install = ("apt-get", "install", "-y", "-q", "--no-install-recommends", "chromium")
+            install = ("apt-get", "install", "-y", "-q", "chromium")
             session.run(*install, external=True, silent=True, success_codes=range(256))
         if not shutil.which("chromium"):
             session.run("playwright", "install", "chromium", silent=True, success_codes=range(256))
-    session.run("pytest", "-q", "tests/browser", "-p", "no:cacheprovider", *session.posargs)
+    session.run("pytest", "-q", "-n", "2", "tests/browser", "-p", "no:cacheprovider", *session.posargs)
 
 
 @nox.session
