@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -65,10 +66,12 @@ def readme(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The second command of the README: everything, with the newest releases."""
+    """Everything, with the newest releases."""
     _pip(session)
     session.install("-e", ".[all]", "--group", "test")
-    session.run("pytest", "-n", "2", "--dist", "loadfile", "-m", "not peers", *session.posargs)
+    # Files of vendors: without their packages in the lane `minimum`, with them in `vendors`.
+    vendors = "--ignore=tests/io/readers"
+    session.run("pytest", "-n", "2", "--dist", "loadfile", "-m", "not peers", vendors, *session.posargs)
     session.run("pytest", "-q", "--nbmake", "notebooks", "-p", "no:cacheprovider")
 
 
@@ -79,6 +82,22 @@ def docs(session: nox.Session) -> None:
     session.install("-e", ".[all]", "--group", "test", "--group", "docs")
     session.run("pytest", "-q", "docs", "-p", "no:cacheprovider")
     session.run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html")
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """The app in a real browser; screenshots stay in .ci/screenshots."""
+    _pip(session)
+    session.install("-e", ".[viz]", "--group", "browser")
+    if not any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")):
+        # From the distribution where we may install from there, else from playwright; without either the tests skip.
+        if shutil.which("apt-get") and os.geteuid() == 0:
+            session.run("apt-get", "update", "-q", external=True, silent=True, success_codes=range(256))
+            install = ("apt-get", "install", "-y", "-q", "--no-install-recommends", "chromium")
+            session.run(*install, external=True, silent=True, success_codes=range(256))
+        if not shutil.which("chromium"):
+            session.run("playwright", "install", "chromium", silent=True, success_codes=range(256))
+    session.run("pytest", "-q", "tests/browser", "-p", "no:cacheprovider", *session.posargs)
 
 
 @nox.session

@@ -16,6 +16,7 @@ import xarray as xr
 
 import sid_xarray as sid
 from sid_xarray.cli import main
+from sid_xarray.core.registry import FUNCTIONS
 from sid_xarray.testing import assert_same
 
 FIELD = "$\\sqrt E$"
@@ -198,12 +199,30 @@ def test_which_result_is_asked_for(analysed, monkeypatch, capsys):
     assert "holds nothing that recorded steps made" in capsys.readouterr().err
 
 
+def test_what_a_function_of_the_user_raises_is_one_message(monkeypatch, capsys, tmp_path):
+    def fragile(da):
+        return da * {"nA": 1.0}[da.attrs["units"]]
+
+    FUNCTIONS.register("fragile for a test", fragile)
+    try:
+        raw = sid.datasets.peak_map().assign_attrs(units="nA")
+        raw.sid.apply("fragile for a test").sid.to_nsid(tmp_path / "a.h5")
+        sid.datasets.peak_map().sid.to_nsid(tmp_path / "b=c.h5")
+        assert run(monkeypatch, "replay", tmp_path / "a.h5", tmp_path / "b=c.h5", "-o", tmp_path / "o.h5") == 1
+    finally:
+        del FUNCTIONS._places["fragile for a test"], FUNCTIONS._loaded["fragile for a test"]
+    err = capsys.readouterr().err
+    assert "KeyError: 'count'; while replaying step 2 ('apply')" in err
+    assert "Traceback" not in err
+
+
 def test_what_goes_wrong_in_a_step_is_one_message(analysed, monkeypatch, capsys, tmp_path):
     sid.datasets.lattice_image().sid.to_nsid(tmp_path / "image.h5")
     words = ("replay", analysed, tmp_path / "image.h5", "-o", tmp_path / "o.h5", "--signal", "intensity-Fit_000")
     assert run(monkeypatch, *words) == 1
     err = capsys.readouterr().err
     assert "while replaying step 3 ('fit')" in err
+    assert "--rename here=recorded" in err
     assert "Traceback" not in err
     assert not (tmp_path / "o.h5").exists()
 

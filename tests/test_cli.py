@@ -49,7 +49,7 @@ def test_info_shows_text_of_the_file_as_text(monkeypatch: Any, capsys: Any, tmp_
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(None, "no file"), (b"", "is not an HDF5 file"), (b"\x89HDF\r\n\x1a\n", "HDF5"), (b"text", "is not an HDF5 file")],
+    [(None, "no file"), (b"", "is empty"), (b"\x89HDF\r\n\x1a\n", "HDF5"), (b"text", "is not an HDF5 file")],
 )
 def test_what_is_no_file_is_one_line_and_an_exit_code(
     monkeypatch: Any, capsys: Any, tmp_path: Path, content: bytes | None, said: str
@@ -111,3 +111,23 @@ def test_check_says_what_older_readers_do_and_ends_with_a_code(
     assert "has no title" in capsys.readouterr().out
     (tmp_path / "cut.h5").write_bytes(Path(raw).read_bytes()[:5000])
     assert run(monkeypatch, "check", tmp_path / "cut.h5") == 2
+
+
+def test_view_writes_a_page_that_holds_everything(monkeypatch: Any, capsys: Any, tmp_path: Path, raw: str) -> None:
+    pytest.importorskip("panel")
+    page = tmp_path / "page.html"
+    assert run(monkeypatch, "view", raw, "--export", page) == 0
+    assert "wrote" in capsys.readouterr().out
+    text = page.read_text()
+    assert "log J" in text
+    assert "cdn.bokeh.org" not in text.split("</head>")[0].replace("https://cdn.bokeh.org/bokeh/release", "")
+
+
+def test_view_says_what_it_cannot_show(monkeypatch: Any, capsys: Any, tmp_path: Path, raw: str) -> None:
+    pytest.importorskip("panel")
+    assert run(monkeypatch, "view", tmp_path / "none.h5", "--no-browser") == 1
+    assert run(monkeypatch, "view", raw, raw, "--export", tmp_path / "page.html") == 1
+    assert run(monkeypatch, "view", raw, "--export", tmp_path / "page.png") == 1
+    said = capsys.readouterr().err
+    for words in ("none.h5", "one file, got 2", "saved as .html"):
+        assert words in said

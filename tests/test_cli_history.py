@@ -103,6 +103,13 @@ def test_verify_says_yes(monkeypatch, capsys, folder):
     assert out.count(FIT) == 1
 
 
+def test_verify_of_a_file_of_another_program_does_not_say_that_all_is_well(monkeypatch, capsys, folder):
+    assert run(monkeypatch, "verify", folder / "bfo_iv_final.hf5") == 0
+    out = capsys.readouterr().out
+    assert "nothing could be compared: the file holds no checksums" in out
+    assert "contradicts" not in out
+
+
 def test_verify_says_no_with_an_exit_code(monkeypatch, capsys, folder, tmp_path):
     shutil.copy(folder / "out.h5", tmp_path / "out.h5")
     with h5py.File(tmp_path / "out.h5", "r+") as file:

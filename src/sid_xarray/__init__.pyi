@@ -1,6 +1,7 @@
 from . import datasets as datasets
 from . import errors as errors
 from . import testing as testing
+from .api import dashboard as dashboard
 from .api import ls as ls
 from .api import open as open  # noqa: A004
 from .api import open_dataarray as open_dataarray
@@ -8,6 +9,7 @@ from .api import save as save
 from .api import show_versions as show_versions
 from .core.check import check as check
 from .core.create import dataarray as dataarray
+from .core.region import Region as Region
 from .errors import FormatError as FormatError
 from .errors import SidError as SidError
 from .errors import SidWarning as SidWarning

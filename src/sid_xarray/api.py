@@ -109,8 +109,9 @@ def open_dataarray(
             raise FormatError(path, "", "holds no signal. See what it holds: sid.open(path)")
         if len(raw) != 1:
             listed = "\n".join(f"  {k}  {dict(v.sizes)} {v.attrs.get(names.LONG_NAME, '')}" for k, v in raw.items())
-            last = next(iter(raw)).rpartition("/")[2]
-            raise FormatError(path, "", f"holds {len(raw)} signals, name one: signal={last!r}. There are\n{listed}")
+            known = [k.rpartition("/")[2] for k in raw]
+            first = known[0] if known.count(known[0]) == 1 else next(iter(raw))
+            raise FormatError(path, "", f"holds {len(raw)} signals, name one: signal={first!r}. There are\n{listed}")
         key = next(iter(raw))
     else:
         key = _chosen(path, found, signal)
@@ -224,6 +225,29 @@ def save(obj: Any, path: str | os.PathLike[str], **opts: Any) -> str:
     from sid_xarray.viz.save import save as save_picture
 
     return str(save_picture(obj, path, **opts))
+
+
+def dashboard(obj: Any, *, signal: str | None = None, **params: Any) -> Any:
+    """Show a whole file: its signals, their metadata and history, and each of them in the app.
+
+    Parameters
+    ----------
+    obj : DataTree, Dataset, DataArray or str
+        A path is opened first.
+    signal : str, optional
+        Which one is shown first, by its path or name; the largest by default.
+    **params
+        As for ``da.sid.explore``.
+
+    Returns
+    -------
+    panel.Column
+        Put it into a panel app of your own, or ``.show()`` it.
+    """
+    from sid_xarray.viz.dashboard import dashboard as make
+
+    opened = obj if isinstance(obj, xr.DataTree | xr.Dataset | xr.DataArray) else open(obj)
+    return make(opened, signal=signal, **params)
 
 
 def show_versions() -> str:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
-from sid_xarray.errors import SidError, SidWarning
+from sid_xarray.errors import DimensionError, ProvenanceError, SidError, SidWarning
 from sid_xarray.schema.units import display
 
 __all__ = ["app", "main"]
@@ -177,19 +177,28 @@ def replay(
     console = Console(soft_wrap=True)
     view = recorded(file, signal).sid.provenance
     plan = make_plan(view, any_version=any_version)
-    named = dict(word.partition("=")[::2] for word in raw) if len(raw) > 1 or "=" in raw[0] else {}
+    several = len(raw) > 1 or ("=" in raw[0] and not Path(raw[0].partition("::")[0]).exists())
+    named = dict(word.partition("=")[::2] for word in raw) if several else {}
     arrays = assign(plan, None if named else raw[0], named, None)
     lines = statements(plan)
     for key, da in arrays.items():
         console.print(f"[bold]{escape(plan.names[key])}[/]  {escape(str(dict(da.sizes)))}  {da.dtype}")
     dims = dict(word.partition("=")[::2] for word in rename or ())
     given = {key: _renamed(da.chunk("auto") if lazy else da, dims) for key, da in arrays.items()}
-    result = again(
-        view,
-        given,
-        any_version=any_version,
-        progress=lambda call: console.print(f"{call.number:>3}. {escape(lines[call.number])}"),
-    )
+    try:
+        result = again(
+            view,
+            given,
+            any_version=any_version,
+            progress=lambda call: console.print(f"{call.number:>3}. {escape(lines[call.number])}"),
+        )
+    except (SidError, OSError, ValueError) as error:
+        if isinstance(error, DimensionError):
+            error.add_note("If a dimension only has another name here: --rename here=recorded")
+        raise
+    except Exception as error:  # of a function of the user, or of xarray on arguments that were edited by hand
+        said = "; ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])
+        raise ProvenanceError(said) from error
     source = next(iter(arrays.values())) if len(arrays) == 1 else None
     place = result.sid.to_nsid(out, mode="w" if overwrite else "x", source=source)
     console.print(f"wrote [bold]{escape(str(out))}[/] {escape(place)}")
@@ -236,6 +245,28 @@ def verify(
         Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(str(error))}")
         raise typer.Exit(2) from None
     raise typer.Exit(report(Console(soft_wrap=True), checks))
+
+
+@app.command()
+def view(
+    files: Annotated[list[Path], typer.Argument(help="Files that sid can open.", show_default=False)],
+    signal: Annotated[str | None, typer.Option("--signal", help="Which signal is shown first.")] = None,
+    port: Annotated[int, typer.Option("--port", help="Serve on this port; 0 takes a free one.")] = 0,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only serve.")] = False,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--origin", help="Under which address a browser comes, if not localhost:PORT.", show_default=False
+        ),
+    ] = None,
+    export: Annotated[
+        Path | None, typer.Option("--export", help="Write an HTML page that needs no Python, and stop.")
+    ] = None,
+) -> None:
+    """Look at files in the browser: maps, spectra, patterns, linked; metadata and history."""
+    from sid_xarray.cli_view import run
+
+    run(files, Console(soft_wrap=True), signal=signal, port=port, show=not no_browser, origins=origin, export=export)
 
 
 @app.command()

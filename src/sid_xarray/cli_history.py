@@ -143,6 +143,10 @@ def report(console: Console, checks: Verification) -> int:
     elif count["error"]:
         n = count["error"]
         console.print(f"[red]{n} thing{'s are' if n > 1 else ' is'} not what {'they were' if n > 1 else 'it was'}[/]")
+    elif not checks.of("ok", "warning"):
+        console.print(
+            "[yellow]nothing could be compared[/]: the file holds no checksums, and no history with fingerprints"
+        )
     else:
         rest = ", ".join(f"{n} {level}{'s' if n > 1 else ''}" for level, n in count.items() if n)
         console.print(f"[green]nothing contradicts what was saved[/]{f' ({rest})' if rest else ''}")

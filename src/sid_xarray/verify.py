@@ -197,7 +197,7 @@ def _last_step(where: str, da: xr.DataArray, history: History, *, known: bool) -
     status, reason = check_state(history, here, lazy=False)
     if status == "verified":
         name = history.steps[history.heads[0]].name
-        return Check("ok", where, "array", f"what the last step, {name}, produced")
+        return Check("ok", where, "array", f"what the last step, {name}, produced{'' if known else f'; {saved}'}")
     if status == "merged":
         text = f"plain arithmetic made it of {len(history.heads)} recorded arrays: no step to compare with; {saved}"
         return Check("ok" if known else "note", where, "array", text)
@@ -232,7 +232,7 @@ def _raw_files(roots: Iterable[Step], file: str, given: list[str]) -> Iterator[C
     for about in known.values():
         yield _raw_file(about, file, given)
     if others:
-        text = f"{others} start{'s' if others == 1 else ''} from an array in memory: there is no file to compare with"
+        text = f"{others} array{'s were' if others > 1 else ' was'} given in memory: there is no file to compare with"
         yield Check("note", "raw data", "raw", text)
 
 

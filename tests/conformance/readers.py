@@ -71,8 +71,6 @@ def ours(path: str) -> list[Any]:
 
     out = []
     for da in sid.open(path).sid.signals.values():
-        if da.name == "completed_positions":
-            continue  # bookkeeping of pyUSID, where there is no result yet
         name = da.attrs.get("sid_name_original") if "sid_field" in da.encoding else None
         axes = [
             axis(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 
 import numpy as np
@@ -11,8 +12,9 @@ import xarray as xr
 
 import sid_xarray as sid
 from sid_xarray.core.fingerprint import _slabs, token, token_of_stored
-from sid_xarray.core.history import History, read
-from sid_xarray.core.history_checks import contradictions, is_genuine
+from sid_xarray.core.history import History, is_genuine, read
+from sid_xarray.core.history_checks import contradictions
+from sid_xarray.errors import ProvenanceError
 from sid_xarray.ops import TABLE
 
 
@@ -22,6 +24,73 @@ def run(verb, name):
     return getattr(da.sid, name)(
         *([by_dim] if by_dim else []), **{k: v for k, v in verb.params.items() if k not in by_dim}
     )
+
+
+def forged(da, edit):
+    """The array with an edited history under the name that the new text has: the edit itself does not show."""
+    (key,) = [k for k in da.attrs if k.startswith("sid_prov_")]
+    text = edit(da.attrs[key])
+    attrs = {k: v for k, v in da.attrs.items() if k != key}
+    return da.drop_attrs(deep=False).assign_attrs(
+        {**attrs, f"sid_prov_{hashlib.sha256(text.encode()).hexdigest()[:12]}": text}
+    )
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda text: text.replace('{"x":2}', "[" * 200 + "]" * 200),
+        lambda text: text.replace('{"x":2}', "[" * 900 + "]" * 900),
+        lambda text: text.replace('{"x":2}', "[" * 10**5 + "]" * 10**5),
+        lambda text: text.replace('{"x":2}', '{"x":1e999}'),
+        lambda text: text.replace('{"x":2}', '{"x":NaN}'),
+        lambda text: text.replace('{"x":2}', '{"x":' + "9" * 5000 + "}"),
+        lambda text: text.replace("sid:rebin@1", "sid:rebin\\nimport os@1"),
+        lambda text: text.replace('"t":"2', '"t":"\\u001b[2J'),
+        lambda text: text.replace('"id":"', '"id":["x"],"ID":"', 1),
+        lambda text: text.replace('"in":[[', '"in":[[1,2,3],['),
+    ],
+)
+def test_a_history_that_nothing_of_ours_could_have_written_is_damaged(edit):
+    da = forged(sid.datasets.peak_map().sid.rebin(x=2), edit)
+    view = da.sid.provenance
+    assert view.status == "modified"
+    assert "was changed" in view.reason
+    assert "\n" not in repr(view).removeprefix("<")
+    assert view._repr_html_()
+    assert da.sid.rebin(y=2).sid.provenance.operations == ("input", "rebin")
+    with pytest.raises(ProvenanceError, match="not that of these values"):
+        view.replay(da)
+
+
+def test_a_step_that_was_edited_shows_in_the_status_although_the_text_has_its_right_name():
+    da = sid.datasets.peak_map().sid.rebin(x=2)
+    assert forged(da, lambda text: text).sid.provenance.status == "verified"
+    view = forged(da, lambda text: text.replace('"x":2', '"x":3')).sid.provenance
+    assert view.status == "modified"
+    assert view.operations == ("input", "rebin")
+
+
+def test_what_is_written_can_be_read():
+    deep = [1]
+    for _ in range(55):
+        deep = [deep]
+    da = sid.datasets.peak_map()
+    out = da.sid.trace(lambda d: d.sid.with_metadata(a=deep))
+    assert forged(out, lambda text: text).sid.provenance.status == "verified"
+    assert compile(out.sid.provenance.to_script(), "script", "exec")
+    for _ in range(20):
+        deep = [deep]
+    with pytest.raises(ProvenanceError, match="cannot be recorded: it is nested too deeply"):
+        da.sid.trace(lambda d: d.sid.with_metadata(a=deep))
+
+
+def test_versions_in_a_history_are_text():
+    da = forged(sid.datasets.peak_map().sid.rebin(x=2), lambda t: t.replace('"numpy":"', '"numpy":{"a":1},"b":"', 1))
+    view = da.sid.provenance
+    assert view.environment()
+    assert not [d for d in view.diff(view) if d.kind == "package"]
+    assert view.methods_text()
 
 
 @pytest.mark.parametrize("name", TABLE)

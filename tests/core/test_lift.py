@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -51,6 +53,20 @@ def test_results_of_several_shapes_and_types(cube, lazy):
     assert "energy" not in three.coords
     assert is_lazy(mean) is lazy
     np.testing.assert_allclose(mean, cube.mean("energy"), rtol=1e-6)
+
+
+@pytest.mark.parametrize("lazy", [False, True], ids=["eager", "lazy"])
+def test_a_real_result_of_complex_data_is_no_loss_and_one_that_loses_is_told(cube, lazy):
+    complex_ = cube.astype("complex64")
+    source = complex_.chunk(y=2) if lazy else complex_
+    made = [Out((), {}, np.float32)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (out,) = lift(lambda y: np.abs(y).mean(-1), source, core=[["energy"]], out=made)
+        out.load()
+    assert out.dtype == np.float32
+    with pytest.warns(np.exceptions.ComplexWarning):
+        lift(lambda y: y.mean(-1).astype(np.float32), source, core=[["energy"]], out=made)[0].load()
 
 
 def test_dimensions_that_one_array_lacks_are_broadcast(cube):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import pickle
 import shutil
-import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,9 +16,11 @@ import xarray as xr
 
 import sid_xarray as sid
 from sid_xarray.core import history, provenance, stamping
-from sid_xarray.core.fingerprint import axes_token, token
+from sid_xarray.core.fingerprint import _sample, axes_token, token
 from sid_xarray.core.history import History, Step
+from sid_xarray.errors import ProvenanceError
 from sid_xarray.schema.attrs import is_provenance
+from sid_xarray.testing import no_compute
 
 
 def key_of(da):
@@ -345,10 +347,8 @@ def test_a_huge_history_does_not_hang():
     n = 20_000
     steps = [{"id": f"{i}", "op": "sid:x@1", "in": [["in", f"{i - 1}"]] if i else []} for i in range(n)]
     da = xr.DataArray(np.zeros(3), dims="x", attrs=forged(steps, f"{n - 1}"))
-    start = time.perf_counter()
     out = da.sid.calibrate(x={"offset": 1})
     assert len(out.sid.provenance) == n + 2
-    assert time.perf_counter() - start < 5
 
 
 def test_a_wide_history_does_not_explode():
@@ -390,7 +390,18 @@ def test_a_history_reads_like_a_list(step):
     assert lines[2].strip().startswith("2. rebin(bins={'energy': 2}, reduce='sum')   from 1")
     assert [s.name for s in found] == ["input", "rebin"]
     assert found.roots == (found.steps[0],)
-    assert found.parameters(found.id) == found.parameters(-1)
+    assert found.parameters(found.id) == found.parameters(-1) == found.parameters("rebin")
+    with pytest.raises(ProvenanceError, match=r"no step 'rebinn' among 2\. Did you mean 'rebin'"):
+        found.parameters("rebinn")
+    for number in (2, -3):
+        with pytest.raises(ProvenanceError, match=f"no step {number} among 2"):
+            found.parameters(number)
+    there = io.StringIO()
+    step.sid.history(buf=there)
+    step.to_dataset(name="a").sid.history(buf=there)
+    assert there.getvalue() == f"{found!r}\n{found!r}\n"
+    with pytest.raises(ProvenanceError, match="compared with that of an array, got int"):
+        found.diff(3)
     assert repr(xr.DataArray(1).sid.provenance) == "<no provenance>"
 
 
@@ -407,6 +418,28 @@ def test_traced_steps_read_like_code(raw):
     for params in ({"args": 3}, {"kwargs": [1]}, {"of": [1, 2]}, {"args": [{"~": "in", "v": "x"}]}):
         forgery = [{"id": "r", "op": "sid:input@1"}, {"id": "s", "op": "xr:mean@1", "p": params, "in": [["in", "r"]]}]
         assert "mean(" in repr(raw.drop_attrs().assign_attrs(forged(forgery, "s")).sid.provenance)
+
+
+def test_arrays_and_dots_in_a_history_are_short(raw):
+    ramp = raw["energy"]
+    two = xr.DataArray([1.0, 2.0], dims="T", name="T")
+    out = raw.sid.trace(lambda d: sid.concat([d * ramp, d * xr.DataArray(2.0)], two)[..., 0])
+    said = repr(out.sid.provenance)
+    assert "mul(<array 'energy' (energy: 64)>)" in said
+    assert "mul(<array ()>)" in said
+    assert "concat(dim=<array 'T' (T: 2)>)" in said
+    assert "getitem((Ellipsis, 0))" in said
+    assert "<array" not in out.sid.provenance.methods_text().partition("joined")[2][:20]
+    for v in (3, [], [["x"]], [5, {"shape": 3}], [["x"], {"shape": [4]}]):
+        p = {"args": [{"~": "dataarray", "v": v}]}
+        forgery = [{"id": "r", "op": "sid:input@1"}, {"id": "s", "op": "xr:mul@1", "p": p, "in": [["in", "r"]]}]
+        assert "mul(<array (" in repr(raw.drop_attrs().assign_attrs(forged(forgery, "s")).sid.provenance)
+
+
+def test_values_that_have_no_bytes_cannot_be_checked():
+    da = xr.DataArray(np.array(["a", "b"], dtype=object), dims="x", name="words")
+    view = da.sid.trace(lambda d: d.isel(x=[0])).sid.provenance
+    assert (view.status, view.reason) == ("unknown", "values of this type cannot be checked")
 
 
 def test_views_of_a_history_pickle(step):
@@ -465,9 +498,7 @@ def test_large_arrays_are_sampled_in_any_order_of_memory():
     assert token(a) == token(b)
     values[:300] += 1
     assert token(a) != token(b)
-    start = time.perf_counter()
-    token(xr.DataArray(np.zeros((4000, 4000))))
-    assert time.perf_counter() - start < 5  # all bytes would be read otherwise
+    assert sum(part.nbytes for part in _sample(np.zeros((4000, 4000)))) <= 2**20
 
 
 def test_axes_are_equal_however_they_are_written():
@@ -490,7 +521,8 @@ def test_axes_are_equal_however_they_are_written():
 # ---------------------------------------------------------------- cost
 
 
-def test_fifty_steps_are_small_and_cheap(raw):
+def test_fifty_steps_are_small(raw):
+    """What a step costs in time is in tests/benchmarks."""
     small = raw.isel(y=slice(0, 2), x=slice(0, 2))
     out = small
     for i in range(50):
@@ -498,19 +530,12 @@ def test_fifty_steps_are_small_and_cheap(raw):
     assert len(out.sid.provenance) == 52
     size = len(out.attrs[key_of(out)])
     assert size < 20_000
-    best = min(_seconds(lambda: provenance.stamp(out, "x", out, offset=1.0)) for _ in range(20))
-    assert best < 0.1, f"{best * 1e3:.2f} ms"  # 0.2 ms on an idle core
-
-
-def _seconds(function):
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
 
 
 def test_a_stamp_on_lazy_data_costs_no_look_at_them(raw):
     big = raw.isel(y=0, x=0).expand_dims(t=10**6).chunk(t=10**5)
-    assert min(_seconds(lambda: provenance.stamp(big, "x", big)) for _ in range(5)) < 5
+    with no_compute():
+        assert provenance.stamp(big, "x", big).sid.provenance.status == "unknown"
 
 
 def test_threads_do_not_mix_histories(raw):

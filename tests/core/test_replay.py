@@ -243,8 +243,13 @@ def test_another_file_of_the_same_name_is_not_taken(tmp_path, raw):
     out = sid.datasets.bfo_iv().sid.rebin(x=2)
     raw.sid.to_nsid(tmp_path / "bfo_iv_final.hf5")
     (tmp_path / "broken.hf5").write_bytes(b"no HDF5")
-    with pytest.raises(ProvenanceError, match=r"Looked into bfo_iv_final\.hf5"):
-        out.sid.provenance.replay(path=tmp_path)
+    for path in (tmp_path, tmp_path / "bfo_iv_final.hf5"):
+        with pytest.raises(
+            ProvenanceError, match=r"final\.hf5' is another one, or was changed since\. .*replay\({'IV_BFO': '.*'}\)"
+        ):
+            out.sid.provenance.replay(path=path)
+    with pytest.raises(ProvenanceError, match=r"Looked into broken\.hf5"):
+        out.sid.provenance.replay(path=tmp_path / "broken.hf5")
 
 
 def test_arrays_of_ours_are_found_in_files(tmp_path, pair):
@@ -324,6 +329,20 @@ def test_values_that_are_not_those_of_the_history_are_no_replay(raw):
         ({"op": "sid:apply@1", "p": {"function": "os:system"}}, "is not registered here"),
         ({"op": "sid:apply@1", "p": {"module": "os", "name": "system"}}, "no name was given"),
         ({"op": "sid:fit@1", "p": {}}, "its parameters are damaged: KeyError"),
+        (
+            {"op": "sid:fit@1", "p": {"model": {"~": "timedelta", "v": [10**30, 0, 0]}}},
+            "damaged value of type 'timedel",
+        ),
+        ({"op": "sid:evaluate@1", "p": {"x": {"linspace": [0, 1, 10**12]}}}, "the history was edited"),
+        ({"op": "sid:evaluate@1", "p": {"x": {"linspace": [0, 1, "a"]}}}, "its parameters are damaged: TypeError"),
+        ({"op": "xr:getitem@1", "p": {}}, r"takes 1 argument\(s\)"),
+        ({"op": "xr:mul@1", "p": {}}, r"takes 1 argument\(s\)"),
+        ({"op": "xr:neg@1", "p": {"args": [1]}}, r"takes 0 argument\(s\)"),
+        ({"op": "xr:dt.month@1", "p": {"args": [1]}}, r"takes 0 argument\(s\)"),
+        ({"op": "xr:rolling.mean@1", "p": {"of": [{"~": "set", "v": [1]}, {}]}}, "are damaged"),
+        ({"op": "xr:rolling.mean@1", "p": {"of": [[], {"~": "tuple", "v": [1]}]}}, "are damaged"),
+        ({"op": "xr:mean@1", "p": {"options": {"file_cache_maxsize": 1}}}, "the options of a step are damaged"),
+        ({"op": "xr:mean@1", "p": {"options": [1]}}, "the options of a step are damaged"),
     ],
     ids=str,
 )
@@ -355,7 +374,34 @@ def test_a_verb_without_recall_says_so(raw):
         by_signature(verb, [raw], {"b": 2})
     with pytest.raises(ProvenanceError, match="does not take 2 arrays"):
         by_signature(verb, [raw, raw], {})
+    with pytest.raises(ProvenanceError, match="does not take 2 arrays"):
+        by_signature(lambda da, **options: da, [raw, raw], {})
     assert by_signature(verb, [raw], {"a": 2}) == ((raw,), {"a": 2})
+
+
+def test_a_verb_of_two_arrays_needs_no_recall(raw):
+    def verb(da, other, by=1, /, *, a=1):
+        return da
+
+    assert by_signature(verb, [raw, raw], {"a": 2, "by": 3}) == ((raw, raw, 3), {"a": 2})
+
+
+def test_a_dataset_or_an_open_file_does_in_place_of_an_array(raw, tmp_path):
+    view = raw.sid.rebin(x=2).sid.provenance
+    other = sid.datasets.peak_map(seed=1)
+    expected = view.replay(other)
+    assert view.replay(other.to_dataset()).equals(expected)
+    assert view.replay(other.rename("whatever").to_dataset()).equals(expected)
+    both = xr.Dataset({"noise": other * 2, "intensity": other})
+    assert view.replay(both).equals(expected)
+    other.sid.to_nsid(tmp_path / "a.h5")
+    other.sid.rebin(energy=2).sid.to_nsid(tmp_path / "a.h5", source=other)
+    assert view.replay(sid.open(tmp_path / "a.h5")).equals(expected)
+    assert view.replay(intensity=sid.open(tmp_path / "a.h5")).equals(expected)
+    with pytest.raises(ProvenanceError, match=r"'intensity' should be one array, got a Dataset with 2\. .*: /a, /b"):
+        view.replay(xr.Dataset({"a": other, "b": other}))
+    with pytest.raises(ProvenanceError, match=r"got a DataTree with 0\. Give one of them: none"):
+        view.replay(xr.DataTree())
 
 
 # ---------------------------------------------------------------- size

@@ -16,10 +16,11 @@ import pytest
 import xarray as xr
 
 import sid_xarray as sid
+from sid_xarray.core import history
 from sid_xarray.core.stamping import settle
 from sid_xarray.core.trace import table
 from sid_xarray.errors import ProvenanceError, TraceError
-from sid_xarray.schema.attrs import without_provenance
+from sid_xarray.schema.attrs import is_provenance, without_provenance
 from sid_xarray.testing import assert_lazy, no_compute
 
 
@@ -160,6 +161,8 @@ def test_traced_code_gives_what_plain_code_gives_and_replays_on_other_data(name)
     found = out.sid.provenance
     assert found.status == "verified"
     assert "unrecorded" not in found.operations
+    for key, text in out.attrs.items():  # as another process reads it
+        assert not is_provenance(key) or not history._parsed(key, text).damaged
     used = [step.params["name"] for step in found.roots]
     again = found.replay({n: others[n] for n in used})
     same(again, plain(function, others))

@@ -78,7 +78,20 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "np.asarray": (lambda d: np.asarray(d), "np.mean"),
     "np.array in": (lambda d: np.array([1, d.mean()]), "leaves? the history"),
     "np.mean": (lambda d: np.mean(d), r"d\.mean\(\.\.\.\)"),
-    "np.where": (lambda d: np.where(d > 0, d, 0), r"d\.where\(\.\.\.\)"),
+    "np.where": (lambda d: np.where(d > 0, d, 0), r"d\.where\(condition, other\)"),
+    "np.angle": (lambda d: np.angle(d), r"np\.arctan2\(d\.imag, d\.real\)"),
+    "np.linalg by its name": (lambda d: np.linalg.norm(d), r"np\.linalg\.norm in a trace"),
+    "formatted": (lambda d: d * float(f"{d.mean():.2f}"), "bare number leaves the history"),
+    "divmod": (lambda d: divmod(d, 2), "d // other and d % other"),
+    "reflected divmod": (lambda d: divmod(2, d), "d // other and d % other"),
+    "copy": (lambda d: __import__("copy").copy(d), "Leave it out"),
+    "deepcopy": (lambda d: __import__("copy").deepcopy(d), "Leave it out"),
+    "key of a dict": (lambda d: {d: 1}, r"unhashable.*d\.sid\.apply\(function\)"),
+    "xr.polyval": (lambda d: xr.polyval(d["x"], d), r"takes no traced arrays.*d\.sid\.apply\(function\)"),
+    "arithmetic of a whole result": (lambda d: d.sid.fit("constant") * 2, r"ds\['offset'\] \*"),
+    "arithmetic with a whole result": (lambda d: 2 - d.sid.fit("constant"), r"ds\['offset'\] -"),
+    "array with a whole result": (lambda d: d - d.sid.fit("constant"), r"ds\['offset'\] -"),
+    "function of a whole result": (lambda d: np.exp(d.sid.fit("constant")), r"np\.exp\(ds\['offset'\]\)"),
     "np.linalg": (lambda d: np.linalg.norm(d), r"d\.sid\.apply"),
     "np.add.reduce": (lambda d: np.add.reduce(d), r"d\.sum\('x'\)"),
     "np.exp out": (lambda d: np.exp(d, where=True), "with arrays alone"),
@@ -120,6 +133,20 @@ def test_what_cannot_be_recorded_is_refused_and_says_what_to_do(what):
     with pytest.raises(TraceError, match=said) as found:
         cube(1).fillna(1.0).sid.trace(function)
     assert len(str(found.value)) > 30
+
+
+def test_what_is_no_verb_is_not_taken_for_a_slip_of_the_pen():
+    with pytest.raises(TraceError) as found:
+        cube(1).sid.trace(lambda d: d.sid.to_nsid("a.h5"))
+    assert "Did you mean" not in str(found.value)
+
+
+def test_rounding_and_printing_are_no_matter():
+    da = cube(1)
+    out = da.sid.trace(lambda d: round(d, 1) + 0 * len(f"{d}"))
+    assert out.equals(da.round(1) + 0)
+    assert "round(1)" in repr(out.sid.provenance)
+    assert out.sid.provenance.replay(da).identical(out)
 
 
 def test_a_plain_array_left_of_a_traced_one_is_refused_with_the_way_out():

@@ -234,7 +234,8 @@ def client(request: pytest.FixtureRequest) -> Iterator[Any]:
 @EACH
 def test_a_history_survives_a_cluster(verb, client):
     eager, lazy = run(verb, sample(verb)), run(verb, sample(verb).chunk())
-    done = lazy.compute(scheduler=client)  # client.compute(dataset) fails: https://github.com/pydata/xarray/issues/11329
+    # client.compute(dataset) fails: https://github.com/pydata/xarray/issues/11329
+    done = lazy.compute(scheduler=client)
     told = client.submit(lambda obj: {k: v.sid.provenance.status for k, v in _parts(obj).items()}, eager)
     assert set(told.result(timeout=120).values()) == {"verified"}
     for name, part in parts(done).items():

@@ -46,10 +46,20 @@ def run(verb: Verb, da: xr.DataArray, names: Mapping[Any, Any] | None = None) ->
     dims = {names.get(d, d) for d in da.dims} | set(names) | set(da.dims)
     by_dim = {names.get(k, k): v for k, v in verb.params.items() if k in dims and k not in ("dim", "model")}
     rest = {k: v for k, v in verb.params.items() if k not in dims}
-    rest = {k: {names.get(i, i): j for i, j in v.items()} if isinstance(v, Mapping) else v for k, v in rest.items()}
+    rest = {k: _renamed(v, names) for k, v in rest.items() if k != "dim"} | {
+        k: v for k, v in rest.items() if k == "dim"
+    }
     if "dim" in rest:
         rest["dim"] = names.get(rest["dim"], rest["dim"])
     return getattr(da.sid, name_of(verb))(*([by_dim] if by_dim else []), **rest)
+
+
+def _renamed(value: Any, names: Mapping[Any, Any]) -> Any:
+    if isinstance(value, Mapping):
+        return {names.get(k, k): _renamed(v, names) for k, v in value.items()}
+    if isinstance(value, list):
+        return [names.get(v, v) if isinstance(v, str) else v for v in value]
+    return value
 
 
 def parts(obj: Any) -> dict[Any, xr.DataArray]:

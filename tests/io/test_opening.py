@@ -275,7 +275,7 @@ def test_file_that_went_away(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "no file"), (b"", "not an HDF5 file"), (b"text", "not an HDF5 file"), ("folder", "is a folder")],
+    [(None, "no file"), (b"", "is empty"), (b"text", "not an HDF5 file"), ("folder", "is a folder")],
 )
 def test_what_is_no_file(tmp_path: Path, content: object, message: str) -> None:
     path = tmp_path / "a.h5"

@@ -142,6 +142,13 @@ def test_results_are_siblings_and_keep_what_lies_beside_them() -> None:
     assert tree["/Measurement_000/Channel_000"]["Bin_Frequencies"].shape == (5,)
 
 
+def test_how_far_a_result_came_that_was_never_made_is_no_signal() -> None:
+    tree = sid.open(SHARED / "realdata/usid/sparse_sampling.h5")
+    node = tree["/Measurement_000/Raw_Data-Simple_Process_000"]
+    assert "completed_positions" in node.coords
+    assert not any("completed_positions" in path for path in tree.sid.signals)
+
+
 @pytest.mark.parametrize("name", USID)
 def test_real_file(name: str) -> None:
     truth = REAL[name]

@@ -251,6 +251,45 @@ def test_failures_are_named_and_harm_nobody(name, engine, case):
 
 
 @pytest.mark.parametrize("engine", ["numpy", pytest.param("numba", marks=NUMBA)])
+@pytest.mark.parametrize("loss", ["linear", "huber"])
+@pytest.mark.parametrize("name", CASES)
+def test_bounds_that_exclude_the_start_given_are_a_failure_of_that_curve(name, loss, engine, case):
+    model, x, y, truth = case(name, (12,), noise=0.1)
+    start, low, high = truth[:, 1].copy(), truth[:, 1].min() - 1, truth[:, 1].max() + 1
+    start[3], start[5] = high + 1, low - 1e-9
+    lower, upper = model.lower.copy(), model.upper.copy()
+    lower[1], upper[1] = low, high
+    given = {"lower": lower, "upper": upper, "engine": engine, "loss": loss}
+    fit = fit_batch(y, x, model, known={1: start}, **given)
+    assert [STATUS[code] for code in fit.status[[3, 5]]] == ["guess_out_of_bounds"] * 2
+    assert np.isnan(fit.parameters[[3, 5]]).all() and np.isnan(fit.redchi[[3, 5]]).all()
+    fine = np.delete(np.arange(12), [3, 5])
+    alone = fit_batch(y[fine], x, model, known={1: start[fine]}, **given)
+    np.testing.assert_array_equal(fit.status[fine], alone.status)
+    np.testing.assert_allclose(fit.parameters[fine], alone.parameters, rtol=1e-9, atol=1e-12)
+    # One that the model estimates is moved to the bound.
+    lower[1] = truth[:, 1].max() + 0.5
+    moved = fit_batch(y, x, model, **given).parameters[:, 1]
+    assert ((moved >= lower[1]) | np.isnan(moved)).all() and np.isfinite(moved).mean() > 0.5
+
+
+@pytest.mark.parametrize("engine", ["numpy", pytest.param("numba", marks=NUMBA)])
+@pytest.mark.parametrize("loss", ["linear", "soft_l1"])
+@pytest.mark.parametrize("name", CASES)
+def test_a_constant_curve_has_no_wild_parameters(name, loss, engine, case):
+    model, x, y, _ = case(name, (6,))
+    y[2], y[4] = 3.0, 0.0
+    fit = fit_batch(y, x, model, engine=engine, loss=loss)
+    for row in (2, 4):
+        if fit.status[row] == 0:  # then it says so: the curve is the constant
+            curve = model(x, *fit.parameters[row])
+            assert np.abs(curve - y[row]).max() < 0.1
+        else:
+            assert STATUS[fit.status[row]] in ("not_converged", "singular")
+            assert np.isnan(fit.stderr[row]).all()
+
+
+@pytest.mark.parametrize("engine", ["numpy", pytest.param("numba", marks=NUMBA)])
 @pytest.mark.parametrize("name", ["gaussian", "two"])
 @pytest.mark.parametrize("offset", [1e6, 1e9, 1e12])
 def test_a_great_offset_gives_the_right_fit_or_an_honest_status(name, offset, engine, case):

@@ -67,9 +67,7 @@ def fitted(name, start, engine):
     starts, certified, spread, x, y = problem(name)
     params = tuple(Param(f"b{i + 1}", units="") for i in range(len(certified)))
     model = FitModel.of(name, FORMULAS[name], lambda x, y: starts[start], params)
-    fit = fit_batch(
-        y[np.newaxis], x, model, starts[start], engine=engine, max_iter=2000, ftol=1e-15, xtol=1e-12, gtol=1e-12
-    )
+    fit = fit_batch(y[np.newaxis], x, model, starts[start], engine=engine)
     return fit, digits(fit.parameters[0], certified), digits(fit.stderr[0], spread)
 
 

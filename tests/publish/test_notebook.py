@@ -60,6 +60,12 @@ def test_it_runs_and_gives_the_same(fit):
     assert same(run(fit.sid.provenance.to_notebook())["result"].slope, fit.slope)
 
 
+def test_it_says_where_the_raw_files_are(fit, tmp_path):
+    (tmp_path / "data").mkdir()
+    shutil.move("bfo_iv_final.hf5", "data/monday.hf5")
+    assert same(run(fit.slope.sid.provenance.to_notebook(paths="data/monday.hf5"))["result"], fit.slope)
+
+
 def test_traces_stay_functions_and_run(fit):
     raw = sid.open_dataarray("bfo_iv_final.hf5")
     out = raw.sid.trace(lambda d: d - d.mean("x"))

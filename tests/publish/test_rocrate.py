@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import runpy
 import shutil
 from pathlib import Path
 from typing import Any
@@ -136,3 +137,23 @@ def test_any_file_may_be_part_of_it(fit):
     found = crate(fit, files=["notes and more.txt"], authors=["A", "B"])
     assert "notes%20and%20more.txt" in {e.id for e in found.data_entities}
     assert [p["name"] for p in found.root_dataset["author"]] == ["A", "B"]
+
+
+def test_the_script_opens_the_files_that_lie_in_the_crate(fit, monkeypatch):
+    shutil.move(RAW, "renamed.hf5")
+    crate(fit, files=["renamed.hf5", "out.h5"])
+    monkeypatch.chdir("crate")
+    assert runpy.run_path("analysis.py")["result"].slope.equals(fit.slope)
+
+
+def test_arrays_of_memory_are_opened_where_they_were_saved(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    a, b = (sid.datasets.peak_map(seed=i).rename(name) for i, name in enumerate("ab"))
+    for one in (a, b):
+        one.sid.to_nsid("raw.h5")
+    made = a.sid.trace(lambda d, r: d - r, b)
+    made.rename("made").sid.to_nsid("made.h5")
+    crate(made, files=["raw.h5", "made.h5"])
+    assert "SystemExit" not in Path("crate/analysis.py").read_text()
+    monkeypatch.chdir("crate")
+    xr.testing.assert_equal(runpy.run_path("analysis.py")["result"], made)

@@ -193,6 +193,16 @@ def test_a_card_of_nothing():
     assert "no provenance" in Provenance(History(), "none")._repr_html_()
 
 
+def test_a_history_that_cannot_be_read_is_shown_as_what_it_is():
+    da = sid.datasets.peak_map().sid.rebin(x=2)
+    (key,) = [k for k in da.attrs if k.startswith("sid_prov_")]
+    view = da.assign_attrs({key: "{cut"}).sid.provenance
+    assert f"the text of {key} was changed" in view._repr_html_()
+    assert "modified" in repr(view)
+    with pytest.raises(ProvenanceError, match=f"no history to draw: the text of {key} was changed"):
+        view.graph()
+
+
 def test_text_of_a_history_is_escaped():
     steps = [Step("a", "sid:<b>@1", {"q": "<img src=x onerror=alert(1)>"}, part='"><script>', time="<i>")]
     text = Provenance(History({"a": steps[0]}, ("a",)), "unknown")._repr_html_()

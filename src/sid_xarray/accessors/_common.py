@@ -59,6 +59,7 @@ class SidArrays(SidAny):
     metadata = view("sid_xarray.core.metadata:metadata")
     original_metadata = view("sid_xarray.core.metadata:original_metadata")
     provenance = view("sid_xarray.core.provenance:provenance")
+    history = method("sid_xarray.core.provenance:history")
     check = method("sid_xarray.core.check:check")
 
     # Steps of your own
@@ -81,4 +82,5 @@ class SidArrays(SidAny):
 
     # Pictures
     plot = view("sid_xarray.accessors.plot:SidPlot")
+    explore = method("sid_xarray.viz.explore:explore")
     be = view("sid_xarray.accessors.be:SidBe")

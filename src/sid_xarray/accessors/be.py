@@ -17,6 +17,9 @@ class SidBe(Holder):
 
     __slots__ = ()
 
+    sho_guess = method("sid_xarray.ops.be:sho_guess")
     sho_fit = method("sid_xarray.ops.be:sho_fit")
+    loop_guess = method("sid_xarray.ops.be:loop_guess")
     loop_fit = method("sid_xarray.ops.be:loop_fit")
     project_loops = method("sid_xarray.ops.be:project_loops")
+    switching = method("sid_xarray.ops.switching:switching")

@@ -29,6 +29,7 @@ class SidDataArray(SidArrays):
     remove_background = method(TABLE["remove_background"].place)
     sel = method(TABLE["sel"].place)
     to_units = method(TABLE["to_units"].place)
+    within = method(TABLE["within"].place)
 
 
 xr.DataArray.sid = Accessor(SidDataArray)  # type: ignore[attr-defined]

@@ -18,6 +18,7 @@ class SidDataset(SidArrays):
 
     evaluate = method("sid_xarray.core.evaluate:evaluate")
     components = method("sid_xarray.ops.residuals:components")
+    report = method("sid_xarray.ops.report:report")
     residuals = method("sid_xarray.ops.residuals:residuals")
     reconstruct = method("sid_xarray.ops.decompose:reconstruct")
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from sid_xarray.core.history import Step, recipe_id
 from sid_xarray.core.metadata import from_plain
 from sid_xarray.errors import MetadataError
@@ -128,7 +130,7 @@ def _typed(step: Step, number: Mapping[str, str] | None) -> str:
     if {"args", "kwargs", "of"} & step.params.keys() and not step.op.startswith("sid:apply"):
         return plain_call(step, number)
     hidden = _FINGERPRINTS if step.is_root else ()
-    shown = {k: v for k, v in arguments(step, number).items() if k not in hidden or v is False}
+    shown = {k: v for k, v in arguments(step, number).items() if v != {} and (k not in hidden or v is False)}
     return f"{step.name}({_keywords(shown)})"
 
 
@@ -180,15 +182,39 @@ class Input(str):
         return str(self)
 
 
+class Written(str):
+    """Stands in parameters for an array that is written into the history."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 def _named(value: Any, inputs: Sequence[str] | None) -> Any:
     if isinstance(value, dict):
         at = value.get("v")
         if value.get("~") == "in" and isinstance(at, int):
             return Input(f"in{at}" if inputs is None else inputs[at] if 0 <= at < len(inputs) else "<?>")
+        if value.get("~") == "...":
+            return Ellipsis
+        if value.get("~") == "dataarray":
+            return Written(_array(value))
         return {k: _named(v, inputs) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(_named(v, inputs) for v in value)
     return value
+
+
+def _array(value: Mapping[str, Any]) -> str:
+    """Return what there is to say of a small array that is written into a history: its name, dimensions and sizes."""
+    variable = value.get("v")
+    dims, values = (*variable, None, None)[:2] if isinstance(variable, list) else (None, None)
+    shape: Any = values.get("shape") if isinstance(values, dict) else np.shape(values)
+    known = isinstance(dims, list) and isinstance(shape, list | tuple)
+    sizes = [f"{dim}: {n}" for dim, n in zip(dims, shape, strict=False)] if known else []
+    name = value.get("name")
+    return f"<array{f' {name!r}' if isinstance(name, str) else ''} ({', '.join(sizes)})>"
 
 
 def short(value: Any, limit: int = 60) -> str:

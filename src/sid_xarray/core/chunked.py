@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import xarray as xr
 
 from sid_xarray.errors import warn
 
-__all__ = ["graph_name", "is_chunked", "is_lazy", "is_source", "same_values", "whole"]
+__all__ = ["graph_name", "is_chunked", "is_lazy", "is_source", "same_values", "whole", "with_neighbours"]
 
 _TARGET = 128 * 2**20
 _MANY_CHUNKS = 100_000
@@ -113,6 +113,47 @@ def whole(da: xr.DataArray, dims: Iterable[Hashable]) -> xr.DataArray:
     if n > _MANY_CHUNKS:
         warn(f"{n} chunks: a graph costs about 10 ms a chunk. Open with larger chunks (32–128 MiB).")
     return out
+
+
+def with_neighbours(da: xr.DataArray, dims: Sequence[Hashable], new: Sequence[Hashable]) -> xr.DataArray:
+    """Return an array with new last dimensions of three: the values before, at, and after every point.
+
+    Values beyond the ends are NaN. Blocks of a chunked array get a margin from the blocks around them: chunks do not
+    matter. In memory it is a view of one padded copy.
+
+    Parameters
+    ----------
+    da : DataArray of float
+    dims : sequence of hashable
+        Along which there are neighbours.
+    new : sequence of hashable
+        Names of the new dimensions, one for each.
+    """
+    axes = da.get_axis_num(list(dims))
+    shape = (3,) * len(dims)
+    if da.chunks is None:
+        margin = [(1, 1) if i in axes else (0, 0) for i in range(da.ndim)]
+        values: Any = _windows(np.pad(da.values, margin, constant_values=np.nan), shape, axes)
+    else:
+        from dask.array import map_blocks
+        from dask.array.overlap import overlap
+
+        wide = overlap(da.data, dict.fromkeys(axes, 1), dict.fromkeys(axes, np.nan))
+        values = map_blocks(
+            _windows,
+            wide,
+            shape,
+            axes,
+            dtype=da.dtype,
+            chunks=(*da.chunks, *((3,) for _ in dims)),
+            new_axis=list(range(da.ndim, da.ndim + len(dims))),
+            meta=np.empty((0,) * (da.ndim + len(dims)), dtype=da.dtype),
+        )
+    return xr.DataArray(values, dims=(*da.dims, *new), coords=da.coords)
+
+
+def _windows(values: Any, shape: tuple[int, ...], axes: Sequence[int]) -> Any:
+    return np.lib.stride_tricks.sliding_window_view(values, shape, axis=tuple(axes))
 
 
 def is_source(obj: xr.DataArray | xr.Variable) -> bool:

@@ -13,7 +13,7 @@ from sid_xarray.core import provenance
 from sid_xarray.core.dims import units_of, values_of
 from sid_xarray.core.lift import Out, lift
 from sid_xarray.core.registry import MODELS
-from sid_xarray.errors import ModelError, RegistryError
+from sid_xarray.errors import ModelError, ProvenanceError, RegistryError
 from sid_xarray.models import FitModel
 from sid_xarray.models._given import from_function, from_lmfit, is_lmfit
 from sid_xarray.models.compose import parse
@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 FIT_MODEL, FIT_DIM, FIT_UNITS = "sid_model", "sid_model_dim", "sid_model_units"
+_MOST_POINTS = 10**8  # that a history may ask for
 FIT_DIM_UNITS = "sid_model_dim_units"
 
 
@@ -266,7 +267,12 @@ def _where_of(params: Mapping[str, Any]) -> Any:
 
 
 def _given(x: Any) -> np.ndarray:
-    return np.linspace(*x["linspace"]) if isinstance(x, Mapping) else np.asarray(x)
+    if not isinstance(x, Mapping):
+        return np.asarray(x)
+    first, last, count = x["linspace"]
+    if not 0 <= count <= _MOST_POINTS:
+        raise ProvenanceError(f"it was evaluated at {count} points: the history was edited")
+    return np.linspace(first, last, count)
 
 
 def _recorded(x: xr.Variable) -> Any:

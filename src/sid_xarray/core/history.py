@@ -6,6 +6,7 @@ import datetime as dt
 import functools
 import hashlib
 import json
+import math
 import platform
 import threading
 from collections import OrderedDict
@@ -18,10 +19,12 @@ from sid_xarray.errors import ProvenanceError
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import records
 
-__all__ = ["History", "Step", "agents", "encode", "make_step", "read", "recipe_id", "version_here"]
+__all__ = ["History", "Step", "agents", "encode", "is_genuine", "make_step", "read", "recipe_id", "version_here"]
 
 _V = 1
 _AT_WORK = ("python", "sid-xarray", "xarray", "numpy", "scipy", "dask")
+_DEEPEST = 64
+_SHOWN = ("name", "reader")  # what a root says besides its identity
 _CACHED = 2**20  # longer texts would keep too much memory in the cache
 _CANONICAL: dict[str, Any] = {"sort_keys": True, "ensure_ascii": True, "allow_nan": False, "separators": (",", ":")}
 
@@ -94,17 +97,49 @@ class Step:
         """
         try:
             return cls(
-                id=str(plain["id"]),
-                op=str(plain["op"]),
+                id=_word(plain["id"]),
+                op=_word(plain["op"]),
                 params=dict(plain.get("p", {})),
                 inputs=tuple((str(role), str(key)) for role, key in plain.get("in", ())),
                 part=None if plain.get("part") is None else str(plain["part"]),
                 out=dict(plain.get("out", {})),
-                time=str(plain.get("t", "")),
-                agents=dict(plain.get("ag", agents or {})),
+                time=_word(plain.get("t", "")),
+                agents={str(k): str(v) for k, v in dict(plain.get("ag", agents or {})).items()},
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ProvenanceError(f"a step of the history is damaged: {error!r}") from error
+
+
+def _word(value: Any) -> str:
+    """Return a text that stands in messages as it is, on one line.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError(f"{value!r:.40} is no name")
+    return value
+
+
+def _check_sound(value: Any, deepest: int = _DEEPEST) -> None:
+    """Refuse what no step of ours holds, and what walks through nested data would choke on.
+
+    Raises
+    ------
+    ValueError
+        If it is nested too deeply, or a number in it is not finite.
+    """
+    todo = [(value, 0)]
+    while todo:
+        one, depth = todo.pop()
+        if isinstance(one, float) and not math.isfinite(one):
+            raise ValueError(f"{one} is no number of JSON")
+        inside = one.values() if isinstance(one, Mapping) else one if isinstance(one, list | tuple) else ()
+        if inside and depth >= deepest:
+            raise ValueError("it is nested too deeply")
+        todo += [(v, depth + 1) for v in inside]
 
 
 def recipe_id(
@@ -113,6 +148,24 @@ def recipe_id(
     """Return the address of a recipe; ``salt`` is what makes a root unique."""
     recipe = json.dumps([op, params, [list(i) for i in inputs], part, salt], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(recipe.encode()).hexdigest()[:16]
+
+
+def is_genuine(step: Step) -> bool | None:
+    """Tell whether the address of a step is that of its content; None if that cannot be told.
+
+    The address of a root leaves out what is only shown, such as the name of a file, and lazy values without a
+    fingerprint have a random one.
+    """
+    out = step.out
+    salts = ["", f"{out['tok']}{out.get('axes')}"] if out.get("tok") else [""]
+    forms = [step.params]
+    if step.is_root:
+        forms += [{k: v for k, v in step.params.items() if k not in _SHOWN[:n]} for n in (1, 2)]
+    for params in forms:
+        if any(recipe_id(step.op, params, step.inputs, step.part, salt) == step.id for salt in salts):
+            return True
+    random = not out.get("tok") and step.op.startswith(("sid:input@", "sid:unrecorded@"))
+    return None if random else False
 
 
 def make_step(
@@ -126,6 +179,10 @@ def make_step(
 ) -> Step:
     """Return a step with its address and the time of now."""
     inputs = tuple(inputs)
+    try:
+        _check_sound(params)
+    except ValueError as error:
+        raise ProvenanceError(f"the parameters of {op} cannot be recorded: {error}") from error
     return Step(
         id=recipe_id(op, params, inputs, part, salt),
         op=op,
@@ -298,12 +355,14 @@ _KNOWN = _Known(128)
 def _parsed(key: str, text: str) -> History:
     try:
         plain = records.loads(text)
+        _check_sound(plain, _DEEPEST + 3)  # parameters lie in a step, in a list, in a history
         said = plain.get("ag")
         steps = [Step.from_plain(s, said) for s in plain["steps"]]
         head = str(plain["head"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ProvenanceError(f"{key} is damaged: {error}") from error
     genuine = hashlib.sha256(text.encode()).hexdigest()[:12] == key.removeprefix(names.PROV_PREFIX)
+    genuine = genuine and all(is_genuine(step) is not False for step in steps)
     known = {s.id: s for s in steps}
     if head not in known:
         raise ProvenanceError(f"{key} has no step {head}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sid_xarray.core.history import History, Step, recipe_id
+from sid_xarray.core.history import History, is_genuine
 
-__all__ = ["contradictions", "is_genuine"]
+__all__ = ["contradictions"]
 
 
 def contradictions(history: History) -> Iterator[str]:
@@ -24,21 +24,3 @@ def contradictions(history: History) -> Iterator[str]:
         missing = [key for _, key in step.inputs if key not in history.steps]
         if missing:
             yield f"step {number} ({step.name}) was made of step {missing[0]}, which was cut from the history"
-
-
-def is_genuine(step: Step) -> bool | None:
-    """Tell whether the address of a step is that of its content; None if that cannot be told.
-
-    The address of a root leaves out what is only shown, such as the name of a file, and lazy values without a
-    fingerprint have a random one.
-    """
-    out = step.out
-    salts = ["", f"{out['tok']}{out.get('axes')}"] if out.get("tok") else [""]
-    forms = [step.params]
-    if step.is_root:
-        forms.append({k: v for k, v in step.params.items() if k != "name"})
-    for params in forms:
-        if any(recipe_id(step.op, params, step.inputs, step.part, salt) == step.id for salt in salts):
-            return True
-    random = not out.get("tok") and step.op.startswith(("sid:input@", "sid:unrecorded@"))
-    return None if random else False

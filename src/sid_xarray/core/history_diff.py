@@ -11,6 +11,7 @@ import xarray as xr
 from sid_xarray.core.calls import Call, line, readable, short
 from sid_xarray.core.history import Step
 from sid_xarray.core.provenance import Provenance, provenance
+from sid_xarray.errors import ProvenanceError
 
 __all__ = ["Diff", "Difference", "diff"]
 
@@ -93,6 +94,11 @@ def diff(history: Provenance, other: Provenance | xr.DataArray | xr.Dataset) -> 
         Rows with ``kind, step, what, here, there``; ``.to_dict()`` gives plain data. A step is compared with the one
         of the other history that has the same verb and, where there are several, the same inputs and parameters.
 
+    Raises
+    ------
+    ProvenanceError
+        If `other` is none of these.
+
     Examples
     --------
     >>> import sid_xarray as sid
@@ -103,6 +109,8 @@ def diff(history: Provenance, other: Provenance | xr.DataArray | xr.Dataset) -> 
     same verb, other parameter:
       2 rebin: bins {'energy': 2} | {'energy': 4}
     """
+    if not isinstance(other, Provenance | xr.DataArray | xr.Dataset):
+        raise ProvenanceError(f"a history is compared with that of an array, got {type(other).__name__}")
     there = other if isinstance(other, Provenance) else provenance(other)
     sides = _Side(history.calls), _Side(there.calls)
     return Diff([*_steps(*sides), *_packages(history, there)])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from sid_xarray.core.chunked import whole
+from sid_xarray.core.chunked import is_chunked, whole
 from sid_xarray.core.dims import plain_numbers
 from sid_xarray.errors import AlignmentError
 
@@ -84,9 +85,7 @@ def lift(
     one = len(out) == 1
     first = arrays[0].dtype
     try:
-        with warnings.catch_warnings():
-            # dask casts an empty sample of complex data to the dtype of a real result.
-            warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
+        with _casts_of_samples(ready):
             results = xr.apply_ufunc(
                 partial(kernel, **kwargs),
                 *ready,
@@ -107,6 +106,20 @@ def lift(
         ) from error
     found = (results,) if one else tuple(results)
     return tuple(_bare(r) for r in found)
+
+
+@contextlib.contextmanager
+def _casts_of_samples(arrays: Sequence[xr.DataArray]) -> Iterator[None]:
+    """Silence what dask says when it casts an empty sample of complex data to the dtype of a real result.
+
+    Nothing is computed then. Where a kernel is at work, a loss of imaginary parts is said aloud.
+    """
+    if not any(a.dtype.kind == "c" and is_chunked(a) for a in arrays):
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
+        yield
 
 
 def _bare(da: xr.DataArray) -> xr.DataArray:

@@ -114,7 +114,7 @@ def from_plain(value: Any) -> Any:
         return {k: from_plain(v) for k, v in value.items()}
     try:
         return _from_tag(tag, value)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         raise MetadataError(f"metadata hold a damaged value of type {tag!r}: {error}") from error
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import IO, Any
 
 import xarray as xr
 
@@ -15,8 +16,9 @@ from sid_xarray.core.entry import Entry
 from sid_xarray.core.history import History, Step
 from sid_xarray.core.metadata import from_plain
 from sid_xarray.core.stamping import GAP, GRAPH, HEAD, check_state, departed, descend, root, stamp, state_of, strip
+from sid_xarray.errors import ProvenanceError, nearest
 
-__all__ = ["GRAPH", "HEAD", "Provenance", "descend", "provenance", "root", "stamp", "strip"]
+__all__ = ["GRAPH", "HEAD", "Provenance", "descend", "history", "provenance", "root", "stamp", "strip"]
 
 STATUS: dict[str, str] = {
     "verified": "the values are those that the last step produced",
@@ -82,8 +84,21 @@ class Provenance:
         return calls(self.steps)
 
     def parameters(self, step: int | str = -1) -> dict[str, Any]:
-        """Parameters of one step, by position or by id."""
-        chosen = self._history.steps[step] if isinstance(step, str) else self.steps[step]
+        """Parameters of one step, by position, by id, or by the name of a verb: then of its last call.
+
+        Raises
+        ------
+        ProvenanceError
+            If there is no such step.
+        """
+        if isinstance(step, str):
+            named = [s for s in self.steps if s.name == step]
+            chosen = self._history.steps.get(step, named[-1] if named else None)
+        else:
+            chosen = self.steps[step] if -len(self) <= step < len(self) else None
+        if chosen is None:
+            known = nearest(step, dict.fromkeys(self.operations)) if isinstance(step, str) else ""
+            raise ProvenanceError(f"no step {step!r} among {len(self)}.{known}")
         return {k: from_plain(v) for k, v in chosen.params.items()}
 
     def replay(
@@ -99,8 +114,9 @@ class Provenance:
 
         Parameters
         ----------
-        new : DataArray, str or mapping, optional
+        new : DataArray, Dataset, DataTree, str or mapping, optional
             What to start from: an array, or the path of a file (``"new.h5::signal"`` names one of several signals).
+            Of a Dataset or an open file the array that is called as it was then.
             For a history that starts from several arrays, a mapping from their names, or ids.
         path : str, optional
             Where to find the raw files of arrays that are not given: the file, or the folder; the working directory by
@@ -189,6 +205,25 @@ class Provenance:
     to_prov_json = Entry("sid_xarray.publish.prov_json:to_prov_json")
     to_rocrate = Entry("sid_xarray.publish.rocrate:to_rocrate")
     to_notebook = Entry("sid_xarray.publish.notebook:to_notebook")
+
+
+def history(obj: xr.DataArray | xr.Dataset, *, buf: IO[str] | None = None) -> None:
+    """Print the steps that made an array, as ``print(da.sid.provenance)`` does.
+
+    Parameters
+    ----------
+    obj : DataArray or Dataset
+    buf : file, optional
+        Where to; standard output by default.
+
+    Examples
+    --------
+    >>> import sid_xarray as sid
+    >>> sid.datasets.peak_map().sid.history()
+    <provenance: verified (the values are those that the last step produced)>
+      1. input(name='intensity')
+    """
+    (sys.stdout if buf is None else buf).write(f"{provenance(obj)!r}\n")
 
 
 def provenance(obj: xr.DataArray | xr.Dataset) -> Provenance:

@@ -61,10 +61,10 @@ def check_state(found: History, here: Mapping[str, Any], *, lazy: bool) -> tuple
         return "modified", "positions along the dimensions were changed after the last step"
     if lazy:
         return "unknown", ""
-    if out.get("tok") is None:
-        return "unknown", "the values were lazy when the step was recorded"
     if here["tok"] is None:
         return "unknown", "values of this type cannot be checked"
+    if out.get("tok") is None:
+        return "unknown", "the values were lazy when the step was recorded"
     if out["tok"] == here["tok"]:
         return "verified", ""
     return "modified", "the values were changed after the last step"

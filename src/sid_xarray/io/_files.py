@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import io
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -38,7 +39,7 @@ def _is_address(path: str) -> bool:
 def one(where: Any) -> Source:
     """Return the file that a path, an address, an open file or bytes stand for.
 
-    Addresses (anything that fsspec opens) and open files are read whole into memory.
+    Addresses (anything that fsspec opens) and open files that are not on the disk are read whole into memory.
 
     Raises
     ------
@@ -51,16 +52,31 @@ def one(where: Any) -> Source:
         return where
     if isinstance(where, bytes | bytearray | memoryview):
         return Source("bytes", bytes(where))
+    if _is_on_disk(where):
+        return Source(where.name)
     if hasattr(where, "read"):
         return Source(str(getattr(where, "name", "") or "file"), _all_of(where, str(where)))
+    if not isinstance(where, str | os.PathLike):
+        said = f"expected a path, an address, an open file or bytes, got {type(where).__name__}"
+        raise TypeError(f"{said}. Several files: sid.open_many([...])")
     path = os.path.expanduser(os.fsdecode(os.fspath(where)))
     if _is_address(path):
         return _remote(path)
     if not os.path.exists(path):
-        raise FileNotFoundError(f"no file {path}")
+        is_link = os.path.islink(path)
+        raise FileNotFoundError(f"no file {path}{', it is a link to nowhere' if is_link else ''}")
     if not os.access(path, os.R_OK):
         raise PermissionError(f"no permission to read {path}")
     return Source(path)
+
+
+def _is_on_disk(file: Any) -> bool:
+    """Tell whether an open file is one on the disk, as it is: not unpacked on the way, and still there by its name."""
+    try:
+        is_plain = isinstance(file, io.BufferedReader) and isinstance(file.raw, io.FileIO)
+        return is_plain and os.path.samestat(os.fstat(file.fileno()), os.stat(file.name))
+    except (OSError, TypeError, ValueError):
+        return False
 
 
 def _all_of(file: Any, name: str) -> bytes:
@@ -98,7 +114,10 @@ def _remote(address: str) -> Source:
 
     if not system.exists(path):
         raise FileNotFoundError(f"no file {address}")
-    return Source(address, fetch(path), beside=beside)
+    name, whole = path.rpartition("/")[2], address
+    if not whole.endswith(name):  # of a chain such as zip://scan.sxm::archive.zip, the file comes first
+        whole = f"{address.partition('::')[2]}/{name}"
+    return Source(whole, fetch(path), beside=beside)
 
 
 def files_in(where: Any) -> list[tuple[str, str]]:
@@ -131,21 +150,15 @@ def _walk(folder: str) -> Iterator[str]:
         yield from (os.path.join(here, file) for file in files if not file.startswith("."))
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
+def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
     """Return what sorts ``scan_2`` before ``scan_10``."""
-    out: list[tuple[int, str]] = []
-    word = ""
-    for char in name + "\0":
-        if word and char.isdigit() != word[-1].isdigit():
-            out.append((int(word), "") if word.isdecimal() and word.isascii() else (-1, word))
-            word = ""
-        word += char
-    return out
+    words = re.findall(r"[0-9]+|[^0-9]+", os.path.splitext(name)[0])
+    return [(int(word), "") if word[0] in "0123456789" else (-1, word.lower()) for word in words], name
 
 
 def is_zip(source: Source) -> bool:
     """Tell whether a file is a zip archive."""
-    return source.head[:4] == b"PK\x03\x04"
+    return source.head[:4] in (b"PK\x03\x04", b"PK\x05\x06")
 
 
 def members(source: Source) -> list[tuple[str, Callable[[int], bytes], Callable[[], Source]]]:

@@ -18,7 +18,7 @@ from sid_xarray.io._places import Found
 from sid_xarray.io.nsid import attributes, foreign
 from sid_xarray.io.nsid.layout import MODEL
 from sid_xarray.io.usid import context
-from sid_xarray.io.usid.extras import with_scalar
+from sid_xarray.io.usid.extras import DONE, with_scalar
 from sid_xarray.io.usid.find import linked
 from sid_xarray.io.usid.layout import LINKS, SIDES, free_name
 from sid_xarray.io.usid.layout import MODEL as USID_MODEL
@@ -237,6 +237,8 @@ class _Rest:
             self._add_coordinates(owner, one.path, arrays)
             return
         parts = {n: _tables.array(self.source, self.file, _below(one.path, n), d) for n, d in arrays.items()}
+        if DONE in parts:  # how far pyUSID came with a result that it never made is no signal
+            parts[DONE] = parts[DONE].set_coords(DONE)
         # A node with variables has no children.
         alone = one.path != "/" and not one.groups and not one.is_place and len(arrays) == len(unknown)
         whole = _joined(parts) if alone else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import os
@@ -21,6 +22,7 @@ from sid_xarray.io.readers.source import Source
 __all__ = ["READERS", "choose", "claims", "is_known", "is_part", "nodes", "open_one", "open_tree"]
 
 READERS = Registry("reader", {name: f"sid_xarray.io.readers:{name.upper()}" for name in TABLE}, "sid_xarray.readers")
+_BROKEN: set[str] = set()
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _HDF5_SUFFIXES = (".h5", ".hdf5", ".hf5", ".hdf", ".nxs", ".emd", ".hspy")
 _OWN = ("nsid", "usid", "hdf5")
@@ -49,10 +51,36 @@ def choose(head: bytes, path: str, name: str | None = None) -> Reader | None:
     if name is not None:
         return _installed([_named(name)])
     suffix = "." + path.lower().rpartition(".")[2]
-    found = [one for one in READERS.values() if one.knows(head, path)]
+    readers = _readers()
+    found = [one for one in readers if _knows(one, head, path)]
     found.sort(key=lambda one: suffix not in one.suffixes)
-    found += [one for one in READERS.values() if one.is_blind and suffix in one.suffixes]
+    found += [one for one in readers if one.is_blind and suffix in one.suffixes]
     return _installed(found)
+
+
+def _readers() -> list[Reader]:
+    """Return every reader that there is; one of another package that is broken is named once, and passed over."""
+    out = []
+    for name in READERS:
+        try:
+            out.append(_named(name))
+        except Exception as error:  # noqa: BLE001 - it is code of others
+            _pass_over(name, error)
+    return out
+
+
+def _knows(one: Reader, head: bytes, path: str) -> bool:
+    try:
+        return one.knows(head, path)
+    except Exception as error:  # noqa: BLE001 - it may be code of others, and looks at whatever there is
+        _pass_over(one.name, error)
+        return False
+
+
+def _pass_over(name: str, error: Exception) -> None:
+    if name not in _BROKEN:
+        _BROKEN.add(name)
+        warn(f"the reader {name!r} cannot be asked and is passed over: {type(error).__name__}: {error}")
 
 
 def _named(name: str) -> Reader:
@@ -94,22 +122,44 @@ def nodes(
     FormatError
         If no reader knows it, or it is damaged.
     """
+    if _files.is_many(where):
+        return _all_nodes(open_tree(where, reader=reader, chunks=None, options=options or {}), group, str(where))
     source = _files.one(where)
+    if not source.size:
+        raise source.error("is empty: it has 0 bytes")
     if reader in _OWN or (reader is None and source.head.startswith(_HDF5)):
         try:
             return _from_hdf5(source, reader or "hdf5", group, options or {})
-        except FormatError:
-            found = choose(source.head, source.path) if reader is None else None
+        except FormatError as error:
+            with source.on_disk() as path:  # what is in an HDF5 file is seen by opening it
+                found = choose(source.head, path) if reader is None else None
             if found is None:
-                raise
+                raise FormatError(source.path, error.where, error.why) from error
     else:
         found = choose(source.head, source.path, reader)
     if found is None and source.suffix in _HDF5_SUFFIXES:
         return _from_hdf5(source, "hdf5", group, options or {})  # which says what is wrong with it
+    if found is None and _files.is_zip(source):
+        return _all_nodes(open_tree(source, reader=None, chunks=None, options=options or {}), group, source.path)
     if found is None:
-        known = sorted({s for one in READERS.values() for s in one.suffixes})
-        raise source.error(f"no reader knows it, neither by content nor by suffix. Known: {' '.join(known)}")
-    return _asked(_read(source, found, options or {}), group, source)
+        raise _unknown(source)
+    return _asked(_read(source, found, options or {}), group, source.path)
+
+
+def _all_nodes(tree: xr.DataTree, group: str | None, path: str) -> dict[str, xr.Dataset]:
+    found = {node.path: node.to_dataset(inherit=False) for node in tree.subtree}
+    found["/"].set_close(tree.close)
+    return _asked(found, group, path)
+
+
+def _unknown(source: Source) -> FormatError:
+    """Return the error for a file that nobody knows: what its suffix promises, or how to say what it is."""
+    promised = " or ".join(one.title for one in _readers() if source.suffix in one.suffixes)
+    if promised:
+        said = f"has the suffix of {promised}, but its content is not of that kind. It is damaged, or something else"
+    else:
+        said = "no reader knows it, neither by content nor by suffix"
+    return source.error(f"{said}. If you know what it is, pass reader=... There are: {', '.join(READERS)}")
 
 
 def _from_hdf5(source: Source, reader: str, group: str | None, options: Mapping[str, Any]) -> dict[str, xr.Dataset]:
@@ -142,7 +192,10 @@ def _read(source: Source, reader: Reader, options: Mapping[str, Any]) -> dict[st
             return dict(found.to_dict())
         from sid_xarray.io.readers._frame import nodes_of
 
-        return nodes_of(found, source, reader.name)
+        out = nodes_of(found, source, reader.name)
+        if reader.closes is not None:
+            out["/"].set_close(functools.partial(reader.close, source.path))
+        return out
     except (SidError, FileNotFoundError, PermissionError):
         raise
     except Exception as error:
@@ -152,7 +205,7 @@ def _read(source: Source, reader: Reader, options: Mapping[str, Any]) -> dict[st
         raise source.error(f"{why}. It is damaged, or of a kind that is not known yet") from error
 
 
-def _asked(found: dict[str, xr.Dataset], group: str | None, source: Source) -> dict[str, xr.Dataset]:
+def _asked(found: dict[str, xr.Dataset], group: str | None, path: str) -> dict[str, xr.Dataset]:
     wanted = (group or "").strip("/")
     if not wanted:
         return found
@@ -163,7 +216,7 @@ def _asked(found: dict[str, xr.Dataset], group: str | None, source: Source) -> d
     ds = found.get(f"/{above}")
     if ds is not None and name in ds.data_vars:
         return {"/": xr.Dataset(attrs=found["/"].attrs)} | {f"/{above}": ds[[name]]}
-    raise source.error(f"there is no such group. There are {', '.join(found)}", group or "")
+    raise FormatError(path, group or "", f"there is no such group. There are {', '.join(found)}")
 
 
 def claims(where: Any) -> bool:
@@ -249,12 +302,12 @@ def _together(
             if reader is None and (not is_known(source) or is_part(source, beside)):
                 continue
             tree = open_tree(source, reader=reader, chunks=chunks, options=options)
-        except (FormatError, MissingDependencyError, PermissionError) as error:
+        except (OSError, MissingDependencyError) as error:  # damaged, not allowed, a link to nowhere
             problems.append(str(error))
             continue
         trees[_node(name, trees)] = tree
     if not trees:
-        said = problems[0] if problems else f"no reader knows any of the {len(files)} files in it"
+        said = problems[0] if problems else "holds no file that a reader knows"
         raise FormatError(path, "", said)
     out = xr.DataTree.from_dict(dict(trees))
     if problems:

@@ -22,16 +22,17 @@ if TYPE_CHECKING:
 
 __all__ = ["open_many", "scan"]
 
-_KEYS = (
-    "instrument/technique",
-    "instrument/model",
-    "acquisition/start_time",
-    "acquisition/scan_direction",
-    "probe/bias",
-    "probe/setpoint",
-    "beam/energy",
-    "sample/name",
-)
+_KEYS = {
+    "technique": "instrument/technique",
+    "model": "instrument/model",
+    "start_time": "acquisition/start_time",
+    "scan_direction": "acquisition/scan_direction",
+    "bias": "probe/bias",
+    "setpoint": "probe/setpoint",
+    "beam_energy": "beam/energy",
+    "sample": "sample/name",
+}
+"""Columns of a scan and the common words that they show."""
 
 
 def open_many(
@@ -170,7 +171,8 @@ def scan(folder: str | os.PathLike[str], *, progress: bool | None = None) -> pd.
     Returns
     -------
     DataFrame
-        One row a signal: file, reader, signal, kind, dims, shape, units, title, key metadata. A file that could
+        One row a signal: file, reader, signal, kind, dims, shape, units, title, and what the common words say of it:
+        technique, model, start_time, scan_direction, bias (V), setpoint, beam_energy (eV), sample. A file that could
         not be read has one row with the reason in ``problem``. Files that nobody knows are left out.
 
     Raises
@@ -188,7 +190,7 @@ def scan(folder: str | os.PathLike[str], *, progress: bool | None = None) -> pd.
     rows: list[dict[str, Any]] = []
     for name, path in _shown(files, progress):
         rows += _rows(name, path, {os.path.basename(p).lower() for _, p in files})
-    columns = ["file", "reader", "signal", "kind", "dims", "shape", "units", "title", *map(_column, _KEYS), "problem"]
+    columns = ["file", "reader", "signal", "kind", "dims", "shape", "units", "title", *_KEYS, "problem"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -202,17 +204,13 @@ def _shown(files: list[tuple[str, str]], progress: bool | None) -> Iterator[tupl
         yield from files
 
 
-def _column(key: str) -> str:
-    return key.rpartition("/")[2]
-
-
 def _rows(name: str, path: str, beside: set[str]) -> list[dict[str, Any]]:
     try:
         source = _files.one(path)
         if not door.is_known(source) or door.is_part(source, beside):
             return []
         tree = door.open_tree(source, reader=None, chunks=None, options={})
-    except (FormatError, MissingDependencyError, PermissionError) as error:
+    except (OSError, MissingDependencyError) as error:  # damaged, not allowed, a link to nowhere
         return [{"file": name, "problem": str(getattr(error, "why", error))}]
     found = [_row(name, key, da) for key, da in signals(tree).items()]
     if "sid_problems" in tree.attrs:
@@ -235,8 +233,8 @@ def _row(name: str, key: Hashable, da: xr.DataArray) -> dict[str, Any]:
         "units": da.attrs.get(names.UNITS, ""),
         "title": da.attrs.get(names.TITLE, ""),
     }
-    for one in _KEYS:
-        section, _, word = one.partition("/")
+    for column, key in _KEYS.items():
+        section, _, word = key.partition("/")
         inner = said.get(section)
-        row[_column(one)] = inner.get(word) if isinstance(inner, dict) else None
+        row[column] = inner.get(word) if isinstance(inner, dict) else None
     return row

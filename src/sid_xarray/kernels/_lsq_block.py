@@ -15,7 +15,7 @@ from sid_xarray.kernels._lsq_problem import Problem
 
 __all__ = ["NO_FINITE_DATA", "Block", "Found"]
 
-TOO_FEW_POINTS, NO_FINITE_DATA, GUESS_NOT_FINITE = 2, 4, 5
+TOO_FEW_POINTS, NO_FINITE_DATA, GUESS_NOT_FINITE, GUESS_OUT_OF_BOUNDS = 2, 4, 5, 7
 _SEGMENTS, _FEW = 8, 24
 
 
@@ -41,6 +41,8 @@ class Block:
     solvable : ndarray of bool, shape (q,)
     loss : Loss
     tolerances : Tolerances
+    excluded : ndarray of bool, shape (b,), or None
+        Curves whose given start lies outside the bounds. It was set to NaN.
     """
 
     model: Any
@@ -55,6 +57,7 @@ class Block:
     solvable: BoolArray
     loss: Loss
     tolerances: Tolerances
+    excluded: BoolArray | None = None
 
     @property
     def size(self) -> int:

@@ -171,6 +171,11 @@ class Job:
         start = np.full((b, self.p), np.nan)
         for i, value in self.known.items():
             start[:, i] = value[part].reshape(-1)
+        lower = self._cut(self.lower, part)[:, self.free].astype(np.float64)
+        upper = self._cut(self.upper, part)[:, self.free].astype(np.float64)
+        excluded: BoolArray = np.asarray(((start[:, self.free] < lower) | (start[:, self.free] > upper)).any(axis=1))
+        if excluded.any():
+            start[np.ix_(excluded, [i for i in self.free if i in self.known])] = np.nan
         linear = {i for i, param in enumerate(self.model.params) if param.name in self.model.linear}
         block = Block(
             model=self.model,
@@ -179,12 +184,13 @@ class Job:
             parts=parts,
             weights=weights,
             start=start,
-            lower=self._cut(self.lower, part)[:, self.free].astype(np.float64),
-            upper=self._cut(self.upper, part)[:, self.free].astype(np.float64),
+            lower=lower,
+            upper=upper,
             free=self.free,
             solvable=np.array([i in linear and i not in self.known for i in self.free], dtype=bool),
             loss=Loss("linear", np.ones(1)),
             tolerances=self.tolerances,
+            excluded=excluded,
         )
         if self.loss[0] != "linear":
             block.loss = Loss(self.loss[0], self._loss_scale(block))

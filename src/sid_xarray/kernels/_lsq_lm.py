@@ -20,6 +20,8 @@ _LEAST_DAMPING, _FIRST_DAMPING = 1e-20, 1e-3
 _LAST_DAMPING = 1e12
 _STALLED_ANGLE = 1e-5
 _LONG = 1e4
+# A step is the last if that after the next, shrinking as they do, would gain less than this part of the tolerance.
+_REST = 1e-5
 _NOTHING = 64.0
 
 
@@ -60,6 +62,7 @@ class _Active:
     growth: FloatArray
     floor: FloatArray  # chi2 that rounding alone makes
     leapt: BoolArray  # a step without damping was tried in vain
+    before: FloatArray  # what the last step gained
     jac: FloatArray | None  # kept for steps by singular values only
     residual: FloatArray | None
 
@@ -146,6 +149,7 @@ def _start(problem: Problem, p: FloatArray, rows: IntArray, out: Outcome, near: 
         growth=np.full(rows.size, 2.0),
         floor=floor,
         leapt=np.zeros(rows.size, dtype=bool),
+        before=np.full(rows.size, np.inf),
         jac=None if near is None else jac.copy(),
         residual=None if near is None else residual.copy(),
     )
@@ -205,6 +209,7 @@ def _iterate(problem: Problem, a: _Active, tol: Tolerances) -> IntArray:
     """Make one step; return the status of every curve."""
     # What rounding of the data does to chi2 is no gain either.
     target = tol.ftol * a.chi2 + a.floor + np.sqrt(a.floor * a.chi2)
+    rest = _REST * tol.ftol * a.chi2 + a.floor
     trial, promised = _propose(problem, a, a.damping)
     leap = (a.damping <= 1) & (promised <= target) & ~a.leapt
     done = np.zeros(leap.size, dtype=bool)
@@ -213,14 +218,14 @@ def _iterate(problem: Problem, a: _Active, tol: Tolerances) -> IntArray:
         trial, promised = np.where(leap[:, np.newaxis], bold, trial), np.where(leap, more, promised)
         # A long step that promises nothing goes where the data do not tell: that is looked at.
         size = np.einsum("bq,bq->b", a.norm2, (trial - a.p) ** 2)
-        done = leap & (promised <= target) & (size <= _LONG * target)
+        done = leap & (promised <= target) & (size <= _LONG * target) & (promised**3 <= rest * a.before**2)
         a.p[done] = trial[done]
         a.chi2[done] -= np.maximum(promised[done], 0.0)
     status = np.where(done, CONVERGED, _GOING_ON)
     if done.all():
         return status
-    rest = ~done
-    status[rest] = _try(problem, a, trial, promised, leap, rest, target, tol)
+    going = ~done
+    status[going] = _try(problem, a, trial, promised, leap, going, (target, rest), tol)
     return status
 
 
@@ -231,7 +236,7 @@ def _try(
     promised: FloatArray,
     leap: BoolArray,
     rest: BoolArray,
-    target: FloatArray,
+    limits: tuple[FloatArray, FloatArray],
     tol: Tolerances,
 ) -> IntArray:
     """Look at the trials of the curves of ``rest``, move those that get better, and return their status."""
@@ -240,8 +245,9 @@ def _try(
     gain = a.chi2[rest] - found
     better = (gain > 0) & _is_finite(normal, slope, found)
     step = trial[rest] - a.p[rest]
-    promised, target, leap, damping = promised[rest], target[rest], leap[rest], a.damping[rest]
-    settled = (np.abs(gain) <= target) & (promised <= target)
+    promised, leap, damping, before = promised[rest], leap[rest], a.damping[rest], a.before[rest]
+    target, left = (limit[rest] for limit in limits)
+    settled = (np.abs(gain) <= target) & (promised <= target) & (~better | (gain**3 <= left * before**2))
     settled |= (np.abs(step) <= tol.xtol * np.abs(trial[rest])).all(axis=1)
     # Under strong damping every step is small, which says nothing about the minimum.
     settled &= damping <= 1
@@ -255,7 +261,7 @@ def _try(
     a.leapt[rest] = ~better & (leap | a.leapt[rest])
 
     to = np.flatnonzero(rest)[better]
-    a.p[to], a.chi2[to] = trial[rest][better], found[better]
+    a.p[to], a.chi2[to], a.before[to] = trial[rest][better], found[better], gain[better]
     a.normal[to], a.slope[to] = normal[better], slope[better]
     a.norm2[to] = np.maximum(a.norm2[to], np.einsum("bii->bi", normal[better]))
     if a.jac is not None and a.residual is not None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from sid_xarray._types import BoolArray, FloatArray
-from sid_xarray.kernels._lsq_block import Block, Found
+from sid_xarray.kernels._lsq_block import GUESS_NOT_FINITE, GUESS_OUT_OF_BOUNDS, Block, Found
 from sid_xarray.kernels._lsq_lm import CONVERGED, NOT_CONVERGED
 from sid_xarray.kernels._lsq_strategy import ILL_CONDITIONED, iterate_with_care
 
@@ -18,8 +18,12 @@ __all__ = ["fit_from_starts"]
 _SUSPICIOUS = 1.3
 # Or one that explains less than this many times what noise would, a parameter.
 _FAINT = 20
+# Or one that ends at a bound, or not this many standard errors from it.
+_NEAR = 2.0
 _BETTER = 1 - 1e-9
 _SHORT = 25
+# No further start is tried where this many ended at the minimum that the best found.
+_AGREED, _SAME = 2, 1e-6
 _WINDOW = 5
 
 
@@ -53,6 +57,8 @@ def fit_from_starts(
             block, fit, lambda number, todo: _start(block, guess(block, number, todo), given, known), everything
         )
     iterate_with_care(block, found)
+    if block.excluded is not None:
+        found.status[block.excluded & (found.status == GUESS_NOT_FINITE)] = GUESS_OUT_OF_BOUNDS
     return found
 
 
@@ -112,9 +118,10 @@ def _attempts(
         block.tolerances = replace(patience, max_iter=min(patience.max_iter, _SHORT))
     block.start = start(0, todo)
     found = fit(block, todo)
-    tried = [block.start]
+    tried, ahead, further = [block.start], np.full(block.size, np.inf), found.p.copy()
+    agreed = np.zeros(block.size, dtype=int)
     for number in range(1, attempts):
-        todo = _doubtful(block, found, every=number < block.model.always)
+        todo = _doubtful(block, found, every=number < block.model.always) & (agreed < _AGREED)
         if not todo.any():
             break
         block.start = start(number, todo)
@@ -123,15 +130,31 @@ def _attempts(
             todo &= ~(block.start == before).all(axis=1)
         tried.append(block.start)
         other = fit(block, todo)
-        found.take(other, todo & _is_better(other, found))
+        # Some are still on their way, and already lower.
+        lower = todo & (other.status == NOT_CONVERGED) & (other.chi2 < np.minimum(ahead, found.chi2))
+        ahead[lower], further[lower] = other.chi2[lower], other.p[lower]
+        better = todo & _is_better(other, found)
+        found.take(other, better)
+        agreed += todo & _is_good(found) & (np.abs(other.chi2 - found.chi2) <= _SAME * found.chi2)
+        agreed[better] = 0
     block.tolerances = patience
-    todo = found.status == NOT_CONVERGED
-    if patience.max_iter > _SHORT and todo.any():
-        block.start = found.p
-        other = fit(block, todo)
-        other.steps += found.steps
-        found.take(other, todo)
+    if patience.max_iter > _SHORT:
+        _go_on(block, fit, found, np.asarray(ahead < _BETTER * found.chi2), further)
     return found
+
+
+def _go_on(
+    block: Block, fit: Callable[[Block, BoolArray], Found], found: Found, ahead: BoolArray, further: FloatArray
+) -> None:
+    """Finish what was interrupted: curves without a minimum, and those that were on their way to a better one."""
+    open_ = found.status == NOT_CONVERGED
+    todo = open_ | ahead
+    if not todo.any():
+        return
+    block.start = np.where(ahead[:, np.newaxis], further, found.p)
+    other = fit(block, todo)
+    other.steps += found.steps
+    found.take(other, todo & (open_ | _is_better(other, found)))
 
 
 def _is_better(other: Found, found: Found) -> BoolArray:
@@ -153,4 +176,16 @@ def _doubtful(block: Block, found: Found, *, every: bool) -> BoolArray:
     left = found.chi2 / np.where(possible, found.points - block.free.size, 1.0)
     # What hardly stands out of the noise may be noise: then other places may do as well.
     faint = ~(found.about - found.chi2 > _FAINT * block.free.size * left)
-    return np.asarray(possible & (~_is_good(found) | (left > _SUSPICIOUS * noise) | faint))
+    return np.asarray(
+        possible & (~_is_good(found) | (left > _SUSPICIOUS * noise) | faint | _is_stopped(block, found, left))
+    )
+
+
+def _is_stopped(block: Block, found: Found, left: FloatArray) -> BoolArray:
+    """Tell where a parameter is so near to a bound that noise may have brought it there: others may be better."""
+    spread = np.einsum("bqq->bq", found.inverse) * left[:, np.newaxis]
+    p = found.p[:, block.free]
+    room = np.minimum(p - block.lower, block.upper - p)
+    with np.errstate(all="ignore"):
+        near = found.held | (room * room < _NEAR**2 * spread)
+    return np.asarray(near.any(axis=1))

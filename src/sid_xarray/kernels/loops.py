@@ -1,13 +1,14 @@
-"""Loops of a complex response, turned onto the real axis."""
+"""Loops: turned onto the real axis, and how they switch."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import erf, erfinv
 
 from sid_xarray._types import AnyArray, FloatArray
 
-__all__ = ["project"]
+__all__ = ["project", "switching"]
 
 
 def project(z: AnyArray, x: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -46,3 +47,61 @@ def project(z: AnyArray, x: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
         angle = np.where(falls, np.where(angle > 0, angle - np.pi, angle + np.pi), angle)
         real = np.where(valid, (z * np.exp(-1j * angle)).real, np.nan)
     return real, np.where(count > 0, angle, np.nan)[..., 0]
+
+
+def switching(
+    a0: FloatArray,
+    a1: FloatArray,
+    falling: tuple[FloatArray, FloatArray, FloatArray],
+    rising: tuple[FloatArray, FloatArray, FloatArray],
+    *,
+    begin: float,
+) -> tuple[FloatArray, ...]:
+    """Return what characterises a loop of two branches, each a step whose halves are error functions.
+
+    Parameters
+    ----------
+    a0, a1 : ndarray
+        Response at low bias, and how much of it switches.
+    falling, rising : tuple of ndarray
+        Of a branch, where it switches, and its widths below and above.
+    begin : float
+        The part that has switched where switching begins.
+
+    Returns
+    -------
+    tuple of ndarray
+        Where half has switched with falling and with rising bias, their mean, where ``begin`` has, with falling and
+        with rising bias, the responses without bias of both branches, and the area of the loop.
+    """
+    down, up = _reaches(0.5, *falling), _reaches(0.5, *rising)
+    with np.errstate(all="ignore"):
+        # A branch encloses as much as a step at its balance does.
+        area = a1 * (_balance(*rising) - _balance(*falling))
+        zero = [a0 + a1 * _level(0.0, *branch) for branch in (falling, rising)]
+    return down, up, 0.5 * (down + up), _reaches(1 - begin, *falling), _reaches(begin, *rising), *zero, area
+
+
+def _balance(place: FloatArray, below: FloatArray, above: FloatArray) -> FloatArray:
+    out: FloatArray = place + (above - below) / np.sqrt(np.pi)
+    return out
+
+
+def _level(x: float, place: FloatArray, below: FloatArray, above: FloatArray) -> FloatArray:
+    """Return how much of a step, from 0 to 1, lies before a position."""
+    u = x - place
+    width = np.where(u > 0, above, below)
+    total = below + above
+    soft = (width * erf(np.where(width > 0, u / width, np.sign(u))) + below) / total
+    out: FloatArray = np.where(total > 0, soft, np.where(u > 0, 1.0, 0.0) + 0 * u)
+    return out
+
+
+def _reaches(part: float, place: FloatArray, below: FloatArray, above: FloatArray) -> FloatArray:
+    """Return where a step reaches a part of its height."""
+    with np.errstate(all="ignore"):
+        wanted = part * (below + above) - below
+        width = np.where(wanted < 0, below, above)
+        shift = width * erfinv(wanted / width)
+    out: FloatArray = place + np.where(width > 0, shift, 0 * place)
+    return out

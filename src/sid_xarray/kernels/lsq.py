@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sid_xarray._types import BoolArray, FloatArray
-from sid_xarray.kernels._lsq_block import GUESS_NOT_FINITE, NO_FINITE_DATA, TOO_FEW_POINTS, Block
+from sid_xarray.kernels._lsq_block import GUESS_NOT_FINITE, GUESS_OUT_OF_BOUNDS, NO_FINITE_DATA, TOO_FEW_POINTS, Block
 from sid_xarray.kernels._lsq_compiled import fit_compiled, guess_compiled, is_available, searches, suits
 from sid_xarray.kernels._lsq_job import Job
 from sid_xarray.kernels._lsq_lm import CONVERGED, MODEL_NOT_FINITE, NOT_CONVERGED, Tolerances
@@ -35,6 +35,7 @@ STATUS: dict[int, str] = {
     NO_FINITE_DATA: "no_finite_data",
     GUESS_NOT_FINITE: "guess_not_finite",
     MODEL_NOT_FINITE: "model_not_finite",
+    GUESS_OUT_OF_BOUNDS: "guess_out_of_bounds",
 }
 """What the status of a curve means; the words serve as CF ``flag_meanings``.
 
@@ -52,6 +53,8 @@ STATUS: dict[int, str] = {
     There is no starting point.
 ``model_not_finite``
     The model or its derivative is NaN or infinite at the starting point, for instance a power law at negative x.
+``guess_out_of_bounds``
+    The bounds exclude the starting value that was given. One that the model estimates is moved to the bound.
 """
 
 
@@ -155,8 +158,8 @@ def fit_batch(
         Instead of ``guess``: from the position of a parameter to its starting value, broadcast to (...). The model
         guesses the others.
     lower, upper : array_like, broadcast to (..., p), optional
-        Bounds, inclusive. By default those that the parameters of the model bring (a width is not negative); -inf
-        and inf lift them.
+        Bounds, inclusive; a curve whose given start they exclude is not fitted. By default those that the parameters
+        of the model bring (a width is not negative); -inf and inf lift them.
     fixed : array_like of bool, shape (p,), optional
         Parameters to hold at their guess.
     weights : array_like, broadcast to (..., n), optional

@@ -9,13 +9,28 @@ from sid_xarray.models._model import Array, FitModel, Param
 
 __all__ = ["MODEL", "guess"]
 
+_NOTHING = 1e-100
+# Widths b0 ... b3 to start again with, in parts of the axis.
+_SHARP, _SMOOTH = 0.02, 0.16
+_RESTARTS = (
+    (0.03, 0.03, 0.03, 0.03),
+    (_SMOOTH, _SHARP, _SMOOTH, _SHARP),
+    (_SHARP, _SMOOTH, _SHARP, _SMOOTH),
+    (0.2, 0.2, 0.2, 0.2),
+    (_SHARP, _SMOOTH, _SMOOTH, _SHARP),
+    (_SMOOTH, _SHARP, _SHARP, _SMOOTH),
+    (0.08, 0.08, 0.08, 0.08),
+)
+
 
 def _formula() -> str:
     up = "rising(x) > 0.5"
-    before, after = f"where({up}, b2, b0)", f"where({up}, 1 / (b2 + b3), 1 / (b0 + b1))"
+    # A width of 0 is a kink, where many noisy loops fit best: it must have a value and derivatives.
+    b = [f"(b{i} + {_NOTHING})" for i in range(4)]
+    before, after = f"where({up}, {b[2]}, {b[0]})", f"where({up}, 1 / ({b[2]} + {b[3]}), 1 / ({b[0]} + {b[1]}))"
     u = f"(x - where({up}, a3, a2))"
-    width = f"where({u} > 0, where({up}, b3, b1), {before})"
-    inverse = f"where({u} > 0, where({up}, 1 / b3, 1 / b1), where({up}, 1 / b2, 1 / b0))"
+    width = f"where({u} > 0, where({up}, {b[3]}, {b[1]}), {before})"
+    inverse = f"where({u} > 0, where({up}, 1 / {b[3]}, 1 / {b[1]}), where({up}, 1 / {b[2]}, 1 / {b[0]}))"
     return f"a0 + a1 * ({width} * erf({u} * {inverse}) + {before}) * {after} + a4 * x"
 
 
@@ -29,11 +44,11 @@ def guess(x: Array, y: Array) -> Array:
 
 
 def restart(x: Array, y: Array, attempt: int) -> Array:
-    """Return the same with other widths: a sharp and a smooth loop."""
-    return _start(x, y, (0.08, 0.03, 0.2)[attempt - 1])
+    """Return the same with other widths: loops that are sharp before they switch, or after, and all sharp or smooth."""
+    return _start(x, y, _RESTARTS[attempt - 1])
 
 
-def _start(x: Array, y: Array, widths: float | None) -> Array:
+def _start(x: Array, y: Array, widths: tuple[float, float, float, float] | None) -> Array:
     x, y = np.asarray(x, dtype=np.float64), np.real(np.asarray(y)).astype(np.float64, copy=False)
     valid = np.isfinite(y)
     rising = _rising(x)
@@ -41,16 +56,18 @@ def _start(x: Array, y: Array, widths: float | None) -> Array:
         order = np.argsort(x, kind="stable")
         end = max(1, x.size // 8)
         low, high = (_mean(_cut(y, part), _cut(valid, part)) for part in (order[:end], order[x.size - end :]))
-        found = [low, high - low]
         branches = [_branch(x, y, valid, part, low, high) for part in (~rising, rising)]
         span = float(np.ptp(x)) or 1.0
-        sizes = [
-            np.full_like(low, widths * span) if widths is not None else np.clip(size, 0.02 * span, 0.25 * span)
-            for branch in branches
-            for size in branch[1:]
+        sizes = [np.clip(size, 0.02 * span, 0.25 * span) for branch in branches for size in branch[1:]]
+        if widths is not None:
+            sizes = [np.full_like(low, width * span) for width in widths]
+        # A step of other widths is balanced at another place.
+        places = [
+            branches[i][0] - (0 if widths is None else (sizes[2 * i + 1] - sizes[2 * i]) / np.sqrt(np.pi))
+            for i in range(2)
         ]
         nothing = low - low
-        out = np.stack([*found, branches[0][0], branches[1][0], nothing, *(nothing + size for size in sizes)], axis=-1)
+        out = np.stack([low, high - low, *places, nothing, *(nothing + size for size in sizes)], axis=-1)
     return np.where(valid.any(axis=-1, keepdims=True), out, np.nan)
 
 
@@ -113,6 +130,6 @@ MODEL = FitModel.of(
     reference="S. Jesse, H. N. Lee, S. V. Kalinin, Rev. Sci. Instrum. 77, 073702 (2006), "
     "https://doi.org/10.1063/1.2214699",
     formula=r"a_0 + a_1 \frac{g \operatorname{erf}((x - a) / g) + b}{b + b'} + a_4 x",
-    attempts=4,
+    attempts=1 + len(_RESTARTS),
     restart=restart,
 )

@@ -36,6 +36,8 @@ class Verb:
         where these are not the first input and the parameters by name.
     stamps : bool
         Whether it writes a step. If not, a trace does.
+    space : str
+        Name behind ``.sid`` that it is found under, of what only one technique has: ``"be"``.
     """
 
     place: str
@@ -48,6 +50,7 @@ class Verb:
     version: int = 1
     recall: str = ""
     stamps: bool = True
+    space: str = ""
 
 
 TABLE: dict[str, Verb] = {
@@ -82,17 +85,24 @@ TABLE: dict[str, Verb] = {
     ),
     "sel": Verb("sid_xarray.ops.select:sel", params={"energy": 5.0, "width": {"energy": 2.0}}),
     "to_units": Verb("sid_xarray.ops.convert:to_units", params={"energy": "meV"}, about_units=True),
+    "within": Verb(
+        "sid_xarray.ops.within:within",
+        params={"region": {"kind": "aperture", "dims": ["y", "x"], "at": [1.0, 1.5, 0.0, 1.2]}, "reduce": "mean"},
+    ),
 }
 
 ALSO: dict[str, Verb] = {
     "apply": Verb("sid_xarray.ops.apply:apply", on=("DataArray", "Dataset"), recall="sid_xarray.ops.apply:recall"),
     "concat": Verb("sid_xarray.ops.join:concat", on=(), recall="sid_xarray.ops.join:recall"),
     "evaluate": Verb("sid_xarray.core.evaluate:evaluate", on=("Dataset",), recall="sid_xarray.core.evaluate:recall"),
-    "project_loops": Verb("sid_xarray.ops.be:project_loops", on=()),
+    "project_loops": Verb("sid_xarray.ops.be:project_loops", on=("DataArray", "Dataset"), space="be"),
+    "sho_guess": Verb("sid_xarray.ops.be:sho_guess", space="be", references=("levy1959", "sanathanan1963")),
+    "loop_guess": Verb("sid_xarray.ops.be:loop_guess", space="be"),
+    "switching": Verb("sid_xarray.ops.switching:switching", on=("Dataset",), space="be", references=("jesse2006",)),
     "components": Verb(
         "sid_xarray.ops.residuals:components", on=("Dataset",), recall="sid_xarray.core.evaluate:recall"
     ),
-    "residuals": Verb("sid_xarray.ops.residuals:residuals", on=("Dataset",), recall="sid_xarray.ops.residuals:recall"),
+    "residuals": Verb("sid_xarray.ops.residuals:residuals", on=("Dataset",)),
     "reconstruct": Verb("sid_xarray.ops.decompose:reconstruct", on=("Dataset",)),
     "merge": Verb("sid_xarray.ops.join:merge", on=(), recall="sid_xarray.ops.join:recall"),
     "adopt": Verb("sid_xarray.core.adopt:adopt", on=("DataArray", "Dataset"), stamps=False),

@@ -10,11 +10,26 @@ import xarray as xr
 
 from sid_xarray.core.chunked import is_lazy
 from sid_xarray.core.dims import one_dim, units_of
+from sid_xarray.core.evaluate import FIT_DIM, FIT_DIM_UNITS, FIT_UNITS
 from sid_xarray.errors import DimensionError, ModelError, UnitsError, nearest
 from sid_xarray.kernels.lsq import LOSSES
-from sid_xarray.models import FitModel
+from sid_xarray.models import FitModel, Param
+from sid_xarray.schema import attrs as names
+from sid_xarray.schema import units
 
-__all__ = ["bounds_of", "check_loss", "check_names", "check_start", "dims_along", "held_by", "noise_along", "start_of"]
+__all__ = [
+    "about",
+    "bounds_of",
+    "check_names",
+    "check_options",
+    "check_start",
+    "dims_along",
+    "held_by",
+    "noise_along",
+    "plain",
+    "start_of",
+    "unit_of",
+]
 
 
 def check_start(model: FitModel, start: Mapping[str, Any]) -> None:
@@ -25,12 +40,14 @@ def check_start(model: FitModel, start: Mapping[str, Any]) -> None:
         raise ModelError(f"{model.name!r} does not say where {', '.join(missing)} start. Pass guess={{{given}}}")
 
 
-def check_loss(loss: str, scale: float | None) -> None:
-    """Check the names and the scale of a loss."""
+def check_options(loss: str, scale: float | None, refine: str | None) -> None:
+    """Check the names of a loss and of a refinement, and the scale of the loss."""
     if loss not in LOSSES:
         raise ModelError(f"loss is one of {', '.join(map(repr, LOSSES))}; got {loss!r}.{nearest(str(loss), LOSSES)}")
     if scale is not None and not scale > 0:
         raise ModelError(f"loss_scale is a positive number, got {scale!r}")
+    if refine not in (None, "neighbours"):
+        raise ModelError(f"refine is 'neighbours' or None; got {refine!r}.{nearest(str(refine), ['neighbours'])}")
 
 
 def held_by(fixed: Mapping[str, Any] | Sequence[str]) -> dict[str, Any]:
@@ -149,3 +166,25 @@ def dims_along(da: xr.DataArray, dim: Any, model: FitModel) -> tuple[Hashable, .
         given = ", ".join(f"{d} in {units_of(da, d)!r}" for d in found)
         raise UnitsError(f"the axes of {model.name!r} have the same units, here are {given}: see da.sid.to_units")
     return found
+
+
+def unit_of(param: Param, da: xr.DataArray, dim: Hashable) -> dict[str, str]:
+    """Return the units of a parameter as attributes: none if they are not known."""
+    if not param.units:
+        return {}
+    if param.units == "rad":
+        return {names.UNITS: "rad"}
+    y, x = param.exponents()
+    return {names.UNITS: units.multiply(units.power(units_of(da), y), units.power(units_of(da, dim), x))}
+
+
+def plain(dims: Sequence[Hashable]) -> str | list[str]:
+    """Return dimensions as they are written down: a name, or a list of names."""
+    return str(dims[0]) if len(dims) == 1 else [str(d) for d in dims]
+
+
+def about(da: xr.DataArray, dims: Sequence[Hashable]) -> dict[str, Any]:
+    """Return what `evaluate` needs to know, and what is inherited."""
+    kept = (names.SOURCE, names.MODALITY, names.TITLE)
+    fitted = {FIT_DIM: plain(dims), FIT_UNITS: units_of(da), FIT_DIM_UNITS: units_of(da, dims[0])}
+    return fitted | {k: da.attrs[k] for k in kept if k in da.attrs}

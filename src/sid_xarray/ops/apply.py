@@ -69,9 +69,9 @@ def apply(
     ----------
     obj : DataArray or Dataset
     func : callable or str
-        Gets the array as it is, lazy or not. The name of a registered function (`sid.register_function`), or such a
-        function itself, can be replayed; any other is written down with its source text, which is never executed, and
-        stops a replay.
+        Gets a copy of the array, so that it may change it in place; lazy values stay lazy. The name of a registered
+        function (`sid.register_function`), or such a function itself, can be replayed; any other is written down with
+        its source text, which is never executed, and stops a replay.
     *args, **kwargs
         Passed on. Arrays among them are inputs, too.
 
@@ -100,7 +100,8 @@ def apply(
     function = FUNCTIONS[name] if name is not None else func
     if not callable(function):
         raise ProvenanceError(f"apply wants a function or the name of a registered one, got {type(func).__name__}")
-    out: Any = function(obj, *args, **kwargs)
+    own = [_own(a) for a in args]
+    out: Any = function(_own(obj), *own, **{k: _own(v) for k, v in kwargs.items()})
     if not isinstance(out, xr.DataArray | xr.Dataset):
         raise ProvenanceError(
             f"{_name(function)!r} returned a {type(out).__name__}, expected a DataArray or a Dataset. For bare values "
@@ -121,6 +122,11 @@ def apply(
     if kwargs:
         params["kwargs"] = {k: _plain(kwargs[k], take) for k in sorted(kwargs)}
     return record(out, "sid:apply@1", inputs, params)  # type: ignore[type-var]
+
+
+def _own(value: Any) -> Any:
+    """Return a copy of an array: what a function does to it in place must not change what was given."""
+    return value.copy(deep=True) if isinstance(value, xr.DataArray | xr.Dataset) else value
 
 
 def _plain(value: Any, take: Callable[[Any], Ref | None]) -> Any:

@@ -9,15 +9,20 @@ import numpy as np
 import xarray as xr
 
 from sid_xarray.core import provenance
+from sid_xarray.core.chunked import is_lazy
 from sid_xarray.core.dims import one_dim, units_of, values_of
+from sid_xarray.core.evaluate import FIT_MODEL
 from sid_xarray.core.lift import Out, lift
 from sid_xarray.errors import DimensionError
 from sid_xarray.kernels.loops import project
+from sid_xarray.models import FitModel, load
+from sid_xarray.ops._fit_args import about, unit_of
+from sid_xarray.ops._results import refuse_taken
 from sid_xarray.ops.fit import fit
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import units
 
-__all__ = ["loop_fit", "project_loops", "sho_fit"]
+__all__ = ["loop_fit", "loop_guess", "project_loops", "sho_fit", "sho_guess"]
 
 # Widths less than this part of a step of the bias cannot be told from each other.
 _SHARPEST = 0.2
@@ -55,6 +60,92 @@ def sho_fit(da: xr.DataArray, *, dim: Hashable | None = None, **options: Any) ->
     if da.dtype.kind != "c":
         raise DimensionError(f"the response of an oscillator is complex, {da.name!r} is {da.dtype}")
     return fit(da, "sho", dim=dim, **options)
+
+
+def sho_guess(da: xr.DataArray, *, dim: Hashable | None = None) -> xr.Dataset:
+    """Estimate the response of an oscillator at every point, by linear least squares: where `sho_fit` starts.
+
+    Parameters
+    ----------
+    da : DataArray of complex
+        Response along the frequency.
+    dim : hashable, optional
+        The frequency; the spectral dimension by default.
+
+    Returns
+    -------
+    Dataset
+        ``amplitude``, ``frequency``, ``q`` and ``phase``, without errors. Evaluate it, or fit with ``guess=`` it.
+
+    Raises
+    ------
+    DimensionError
+        If the data are not complex, or there is no such dimension.
+
+    Notes
+    -----
+    The response times its denominator is linear in what is looked for [1]_; errors are weighted by the denominator that
+    was found before [2]_.
+
+    References
+    ----------
+    .. [1] E. C. Levy, IRE Trans. Automat. Control AC-4, 37 (1959). :doi:`10.1109/TAC.1959.6429401`
+    .. [2] C. K. Sanathanan and J. Koerner, IEEE Trans. Automat. Control 8, 56 (1963). :doi:`10.1109/TAC.1963.1105517`
+
+    Examples
+    --------
+    >>> import sid_xarray as sid
+    >>> da = sid.datasets.beps()
+    >>> da.sid.be.sho_guess(dim="frequency").frequency.units
+    'kHz'
+    """
+    if da.dtype.kind != "c":
+        raise DimensionError(f"the response of an oscillator is complex, {da.name!r} is {da.dtype}")
+    return _guessed(da, "sho", dim)
+
+
+def loop_guess(da: xr.DataArray, *, dim: Hashable | None = None) -> xr.Dataset:
+    """Estimate the parameters of ferroelectric loops, from levels and areas: where `loop_fit` starts.
+
+    Parameters
+    ----------
+    da : DataArray
+        Loops along the bias.
+    dim : hashable, optional
+        The bias; the spectral dimension by default.
+
+    Returns
+    -------
+    Dataset
+        ``a0`` … ``a4``, ``b0`` … ``b3``, without errors. Evaluate it, or fit with ``guess=`` it.
+
+    Raises
+    ------
+    DimensionError
+        If there is no such dimension.
+    """
+    return _guessed(da, "loop", dim)
+
+
+def _guessed(da: xr.DataArray, name: str, dim: Hashable | None) -> xr.Dataset:
+    """Return the first start of a model, as `fit` would return parameters."""
+    model, along = load(name), one_dim(da, dim, kind="spectral")
+    refuse_taken(da, [p for p in model.names if p != along])
+    x = values_of(da, along)
+    kinds = [Out((), {}, float) for _ in model.names]
+    found = lift(_first_start, da, core=[[along]], out=kinds, x=x, model=model)
+    ds = xr.Dataset()
+    for param, values in zip(model.params, found, strict=True):
+        label = param.name.replace("_", " ")
+        ds[param.name] = values.assign_attrs({names.LONG_NAME: label, **unit_of(param, da, along)})
+    ds.attrs = {FIT_MODEL: name, **about(da, (along,))}
+    return provenance.stamp(ds, f"{name}_guess", da, dim=str(along))
+
+
+def _first_start(y: np.ndarray, *, x: np.ndarray, model: FitModel) -> tuple[np.ndarray, ...]:
+    use = np.isfinite(x)
+    y = np.where(np.isfinite(y), y, np.nan)
+    return tuple(np.moveaxis(model.guess(x[use], y[..., use]), -1, 0))
 
 
 def loop_fit(
@@ -97,7 +188,29 @@ def loop_fit(
         least, span = _SHARPEST * float(np.median(steps[steps > 0])), float(np.ptp(bias))
         chosen = dict.fromkeys(("a2", "a3"), (float(bias.min()), float(bias.max())))
         chosen |= dict.fromkeys(("b0", "b1", "b2", "b3"), (least, span))
+    given = options.get("guess")
+    if isinstance(given, xr.Dataset | Mapping) and (found := _named(given)):
+        # What the bias excludes, and not the user, is moved there: a width of 0 is a fifth of a step.
+        mine = {name: ends for name, ends in chosen.items() if name not in (bounds or {})}
+        options["guess"] = {name: _within(given[name], mine.get(name)) for name in found}
     return fit(da, "loop", dim=along, bounds={**chosen, **(bounds or {})}, **options)
+
+
+def _named(given: xr.Dataset | Mapping[str, Any]) -> list[str]:
+    """Return what is given of a start; of a Dataset, the parameters."""
+    known = load("loop").names
+    found = [name for name in given if name in known] if isinstance(given, xr.Dataset) else list(given)
+    return [str(name) for name in found]
+
+
+def _within(value: Any, ends: tuple[Any, Any] | None) -> Any:
+    """Return starting values within bounds; the same object if they are."""
+    if ends is None or isinstance(value, str) or value is None:
+        return value
+    if isinstance(value, xr.DataArray):
+        inside = not is_lazy(value) and not bool(((value < ends[0]) | (value > ends[1])).any())
+        return value if inside else value.clip(*ends)
+    return np.clip(value, *ends)
 
 
 def project_loops(obj: xr.DataArray | xr.Dataset, *, dim: Hashable | None = None) -> xr.Dataset:

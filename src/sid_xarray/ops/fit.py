@@ -5,35 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from sid_xarray.core import provenance
-from sid_xarray.core.chunked import is_chunked
-from sid_xarray.core.dims import units_of, values_of
-from sid_xarray.core.evaluate import FIT_DIM, FIT_DIM_UNITS, FIT_MODEL, FIT_UNITS, model_of, on_grid
-from sid_xarray.core.lift import Out, lift
+from sid_xarray.core.dims import units_of
+from sid_xarray.core.evaluate import FIT_MODEL, model_of
 from sid_xarray.errors import DimensionError, ModelError
 from sid_xarray.kernels import lsq
-from sid_xarray.models import FitModel, Param
+from sid_xarray.models import FitModel
 from sid_xarray.models._tie import Ties
 from sid_xarray.models._tie import tie as tied
 from sid_xarray.ops._fit_args import (
+    about,
     bounds_of,
-    check_loss,
     check_names,
+    check_options,
     check_start,
     dims_along,
     held_by,
     noise_along,
+    plain,
     start_of,
+    unit_of,
 )
+from sid_xarray.ops._fit_block import fit_curves
 from sid_xarray.ops._results import flags, refuse_taken
-from sid_xarray.options import OPTIONS
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import units
 
 __all__ = ["fit", "recall"]
+
+_PASSES = 3
 
 
 def fit(
@@ -50,6 +52,7 @@ def fit(
     absolute_sigma: bool | None = None,
     loss: str = "linear",
     loss_scale: float | None = None,
+    refine: str | None = None,
 ) -> xr.Dataset:
     """Fit a model along a dimension, at every point of the others at once.
 
@@ -67,7 +70,8 @@ def fit(
         Starting values by name, numbers or maps; those not named are estimated from the data. A Dataset of an
         earlier fit will do. A formula or function needs it for what is not linear.
     bounds : mapping, optional
-        From parameter to (lower, upper); None is open. Widths are positive anyway.
+        From parameter to (lower, upper); None is open. Widths are positive anyway. A start that is estimated is moved
+        into them; where one that you gave lies outside, there is no fit, and the status says so.
     fixed : mapping or sequence of str
         Parameters that are held: at the value given, or at their guess.
     tie : mapping, optional
@@ -84,6 +88,9 @@ def fit(
     loss_scale : float, optional
         Where a residual is an outlier, in σ if there are weights, else in the units of the data. By default 1.345 σ,
         with the noise of every curve for σ.
+    refine : "neighbours", optional
+        Fit again, from the results of their neighbours, what failed, stopped at a bound, or stands out from them; and
+        keep what fits better. Three times, so that what is good spreads by three points of the map.
 
     Returns
     -------
@@ -121,7 +128,7 @@ def fit(
     whole = model_of(model)
     along = dims_along(da, dim, whole)
     _check_data(da, along)
-    check_loss(loss, loss_scale)
+    check_options(loss, loss_scale, refine)
     chosen, ties = (whole, None) if not tie else tied(whole, tie)
     check_names(chosen, bounds or {}, "bounds")
     held = held_by(fixed)
@@ -129,37 +136,38 @@ def fit(
     start = start_of(chosen, guess, held, da, along)
     check_start(chosen, start)
     refuse_taken(da, _variables(whole, da, along))
-    lower, upper = bounds_of(chosen, bounds or {})
     noise = _noise(da, along, weights=weights, variance=variance)
     maps = {k: v for k, v in start.items() if isinstance(v, xr.DataArray)}
-    results = _lifted(
+    results = fit_curves(
         [da, *noise.values(), *maps.values()],
         along,
+        passes=_PASSES if refine else 0,
         model=chosen,
         ties=ties,
         noise=next(iter(noise), None),
         maps=tuple(maps),
         numbers={k: float(v) for k, v in start.items() if k not in maps},
         fixed=tuple(p in held for p in chosen.names),
-        lower=lower,
-        upper=upper,
+        limits=bounds_of(chosen, bounds or {}),
         absolute_sigma=absolute_sigma,
         loss=loss,
         loss_scale=loss_scale,
     )
     ds = _dataset(results, whole, ties, da, along, weighted=bool(noise))
-    ds.attrs = {FIT_MODEL: model if isinstance(model, str) else whole.name, **_about(da, along)}
-    said = _said(start, held, list(maps)) | {
-        "bounds": {k: list(v) for k, v in (bounds or {}).items()},
-        "tie": dict(tie or {}),
-        "sigma": next(iter(noise), None),
-        "absolute_sigma": absolute_sigma,
-        "loss": None if loss == "linear" else loss,
-        "loss_scale": loss_scale,
-    }
-    said = {k: v for k, v in said.items() if v is not None and v not in ({}, [])}
-    said = {"model": model, "dim": _plain(along)} | said
-    return provenance.stamp(ds, "fit", da, *noise.values(), *maps.values(), **said)
+    ds.attrs = {FIT_MODEL: model if isinstance(model, str) else whole.name, **about(da, along)}
+    said = _said(
+        start,
+        held,
+        list(maps),
+        bounds={k: list(v) for k, v in (bounds or {}).items()},
+        tie=dict(tie or {}),
+        sigma=next(iter(noise), None),
+        absolute_sigma=absolute_sigma,
+        loss=None if loss == "linear" else loss,
+        loss_scale=loss_scale,
+        refine=refine,
+    )
+    return provenance.stamp(ds, "fit", da, *noise.values(), *maps.values(), model=model, dim=plain(along), **said)
 
 
 def _noise(da: xr.DataArray, along: Sequence[Hashable], **given: Any) -> dict[str, xr.DataArray]:
@@ -193,13 +201,15 @@ def recall(inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[tuple[Any,
     return (inputs[0], rest.pop("model")), rest
 
 
-def _said(start: Mapping[str, Any], held: Mapping[str, Any], maps: Sequence[str]) -> dict[str, Any]:
-    """Return what is recorded of starting values; those that are maps are inputs, by their names."""
-    return {
+def _said(start: Mapping[str, Any], held: Mapping[str, Any], maps: Sequence[str], **more: Any) -> dict[str, Any]:
+    """Return what is recorded, if there is something to say; starting values that are maps are inputs, by name."""
+    said = {
         "guess": {k: v for k, v in start.items() if k not in held and k not in maps},
         "maps": list(maps),
         "fixed": {k: None if k in maps else start.get(k) for k in held},
+        **more,
     }
+    return {k: v for k, v in said.items() if v is not None and v not in ({}, [])}
 
 
 def _variables(model: FitModel, da: xr.DataArray, along: Sequence[Hashable]) -> list[str]:
@@ -207,76 +217,6 @@ def _variables(model: FitModel, da: xr.DataArray, along: Sequence[Hashable]) -> 
     gone = {*along, *(name for name, coord in da.coords.items() if set(coord.dims) & set(along))}
     found = [*model.names, *(f"{p}_stderr" for p in model.names), "redchi", "rsquared", "status", "nfev"]
     return [name for name in found if name not in gone]
-
-
-def _lifted(
-    arrays: Sequence[xr.DataArray],
-    dims: Sequence[Hashable],
-    *,
-    model: FitModel,
-    ties: Ties | None,
-    noise: str | None,
-    **kwargs: Any,
-) -> tuple[xr.DataArray, ...]:
-    """Lift the fit of a block: to the data, then weights or a variance, then maps of starting values."""
-    da = arrays[0]
-    axes = [values_of(da, d) for d in dims]
-    along = 1 + (noise is not None)
-    count = len(model.names) + (0 if ties is None else len(ties.ways))
-    return lift(
-        _fit_block,
-        da,
-        *arrays[1:],
-        core=[*(list(dims) for _ in arrays[:along]), *([] for _ in arrays[along:])],
-        out=[*([Out((), {}, float)] * (2 * count + 2)), Out((), {}, np.int8), Out((), {}, np.int32)],
-        model=model,
-        ties=ties,
-        noise=noise,
-        x=axes[0] if len(axes) == 1 else on_grid(axes, dims),
-        engine=_engine(model, int(np.prod([n for d, n in da.sizes.items() if d not in dims]))),
-        threads=1 if any(is_chunked(array) for array in arrays) else None,
-        **kwargs,
-    )
-
-
-def _engine(model: FitModel, count: int) -> str:
-    """Return the engine for a map, whatever its chunks: results do not depend on them."""
-    wanted: str = OPTIONS["fit_engine"]
-    if wanted == "auto":
-        return "numba" if lsq.takes_compiled(model, count) else "numpy"
-    return wanted
-
-
-def _fit_block(
-    y: Any,
-    *extra: Any,
-    x: Any,
-    model: FitModel,
-    ties: Ties | None,
-    noise: str | None,
-    maps: tuple[str, ...],
-    numbers: Mapping[str, float],
-    fixed: tuple[bool, ...],
-    **kwargs: Any,
-) -> tuple[Any, ...]:
-    """Fit one block: curves along the last axes, maps of starting values without them."""
-    n = x.shape[-1]
-    axes = len(x) if x.ndim > 1 else 1
-    y, rest = y.reshape(*y.shape[: y.ndim - axes], n), list(extra)
-    if noise is not None:
-        # apply_ufunc gives dimensions that an array lacks the length 1.
-        sigma = rest.pop(0)
-        sigma = sigma.reshape(*sigma.shape[: sigma.ndim - axes], n)
-        kwargs[noise] = sigma.reshape(-1) if sigma.size == n else np.broadcast_to(sigma, y.shape)
-    known = {model.names.index(name): value for name, value in [*zip(maps, rest, strict=True), *numbers.items()]}
-    found = lsq.fit_batch(y, x, model, known=known, fixed=np.array(fixed), covariance=False, derive=ties, **kwargs)
-    columns = [*_columns(found.parameters), *_columns(found.derived)]
-    errors = [*_columns(found.stderr), *_columns(found.derived_stderr)]
-    return (*columns, *errors, found.redchi, found.rsquared, found.status, found.n_iter)
-
-
-def _columns(values: Any) -> list[Any]:
-    return [values[..., i] for i in range(values.shape[-1])]
 
 
 def _dataset(
@@ -293,7 +233,7 @@ def _dataset(
     values, errors = dict(zip(order, results[:n], strict=True)), dict(zip(order, results[n : 2 * n], strict=True))
     ds = xr.Dataset()
     for param in model.params:
-        unit = _unit(param, da, dims[0])
+        unit = unit_of(param, da, dims[0])
         label = param.name.replace("_", " ")
         error = f"{param.name}_stderr"
         ds[param.name] = values[param.name].assign_attrs({names.LONG_NAME: label, **unit, names.ANCILLARY: error})
@@ -306,25 +246,3 @@ def _dataset(
     ds["nfev"] = nfev.assign_attrs({names.LONG_NAME: "iterations", names.UNITS: "1"})
     # One order of dimensions for all: maps of starting values may have put theirs first.
     return ds.transpose(*(d for d in da.dims if d not in dims), ...)
-
-
-def _unit(param: Param, da: xr.DataArray, dim: Hashable) -> dict[str, str]:
-    """Return the units of a parameter as attributes: none if they are not known."""
-    if not param.units:
-        return {}
-    if param.units == "rad":
-        return {names.UNITS: "rad"}
-    y, x = param.exponents()
-    return {names.UNITS: units.multiply(units.power(units_of(da), y), units.power(units_of(da, dim), x))}
-
-
-def _plain(dims: Sequence[Hashable]) -> str | list[str]:
-    """Return dimensions as they are written down: a name, or a list of names."""
-    return str(dims[0]) if len(dims) == 1 else [str(d) for d in dims]
-
-
-def _about(da: xr.DataArray, dims: Sequence[Hashable]) -> dict[str, Any]:
-    """Return what `evaluate` needs to know, and what is inherited."""
-    kept = (names.SOURCE, names.MODALITY, names.TITLE)
-    fitted = {FIT_DIM: _plain(dims), FIT_UNITS: units_of(da), FIT_DIM_UNITS: units_of(da, dims[0])}
-    return fitted | {k: da.attrs[k] for k in kept if k in da.attrs}

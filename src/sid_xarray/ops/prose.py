@@ -125,6 +125,25 @@ def _project_loops(p: Params, say: Say) -> str:
     return f"complex loops along {say.dim(p.get('dim'))} were rotated onto the real axis"
 
 
+def _sho_guess(p: Params, say: Say) -> str:
+    return (
+        f"the resonance along {say.dim(p.get('dim'))} was estimated at every point by linear least squares "
+        "[@levy1959; @sanathanan1963]"
+    )
+
+
+def _loop_guess(p: Params, say: Say) -> str:
+    return f"loops along {say.dim(p.get('dim'))} were estimated from their levels and areas"
+
+
+def _switching(p: Params, say: Say) -> str:
+    part = say.number(100 * float(p.get("nucleation", 0.03)))
+    return (
+        f"coercive biases, imprint, nucleation biases (where {part} % has switched) and the work of switching were "
+        "taken from the fitted loops [@jesse2006]"
+    )
+
+
 def _residuals(p: Params, say: Say) -> str:
     return "the fitted model was subtracted from the data"
 
@@ -169,6 +188,8 @@ def _fit(p: Params, say: Say) -> str:
         free += [name for name in p["maps"] if name not in fixed]
     if free:
         more.append(f"starting values of {and_(free)} given")
+    if p.get("refine"):
+        more.append("repeated from the results of neighbouring points where it failed or stood out")
     return text + (f", {', '.join(more)}" if more else "")
 
 
@@ -264,6 +285,32 @@ def _to_units(p: Params, say: Say) -> str:
     return f"units were converted: {and_(said)}"
 
 
+def _within(p: Params, say: Say) -> str:
+    region = p.get("region") or {}
+    dims, at = list(region.get("dims") or []), list(region.get("at") or [])
+    said = region.get("units") or [say.unit(d) for d in dims]
+    reduce = {"sum": "summed", "mean": "averaged"}
+    done = p.get("reduce")
+    verb = f"selected and {reduce.get(done, f'reduced to its {done}')}" if done else "selected"
+    if region.get("kind") == "point":
+        where = and_(f"{say.dim(d)} = {say.number(v, u)}" for d, v, u in zip(dims, at, said, strict=False))
+        return f"the point nearest to {where} was selected"
+    if region.get("kind") in ("interval", "box"):
+        pairs = [at] if region["kind"] == "interval" else at
+        where = and_(
+            f"{say.number(low)} to {say.number(high, u)} of {say.dim(d)}"
+            for d, (low, high), u in zip(dims, pairs, said, strict=False)
+        )
+        return f"the region {where} was {verb}"
+    where = f"in the plane of {and_(say.dim(d) for d in dims)}"
+    if region.get("kind") == "aperture":
+        *center, inner, outer = at
+        middle = and_(f"{say.dim(d)} = {say.number(v, u)}" for d, v, u in zip(dims, center, said, strict=False))
+        ring = f"the ring from {say.number(inner)} to" if inner else "the disc with radius"
+        return f"{ring} {say.number(outer, said[0] if said else '1')} around {middle} was {verb}"
+    return f"a polygon with {len(at)} corners {where} was {verb}"
+
+
 TABLE: dict[str, Callable[[Params, Say], str]] = {
     "apply": _apply,
     "calibrate": _calibrate,
@@ -273,6 +320,7 @@ TABLE: dict[str, Callable[[Params, Say], str]] = {
     "fft": _fft,
     "fit": _fit,
     "ifft": _ifft,
+    "loop_guess": _loop_guess,
     "project_loops": _project_loops,
     "rebin": _rebin,
     "reconstruct": _reconstruct,
@@ -280,5 +328,8 @@ TABLE: dict[str, Callable[[Params, Say], str]] = {
     "register": _register,
     "remove_background": _remove_background,
     "sel": _sel,
+    "sho_guess": _sho_guess,
+    "switching": _switching,
     "to_units": _to_units,
+    "within": _within,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import xarray as xr
@@ -14,7 +14,7 @@ from sid_xarray.errors import AlignmentError, DimensionError, ModelError, UnitsE
 from sid_xarray.models import FitModel
 from sid_xarray.schema import attrs as names
 
-__all__ = ["components", "recall", "residuals"]
+__all__ = ["components", "residuals"]
 
 
 def residuals(
@@ -122,8 +122,3 @@ def components(
         label = term.name.replace("_", " ")
         out[term.name] = own.assign_attrs({names.LONG_NAME: label, names.UNITS: found.units})
     return provenance.stamp(out, "components", found.parameters, **where.said, **found.said)
-
-
-def recall(inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments of a call of `residuals` that recorded these parameters."""
-    return tuple(inputs), dict(params)

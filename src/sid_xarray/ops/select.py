@@ -11,8 +11,9 @@ import xarray as xr
 from sid_xarray.core import provenance
 from sid_xarray.core.adopt import with_units
 from sid_xarray.core.dims import position_of, units_of, values_of
-from sid_xarray.core.lift import Out, float_dtype, lift
+from sid_xarray.core.lift import float_dtype
 from sid_xarray.errors import DimensionError
+from sid_xarray.ops._reduce import reduced_over
 from sid_xarray.ops._windows import as_indexer, inside_each, keywords, nearest_index
 from sid_xarray.schema import units
 
@@ -93,7 +94,7 @@ def sel(
     if reduce == "integrate" and reduced:
         out = _integral(out, {dim: _weights(da, dim, windows[dim]) for dim in reduced})
     elif reduce is not None and reduced:
-        out = _reduced(out, reduced, reduce)
+        out = reduced_over(out, reduced, reduce)
     plain = {str(k): v for k, v in chosen.items()}
     return provenance.stamp(out, "sel", da, indexers=plain, width={str(k): v for k, v in widths.items()}, reduce=reduce)
 
@@ -105,41 +106,6 @@ def _around(da: xr.DataArray, dim: Hashable, where: Any, width: Any) -> tuple[fl
     if not half >= 0:
         raise DimensionError(f"the width along {dim!r} should not be negative, got {width!r}")
     return centre - half, centre + half
-
-
-def _reduced(da: xr.DataArray, dims: list[Hashable], reduce: str) -> xr.DataArray:
-    if da.dtype.kind == "c" and reduce in ("max", "min", "median"):
-        raise DimensionError(f"complex values have no {reduce}. Take abs() or .real first, or reduce='mean'.")
-    if reduce == "sum":
-        return da.sum(dims, skipna=False, keep_attrs=True)
-    if reduce == "median":  # dask has none over all dimensions
-        dtype = da.dtype if da.dtype.kind == "f" else np.float64
-        (out,) = lift(_median, da, core=[dims], out=[Out((), {}, dtype)], ndim=len(dims))
-        return out.rename(da.name).assign_attrs(da.attrs)
-    if reduce in ("mean", "std"):
-        out = _mean(da, dims)
-        if reduce == "std":
-            off = abs(da - out)
-            out = _mean(off * off, dims) ** 0.5
-        return out.drop_attrs(deep=False).assign_attrs(da.attrs).rename(da.name)
-    return getattr(da, reduce)(dims, keep_attrs=True)  # type: ignore[no-any-return]
-
-
-def _mean(da: xr.DataArray, dims: list[Hashable]) -> xr.DataArray:
-    """Return the mean of what is no NaN; unlike xarray's own, without a warning where there is nothing."""
-    if da.dtype.kind not in "fc":
-        return da.mean(dims)
-    count = da.notnull().sum(dims)
-    return da.sum(dims, skipna=True) / count.where(count > 0).astype(da.real.dtype)
-
-
-def _median(y: Any, *, ndim: int) -> Any:
-    flat = y.reshape(*y.shape[:-ndim], -1)
-    if flat.dtype.kind != "f":
-        return np.median(flat, axis=-1)
-    # numpy warns of windows without a number; that they are NaN says enough.
-    empty = np.isnan(flat).all(axis=-1, keepdims=True)
-    return np.where(empty[..., 0], np.nan, np.nanmedian(np.where(empty, 0, flat), axis=-1)).astype(y.dtype)
 
 
 def _weights(da: xr.DataArray, dim: Hashable, windows: list[np.ndarray]) -> np.ndarray:

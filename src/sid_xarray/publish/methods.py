@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sid_xarray.core.calls import Call, arguments
+from sid_xarray.core.calls import Call, Written, arguments
 from sid_xarray.core.history import Step
 from sid_xarray.core.provenance import Provenance
 from sid_xarray.core.step_units import units_before
@@ -98,7 +98,7 @@ def sentence(call: Call, history: Provenance, *, subject: str = "", nouns: Seque
         text, whole = _unrecorded(call, nouns), True
     elif call.step.op.startswith(("sid:concat@", "sid:merge@")):
         dim = arguments(call.step).get("dim")
-        along = f" along {plain(dim, limit=60)}" if isinstance(dim, str) else ""
+        along = f" along {plain(dim, limit=60)}" if isinstance(dim, str) and not isinstance(dim, Written) else ""
         return _sentence(f"{prose.and_(dict.fromkeys(nouns)) or 'several arrays'} were joined{along}")
     else:
         text, whole = _told(call, history._history.steps, nouns)

@@ -19,7 +19,7 @@ __all__ = ["cells", "to_notebook"]
 Cell = tuple[str, str]
 
 
-def to_notebook(history: Provenance, path: str | os.PathLike[str] | None = None) -> str:
+def to_notebook(history: Provenance, path: str | os.PathLike[str] | None = None, *, paths: Any = None) -> str:
     """Notebook that makes the array again, from the raw file: the script of ``to_script``, a cell for every step.
 
     Parameters
@@ -27,6 +27,8 @@ def to_notebook(history: Provenance, path: str | os.PathLike[str] | None = None)
     history : Provenance
     path : str, optional
         File to write to, such as ``"analysis.ipynb"``.
+    paths : str or mapping, optional
+        Where the raw files are, as for ``to_script``.
 
     Returns
     -------
@@ -39,7 +41,7 @@ def to_notebook(history: Provenance, path: str | os.PathLike[str] | None = None)
     ProvenanceError
         As ``to_script``: if there is no history, or the values were changed after its last step.
     """
-    parts = [("markdown", f"# Analysis\n\n{methods_text(history)}"), *cells(history.to_script(), history)]
+    parts = [("markdown", f"# Analysis\n\n{methods_text(history)}"), *cells(history.to_script(paths), history)]
     text = json.dumps(_notebook(parts), indent=1, ensure_ascii=False)
     if path is not None:
         Path(path).write_text(text + "\n", encoding="utf-8")

@@ -129,6 +129,7 @@ class _Crate:
         self.entities: dict[str, dict[str, Any]] = {}
         self.parts: list[str] = []
         self.place: dict[str, str] = {}  # from the id of a step to the entity that is its result
+        self.opened: dict[str, str] = {}  # from the id of a root to what a script opens
         self._add(METADATA, "CreativeWork", conformsTo=_ref(_CRATE), about=_ref("./"))
         self._add("./", "Dataset")
         for file in files:
@@ -154,19 +155,22 @@ class _Crate:
         found = file_fingerprint(path)
         roots = [s for s in self.history.roots if s.params.get("sha256") == found["sha256"]]
         roots = [s for s in roots if s.params.get("size") == found["size"]]
-        inside = _steps_of(path) & {s.id for s in self.history} if not roots else set()
+        known = {s.id for s in self.history}
+        inside = {k: signal for k, signal in _steps_of(path).items() if k in known} if not roots else {}
         what = "Raw data" if roots else "Data with their history" if inside else ""
         kind = mimetypes.guess_type(path.name)[0] or _HDF5.get(path.suffix.lower(), "application/octet-stream")
         key = self._described(path, name=path.name, description=what, encodingFormat=kind)
+        here = path.relative_to(self.folder).as_posix()
         for step in roots:
-            self.place[step.id] = key
-        for step_id in inside:
+            self.place[step.id], self.opened[step.id] = key, here
+        for step_id, signal in inside.items():
             self.place.setdefault(step_id, key)
+            self.opened.setdefault(step_id, f"{here}::{signal}")
 
     def _script(self) -> str:
         path = self.folder / _SCRIPT
         try:
-            path.write_text(self.history.to_script(), encoding="utf-8")
+            path.write_text(self.history.to_script(self.opened), encoding="utf-8")
         except ProvenanceError as error:
             path.unlink(missing_ok=True)  # of the crate that is replaced
             return str(error)
@@ -273,13 +277,13 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _steps_of(path: Path) -> set[str]:
-    """Return the steps that arrays in a file are the result of; none if it is no file of arrays."""
+def _steps_of(path: Path) -> dict[str, str]:
+    """Return the steps that arrays in a file are the result of, and where they lie; none if it is no file of arrays."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SidWarning)
         try:
             tree = open_tree(path)
         except (OSError, ValueError):  # a picture, a text, a format that needs a package that is not here
-            return set()
+            return {}
     with tree:
-        return {head for da in signals(tree).values() for head in read_history(da.attrs).heads}
+        return {head: key for key, da in signals(tree).items() for head in read_history(da.attrs).heads}

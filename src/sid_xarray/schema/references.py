@@ -39,6 +39,27 @@ class Reference:
 
 
 TABLE: dict[str, Reference] = {
+    "levy1959": Reference(
+        "E. C. Levy",
+        "Complex-Curve Fitting",
+        "IRE Transactions on Automatic Control AC-4, 37",
+        1959,
+        "10.1109/TAC.1959.6429401",
+    ),
+    "sanathanan1963": Reference(
+        "C. K. Sanathanan, J. Koerner",
+        "Transfer function synthesis as a ratio of two complex polynomials",
+        "IEEE Transactions on Automatic Control 8, 56",
+        1963,
+        "10.1109/TAC.1963.1105517",
+    ),
+    "jesse2006": Reference(
+        "S. Jesse, H. N. Lee, S. V. Kalinin",
+        "Quantitative mapping of switching behavior in piezoresponse force microscopy",
+        "Review of Scientific Instruments 77, 073702",
+        2006,
+        "10.1063/1.2214699",
+    ),
     "huber1964": Reference(
         "P. J. Huber",
         "Robust Estimation of a Location Parameter",

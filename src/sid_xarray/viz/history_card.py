@@ -42,6 +42,8 @@ def html(history: Provenance) -> str:
         f"{n} step{'s' if n != 1 else ''} · {escape(chain)}"
     )
     why = f'<div style="opacity:.65;margin:2px 0 4px">{escape(history.reason)}</div>'
+    if not calls:  # the text of the history cannot be read
+        return f'<div style="{_BOX}">{head}: {escape(history.reason)}</div>'
     return (
         f'<details class="sid-history" style="{_BOX}"><summary style="cursor:pointer">{head}</summary>'
         f"{why}{_list(calls[-_MOST:], n)}</details>"

@@ -49,8 +49,8 @@ def graph(history: Provenance, *, columns: int = 7, backend: str | None = None) 
     MissingDependencyError
         If holoviews is not installed.
     """
-    if not history:
-        raise ProvenanceError("there is no history to draw")
+    if not history.steps:
+        raise ProvenanceError(f"there is no history to draw{f': {history.reason}' if history else ''}")
     if columns < 1:
         raise ValueError(f"columns is the number of boxes in a row, 1 or more; got {columns}")
     hv = _style.ready(backend)

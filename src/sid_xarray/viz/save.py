@@ -14,7 +14,7 @@ import xarray as xr
 
 from sid_xarray.viz import _style
 
-__all__ = ["save"]
+__all__ = ["page_of", "save"]
 
 _ADDRESSES = re.compile(r"<script[^>]*\bsrc=[^>]*>\s*</script>|<link[^>]*\bhref=[^>]*>")
 _SHEETS = re.compile(r'"https://cdn\.[^"]*\.css"')
@@ -101,11 +101,15 @@ def _html(hv: Any, obj: Any, path: Path, kind: str, dpi: int, title: str) -> Non
     if isinstance(obj, hv.HoloMap):
         _film(hv, obj, path, title)
         return
+    path.write_text(page_of(hv.render(obj, backend="bokeh"), title), encoding="utf-8")
+
+
+def page_of(model: Any, title: str) -> str:
+    """Return an HTML page of a figure of bokeh, with all scripts inside."""
     from bokeh.embed import file_html
     from bokeh.models import TableWidget, Widget
     from bokeh.resources import CDN, Resources
 
-    model = hv.render(obj, backend="bokeh")
     page = file_html(model, CDN, title=title)
     parts = ["bokeh"]
     parts += ["bokeh-widgets"] if any(isinstance(m, Widget) for m in model.references()) else []
@@ -117,7 +121,7 @@ def _html(hv: Any, obj: Any, path: Path, kind: str, dpi: int, title: str) -> Non
     # where resources are inline. What the picture needs goes inside, before anything uses it.
     head, _, body = page.partition("</head>")
     head = _ADDRESSES.sub("", head).replace("<head>", f"<head>\n{scripts}", 1)
-    path.write_text(f"{head}</head>{body}", encoding="utf-8")
+    return f"{head}</head>{body}"
 
 
 def _film(hv: Any, obj: Any, path: Path, title: str) -> None:

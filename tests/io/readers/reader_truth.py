@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+REAL = Path(os.environ.get("SID_SHARED", Path(__file__).parents[4] / "shared")) / "realdata"
+# No data of their own, or nothing that is read: documented in test_truth.py.
+_NO_DATA = {".md", ".json", ".hdr", ".ibd"}
+_OTHERS = {"4dstem/nickel_ebsd_small_3x3x60x60.h5"}
+
+
+def real_files(*without: str) -> list[str]:
+    """Return the names of all real files that are opened, but those in the folders that are named."""
+    found = [path for path in REAL.rglob("*") if path.is_file() and path.suffix not in _NO_DATA]
+    names = sorted(path.relative_to(REAL).as_posix() for path in found)
+    return [name for name in names if name not in _OTHERS and not name.startswith(tuple(f"{w}/" for w in without))]
+
 
 View = tuple[tuple[int, ...], tuple[int, ...]]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.metadata
 import io
+import os
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +18,11 @@ import xarray as xr
 from reader_files import FILES, PATTERN, gsf, nanoscope_force, npy, pifm, sxm
 
 import sid_xarray as sid
+from sid_xarray.core.trees import signals
 from sid_xarray.errors import AlignmentError, DimensionError, FormatError, SidWarning
 from sid_xarray.io.door import READERS
+from sid_xarray.io.readers import TABLE, Reader
+from sid_xarray.io.readers.signal import Signal, axis
 from sid_xarray.testing import assert_same
 
 
@@ -55,6 +61,47 @@ def test_an_address(scan: Path) -> None:
         sid.open("memory://data/none.sxm")
 
 
+def test_a_chain_of_addresses(tmp_path: Path) -> None:
+    """The name of a file in an archive counts, not that of the archive."""
+    pytest.importorskip("fsspec")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("in/a.csv", "x (nm),y (V)\n1,2\n")
+        for name, data in pifm().items():
+            archive.writestr(f"in/{name}", data)
+    da = sid.open_dataarray(f"zip://in/a.csv::{tmp_path}/a.zip")
+    assert da.attrs["units"] == "V"
+    assert da.encoding["source"].endswith("a.zip/a.csv")
+    assert "hyPIR" in sid.open(f"zip://in/a.txt::{tmp_path}/a.zip").children
+
+
+def test_an_open_file_on_the_disk_is_as_good_as_its_path(scan: Path, tmp_path: Path) -> None:
+    """Lazy, with what lies beside it, wherever it stands; what is unpacked on the way is read whole."""
+    for name, data in pifm().items():
+        (tmp_path / name).write_bytes(data)
+    with (tmp_path / "a.txt").open("rb") as file:
+        file.seek(10)
+        assert "hyPIR" in sid.open(file).children
+        assert file.tell() == 10
+    with scan.open("rb") as file:
+        tree = sid.open(file)
+    assert tree["Z_forward"].encoding["source"] == str(scan)
+    with gzip.open(tmp_path / "scan.sxm.gz", "wb") as file:
+        file.write(scan.read_bytes())
+    with gzip.open(tmp_path / "scan.sxm.gz") as file:
+        np.testing.assert_array_equal(sid.open(file)["Z_forward"].values, PATTERN)
+
+
+@pytest.mark.parametrize("name", ["emd/Velox_HAADF.emd", "hspy/LSMO_linescan.hspy", "bcf/bcf_v2_50x50px.bcf",
+                                  "spm/jpk/spot3-0192.jpk-force"])  # fmt: skip
+def test_bytes_without_a_name(name: str, shared: Path) -> None:
+    pytest.importorskip("rsciio")
+    pytest.importorskip("afmformats")
+    path = shared / "realdata" / name
+    found = signals(sid.open(path.read_bytes(), reader="jpk" if "jpk" in name else None))
+    for key, da in signals(sid.open(path)).items():
+        np.testing.assert_array_equal(found[key].values, da.values)
+
+
 def test_xarrays_own_doors(scan: Path, tmp_path: Path) -> None:
     if "sid" not in xr.backends.list_engines():
         pytest.skip("the package was installed before it had this engine: install it again")
@@ -84,6 +131,16 @@ def test_one_signal(scan: Path) -> None:
     assert sid.ls(scan) == {f"/{n}": {"y": 3, "x": 4} for n in ("Z_forward", "Z_backward", "Current_forward")}
 
 
+def test_signals_of_one_name_are_told_by_their_paths(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.gsf").write_bytes(gsf())
+    with pytest.raises(FormatError, match="holds 2 signals, name one: signal='/a/Current'"):
+        sid.open_dataarray(tmp_path)
+    assert sid.open_dataarray(tmp_path, "/a/Current").shape == (3, 4)
+    with pytest.raises(FormatError, match="has 2 signals 'Current', give the path: /a/Current, /b/Current"):
+        sid.open_dataarray(tmp_path, "Current")
+
+
 def test_choosing_a_reader(scan: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no reader 'nanonis'. Did you mean 'nanonis_\w+'"):
         sid.open(scan, reader="nanonis")
@@ -92,8 +149,24 @@ def test_choosing_a_reader(scan: Path, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="reader 'nanonis_sxm' has no option 'dims'"):
         sid.open(scan, dims={})
     (tmp_path / "a.xyz").write_bytes(b"nothing that anybody knows")
-    with pytest.raises(FormatError, match="no reader knows it"):
+    with pytest.raises(FormatError, match=r"no reader knows it, .* pass reader=\.\.\. There are: nanonis_sxm"):
         sid.open(tmp_path / "a.xyz")
+    (tmp_path / "a.sxm").write_bytes(b"nothing that anybody knows")
+    with pytest.raises(FormatError, match="has the suffix of Nanonis scan, but its content is not of that kind"):
+        sid.open(tmp_path / "a.sxm")
+    with pytest.raises(TypeError, match=r"got list\. Several files: sid\.open_many"):
+        sid.open([scan])
+
+
+@pytest.mark.parametrize("suffix", sorted({one.suffixes[0] for one in TABLE.values()} | {"", ".h5"}))
+def test_a_file_of_nothing_and_one_of_a_byte(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(b"")
+    with pytest.raises(FormatError, match="is empty"):
+        sid.open(path)
+    path.write_bytes(b"x")
+    with pytest.raises((FormatError, ImportError), match=r"content is not|knows it|read as|HDF5|no lines|needs|start"):
+        sid.open(path)
 
 
 def test_a_folder_a_pattern_an_archive(tmp_path: Path) -> None:
@@ -122,6 +195,48 @@ def test_a_folder_a_pattern_an_archive(tmp_path: Path) -> None:
     assert "broken.sxm" in tree.attrs["sid_problems"]
     with pytest.raises(FileNotFoundError):
         sid.open(tmp_path / "none_*.sxm")
+
+
+def test_a_folder_with_links_and_locked_doors(scan: Path, tmp_path: Path) -> None:
+    """One file that cannot be opened never hides the others."""
+    folder = tmp_path / "session"
+    folder.mkdir()
+    (folder / "a.sxm").symlink_to(scan)
+    (folder / "b.sxm").symlink_to(folder / "nowhere")
+    (folder / "again").symlink_to(folder)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(folder / "pipe.sxm")
+    with pytest.warns(SidWarning, match=r"b\.sxm, it is a link to nowhere"):
+        tree = sid.open(folder)
+    assert list(tree.children) == ["a"]
+    table = sid.scan(folder, progress=False)
+    assert "a link to nowhere" in table[table.file == "b.sxm"].problem.iloc[0]
+    assert set(table.file) == {"a.sxm", "b.sxm"}
+
+
+def test_files_come_in_natural_order(tmp_path: Path) -> None:
+    names = ["a", "a1", "a1_x", "a1_y", "a2", "a10", "b1", "B2", "c"]
+    for name in reversed(names):
+        (tmp_path / f"{name}.gsf").write_bytes(gsf())
+    assert list(sid.open(tmp_path).children) == names
+    assert sid.scan(tmp_path, progress=False).file.tolist() == [f"{name}.gsf" for name in names]
+
+
+def test_xarrays_doors_open_folders_and_archives(scan: Path, tmp_path: Path) -> None:
+    if "sid" not in xr.backends.list_engines():
+        pytest.skip("the package was installed before it had this engine: install it again")
+    (tmp_path / "two").mkdir()
+    with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
+        for name in ("a.sxm", "b.sxm"):
+            archive.write(scan, name)
+            (tmp_path / "two" / name).write_bytes(scan.read_bytes())
+    for where in (tmp_path / "two", tmp_path / "two.zip", tmp_path / "two" / "*.sxm"):
+        assert list(xr.open_datatree(where, engine="sid").children) == ["a", "b"]
+        np.testing.assert_array_equal(xr.open_dataset(where, engine="sid", group="b")["Z_forward"].values, PATTERN)
+    with zipfile.ZipFile(tmp_path / "none.zip", "w") as archive:
+        pass
+    with pytest.raises(FormatError, match="holds no file that a reader knows"):
+        sid.open(tmp_path / "none.zip")
 
 
 def test_many_files_become_one_array(tmp_path: Path) -> None:
@@ -243,6 +358,42 @@ def test_a_new_reader_joins_by_an_entry_point(tmp_path: Path, monkeypatch: pytes
     da = sid.open_dataarray(tmp_path / "a.mine", gain=2.0)
     np.testing.assert_array_equal(da.values, 2 * PATTERN)
     assert da["y"].attrs["units"] == "nm"
+
+
+def test_a_reader_of_others_that_is_broken_stops_nobody(scan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sniff(head: bytes, path: str) -> bool:
+        raise RuntimeError("I am broken")
+
+    broken = Reader("broken", "Nobody's", lambda source: [], (".sxm",), sniffs=sniff)
+    point = importlib.metadata.EntryPoint("gone", "package_that_is_gone:READER", "sid_xarray.readers")
+    monkeypatch.setattr("sid_xarray.core.registry.entry_points", lambda group: [point])
+    monkeypatch.setattr(READERS, "_scanned", False)
+    monkeypatch.setattr(READERS, "_places", dict(READERS._places))
+    monkeypatch.setattr(READERS, "_loaded", dict(READERS._loaded))
+    READERS.register("broken", broken)
+    with pytest.warns(SidWarning) as caught:
+        assert "Z_forward" in sid.open(scan)
+        assert "Z_forward" in sid.open(scan)
+    said = sorted(str(one.message) for one in caught)
+    assert len(said) == 2  # each once
+    assert said[0].startswith("the reader 'broken' cannot be asked and is passed over: RuntimeError: I am broken")
+    assert "package_that_is_gone" in said[1]
+    with pytest.raises(ModuleNotFoundError):
+        sid.open(scan, reader="gone")
+
+
+def test_of_two_readers_the_suffix_decides(scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(source: Any) -> Any:
+        yield Signal("mine", np.zeros(3), [axis("x", 3)])
+
+    monkeypatch.setattr(READERS, "_places", dict(READERS._places))
+    monkeypatch.setattr(READERS, "_loaded", dict(READERS._loaded))
+    READERS.register("mine", Reader("mine", "Mine", read, (".mine", ".sxm"), magic=(b":NANONIS_VERSION:",)))
+    assert "Z_forward" in sid.open(scan)  # ours come first where both suit
+    assert "mine" in sid.open(scan, reader="mine")
+    (tmp_path / "a.mine").write_bytes(scan.read_bytes())
+    assert "mine" in sid.open(tmp_path / "a.mine")
+    assert "Z_forward" in sid.open(tmp_path / "a.mine", reader="nanonis_sxm")
 
 
 def test_opening_brings_only_what_is_needed(scan: Path) -> None:

@@ -14,23 +14,14 @@ import numpy as np
 import pytest
 from reader_files import FILES, anasys, grid_3ds, gwy, nanoscope, npy, pifm, sxm
 from reader_mutants import mutants
+from reader_truth import real_files
 
 import sid_xarray as sid
 from sid_xarray.core.trees import signals
-from sid_xarray.errors import FormatError, MissingDependencyError
+from sid_xarray.errors import FormatError, MissingDependencyError, SidWarning
 from sid_xarray.io.door import READERS
 
 SCRIPT = Path(__file__).parent / "reader_mutants.py"
-REAL = [
-    "spm/nanonis/STM_generic_4_5.sxm", "spm/nanonis/STS_grid_lockin.3ds", "spm/nanonis/z.dat", "spm/bruker/di-3.di",
-    "spm/bruker/ForceCurve_Sapphire_TAP525.001", "spm/gwy/PTO_110_Virgin0001.gwy", "spm/gwy/chip_GWYO.gwy",
-    "spm/gwy/chip.gsf", "spm/wsxm/top-1.top", "spm/wsxm/spectrocurve_0001_Amplitude.f.curves",
-    "spm/anasys/PMMA_spectra_1.axz", "spm/ntmdt/test_mdt.mdt", "spm/pifm/PiFMReader.zip", "bepfm/bepfm_test_data.npy",
-    "spm/igor/P0089OP0027.ibw", "spm/igor/Fig7a.pxp", "spm/rhk/topo_graphite.sm4", "spm/jpk/spot3-0192.jpk-force",
-    "spm/nanosurf/nid-1.nid", "spm/mi/mi-1.mi", "raman/line.wdf", "raman/RAMAN.SPC", "ms/Example_Continuous.imzML",
-    "mrc/HAADFscan.mrc", "tif/FEI-Helios-Ebeam-16bits.tif", "dm/SI-HAADF.dm3", "dm/EELS_STO.dm4",
-    "emd/Velox_HAADF.emd", "hspy/LSMO_linescan.hspy", "bcf/bcf_v2_50x50px.bcf", "4dstem/test1.blo",
-]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", FILES)
@@ -47,7 +38,7 @@ def test_mutants_of_small_files(kind: str, tmp_path: Path) -> None:
     for seed in range(3):
         for what, mutant in mutants(data, seed):
             path.write_bytes(mutant)
-            start = time.perf_counter()
+            start = time.process_time()
             try:
                 for da in signals(sid.open(path)).values():
                     if da.size < 2**20:
@@ -55,7 +46,7 @@ def test_mutants_of_small_files(kind: str, tmp_path: Path) -> None:
             except FormatError as error:
                 cut += what in ("empty", "half")
                 assert name in str(error)
-            assert time.perf_counter() - start < 5, what
+            assert time.process_time() - start < 5, what
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100 * 2**20
@@ -63,7 +54,7 @@ def test_mutants_of_small_files(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("name", real_files("nsid", "usid"))
 def test_mutants_of_real_files(name: str, shared: Path, tmp_path: Path) -> None:
     """In a process of its own: libraries may end it. 5 s and 500 MB a mutant, and no exception but ours."""
     path = shared / "realdata" / name
@@ -78,8 +69,7 @@ def test_mutants_of_real_files(name: str, shared: Path, tmp_path: Path) -> None:
     found = json.loads(run.stdout.strip().splitlines()[-1])
     assert not [r for r in found["results"] if r[1].startswith(("LEAK", "MemoryError"))]
     assert found["peak"] < 500
-    # Generous: a machine that runs other things is slow, a hang is minutes.
-    assert max(r[2] for r in found["results"]) < 30
+    assert max(r[2] for r in found["results"]) < 5  # of the processor: a machine that runs other things is slow
 
 
 def refused(tmp_path: Path, name: str, data: bytes, match: str) -> None:
@@ -116,6 +106,18 @@ def test_a_grid_that_was_stopped(tmp_path: Path) -> None:
     whole = tmp_path / "whole.3ds"
     whole.write_bytes(data)
     np.testing.assert_allclose(tree["y"].values, sid.open(whole)["y"].values[1:])
+
+
+def test_a_series_of_frames_that_was_stopped(shared: Path, tmp_path: Path) -> None:
+    """Other readers give what is there the shape that fits, without a word."""
+    pytest.importorskip("rsciio")
+    name = "001_4x2_6bit"
+    data = (shared / f"realdata/4dstem/{name}.mib").read_bytes()
+    (tmp_path / f"{name}.hdr").write_bytes((shared / f"realdata/4dstem/{name}.hdr").read_bytes())
+    refused(tmp_path, f"{name}.mib", data[:-16], "no whole number of frames of 65920. It is cut off")
+    (tmp_path / f"{name}.mib").write_bytes(data[: len(data) // 2])
+    with pytest.warns(SidWarning, match="holds 4 frames of 8 that were asked for"):
+        assert sid.open_dataarray(tmp_path / f"{name}.mib").size == 4 * 256 * 256
 
 
 def test_loops_and_depths(tmp_path: Path) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 from reader_files import FILES, PATTERN, sxm
+from reader_truth import real_files
 
 import sid_xarray as sid
 from sid_xarray.core.trees import signals
@@ -19,13 +22,6 @@ from sid_xarray.io.readers.source import Source
 from sid_xarray.testing import assert_same
 
 LAZY = [kind for kind in FILES if READERS[kind.split()[0]].lazy]
-REAL = [
-    "dm/SI-EELS.dm3", "dm/CL_asymmetric-peak_map.dm4", "emd/Velox_SI_Si.emd", "emd/Velox_EELS_EDS.emd",
-    "bcf/bcf_v2_50x50px.bcf", "tia/16_STOimage_1.ser", "4dstem/test1.blo", "4dstem/001_4x2_6bit.mib",
-    "hspy/LSMO_linescan.hspy", "nexus/nexus_dls_example.nxs", "sur/SE_Scan_64_64.sur", "raman/line.wdf",
-    "tif/FEI-Helios-Ebeam-16bits.tif", "spm/rhk/topo_graphite.sm4", "spm/nanonis/STS_grid_lockin.3ds",
-    "ms/Example_Continuous.imzML", "mrc/temp.mrc",
-]  # fmt: skip
 
 
 @pytest.fixture(params=LAZY)
@@ -104,6 +100,26 @@ def test_a_file_that_changed_or_went(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(FormatError, match="is not there any more"):
         da.load()
+    path.mkdir()
+    with pytest.raises(FormatError, match="is not there any more"):
+        da.load()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="looks at the open files of this process")
+def test_a_tree_that_is_closed_keeps_no_file_open(shared: Path) -> None:
+    pytest.importorskip("rsciio")
+    path = shared / "realdata/emd/Velox_HAADF.emd"
+
+    def handles() -> int:
+        return sum(path.name in os.path.realpath(one) for one in Path("/proc/self/fd").iterdir())
+
+    tree = sid.open(path)
+    tree["HAADF"][:2].load()
+    tree.close()
+    assert handles() == 0
+    assert tree["HAADF"][5:7].values.shape == (2, 512)  # and opens it again when it is needed
+    sid.open(path).close()
+    assert handles() == 0
 
 
 def test_an_array_lies_in_the_file(tmp_path: Path) -> None:
@@ -118,7 +134,7 @@ def test_an_array_lies_in_the_file(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def client() -> object:
+def client() -> Any:
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=True, dashboard_address=None) as cluster,
@@ -127,18 +143,30 @@ def client() -> object:
         yield client
 
 
+def _values(variable: xr.Variable) -> tuple[int, np.ndarray]:
+    return os.getpid(), np.asarray(variable.values)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", REAL)
-def test_in_another_process(name: str, shared: Path, client: object) -> None:
-    """Lazy values of a real file are computed by a worker, and are what the file holds."""
+@pytest.mark.parametrize("name", real_files())
+def test_in_another_process(name: str, shared: Path, client: Any) -> None:
+    """Every array of every real file is computed by a worker, as dask and as it is, and is what the file holds."""
     try:
         lazy, eager = (sid.open(shared / "realdata" / name, chunks=chunks) for chunks in ({}, None))
     except MissingDependencyError as error:
         pytest.skip(str(error))
-    for key, da in list(signals(lazy).items())[:4]:
-        whole = eager[key].copy().load()
-        np.testing.assert_array_equal(pickle.loads(pickle.dumps(eager[key])).values, whole.values)
-        np.testing.assert_array_equal(da.compute().values, whole.values)
-        assert da.dtype == whole.dtype
+
+    def part(da: xr.DataArray) -> xr.DataArray:
+        return da if da.size < 2**24 else da[:2]  # gigabytes show no more than this
+
+    there = {key: client.compute(part(da).variable.data) for key, da in signals(lazy).items()}
+    sent = {key: client.submit(_values, part(da).variable, pure=False) for key, da in signals(eager).items()}
+    for key, da in signals(eager).items():
+        whole = part(da).copy().load().values
+        number, values = sent[key].result()
+        assert number != os.getpid()
+        for found in (np.asarray(there[key].result()), values):
+            assert found.dtype == whole.dtype
+            np.testing.assert_array_equal(found, whole)
     lazy.close()
     eager.close()

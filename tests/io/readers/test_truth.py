@@ -85,13 +85,13 @@ FILES: dict[str, dict[str, tuple[int, Any, str]]] = {
     },
     "spm/rhk/dIdV_stripes.sm4": {"LIA Current": (0, TURNED, "A"), "Current": (1, TURNED, "A")},
     "bepfm/bepfm_test_data.npy": {"bepfm_test_data": (0, SAME3, "1")},
-    "dm/SI-EELS.dm3": {"06-EELS Spectrum Image": (0, LAST, "1")},
-    "dm/EELS_STO.dm3": {"01-EELS Acquire_STO": (0, ONE, "1")},
-    "dm/EELS_STO.dm4": {"EELS_STO": (0, ONE, "1")},
+    "dm/SI-EELS.dm3": {"06-EELS Spectrum Image": (0, LAST, "count")},
+    "dm/EELS_STO.dm3": {"01-EELS Acquire_STO": (0, ONE, "count")},
+    "dm/EELS_STO.dm4": {"EELS_STO": (0, ONE, "count")},
     "dm/SI-HAADF.dm3": {"06-HAADF": (0, SAME2, "1")},
-    "dm/CL_asymmetric-peak_map.dm4": {"880_30K_map2a": (0, LAST, "1")},
-    "dm/dmTest_3D_int16_64,65,66.dm3": {"image3D_int16_64,65,66": (0, SAME3, "1")},
-    "dm/Diffraction_of_SI.dm4": {"(10) Diffraction of Diffraction SI": (0, SAME2, "1")},
+    "dm/CL_asymmetric-peak_map.dm4": {"880_30K_map2a": (0, LAST, "count")},
+    "dm/dmTest_3D_int16_64,65,66.dm3": {"image3D_int16_64,65,66": (0, SAME3, "e")},
+    "dm/Diffraction_of_SI.dm4": {"(10) Diffraction of Diffraction SI": (0, SAME2, "count")},
     "emd/Velox_SI_Si.emd": {"HAADF/HAADF": (0, SAME2, "1"), "EDS/EDS": (1, SAME3, "1")},
     "emd/Velox_HAADF.emd": {"HAADF": (0, SAME2, "1")},
     "emd/Velox_EELS_EDS.emd": {
@@ -101,7 +101,8 @@ FILES: dict[str, dict[str, tuple[int, Any, str]]] = {
         "DF-S/DF-S": (10, SAME2, "1"),
         "EELS/EELS": (14, SAME3, "1"),
     },
-    "emd/NCEM_Acquisition_18.emd": {"single": (0, SAME2, "1")},
+    # The file keeps columns, the peer too.
+    "emd/NCEM_Acquisition_18.emd": {"single": (0, TURNED, "1")},
     "bcf/bcf_v2_50x50px.bcf": {"Ch 1/Ch 1": (0, SAME2, "1"), "EDX/EDX": (2, SAME3, "count")},
     "tia/16_STOimage_1.ser": {"signal": (0, SAME2, "1")},
     "mrc/HAADFscan.mrc": {"intensity": (0, SAME2, "1")},
@@ -218,11 +219,11 @@ def test_positions_of_a_grid_are_those_that_the_file_keeps(opened: Any) -> None:
 def test_counts_and_energy_of_velox(opened: Any) -> None:
     """One peer loses five counts of six and shifts the energy: the sum and the place of the strobe peak are right."""
     da = opened("emd/Velox_SI_Si.emd")["EDS/EDS"]
-    energy = da["x_ray_energy"]
+    energy = da["energy"]
     assert energy.attrs["units"] == "keV"
     np.testing.assert_allclose([energy[0], energy[-1]], [-1.0, 39.95])
     assert int(da.sum()) == 6564
-    assert abs(float(energy[int(da.sum(("y", "x")).argmax("x_ray_energy"))])) < 1e-9
+    assert abs(float(energy[int(da.sum(("y", "x")).argmax("energy"))])) < 1e-9
 
 
 def test_layers_of_an_igor_image_have_their_own_units_and_names(opened: Any, known: dict[str, Any]) -> None:
@@ -284,6 +285,9 @@ def test_a_format_that_no_other_reader_reads(opened: Any) -> None:
     """Gwyddion 1 and WSxM curves: compared with the same image in another format, and with the header."""
     old, new = opened("spm/gwy/chip_GWYO.gwy")["channel_0"], opened("spm/gwy/chip.gsf")["Topography"]
     np.testing.assert_allclose(old.values, new.values, rtol=0.05)
+    # Version 1 writes "nm" and "um" beside numbers in metres.
+    assert (old.attrs["units"], old["x"].attrs["units"]) == ("m", "m")
+    np.testing.assert_allclose(old["x"].values, new["x"].values)
     curves = opened("spm/wsxm/spectrocurve_0001_Amplitude.f.curves")
     assert curves["Amplitude_forward"].sizes == {"curve": 5, "point": 512}
     assert curves["Z_forward"].attrs["units"] == "nm"
@@ -297,6 +301,41 @@ def test_spectra_and_masses(opened: Any, known: dict[str, Any]) -> None:
     da = opened("ms/Example_Continuous.imzML")["intensity"]
     assert da.sizes == {"y": 3, "x": 3, "mz": 8399}
     assert fits(da.values[0, 0], known["ms/Example_Continuous.imzML"]["signals"][0]["first_spectrum"])
+
+
+@pytest.mark.parametrize("name", ["raman/renishaw_test_map.wdf", "raman/line.wdf"])
+def test_the_white_light_picture_of_a_map(name: str, shared: Path, known: dict[str, Any]) -> None:
+    pytest.importorskip("renishawWiRE")
+    pytest.importorskip("PIL")
+    da = sid.open_dataarray(shared / "realdata" / name, "white_light", picture=True)
+    fact = known[name]["signals"][1]
+    assert da.sizes == {"y": fact["shape"][0], "x": fact["shape"][1], "channel": len(fact["fields"])}
+    # The peer says y stands second in the array, and x first: their sizes tell otherwise.
+    for said in fact["axes_in_list_order"]:
+        found = da[said["name"]]
+        np.testing.assert_allclose(found.values[[0, -1]], [said["first"], said["last"]])
+        assert found.attrs["units"] == "um"
+    assert da.dtype == np.uint8
+    assert da.values.std() > 0
+    spectra = sid.open_dataarray(shared / "realdata" / name)
+    assert spectra.name == "intensity"
+
+
+def test_every_column_of_a_bias_spectroscopy(opened: Any, known: dict[str, Any]) -> None:
+    found = opened("spm/nanonis/BiasSpectroscopy.dat")
+    columns = known["spm/nanonis/BiasSpectroscopy.dat"]["signals"]
+    assert len(found) == len(columns) - 1  # the first is the axis
+    for column in columns[1:]:
+        assert sum(fits(da.values, column) for da in found.values()) >= 1, column["column"]
+
+
+def test_all_signals_of_velox(opened: Any, known: dict[str, Any]) -> None:
+    found = opened("emd/Velox_EELS_EDS.emd")
+    facts = known["emd/Velox_EELS_EDS.emd"]["signals"]
+    assert sorted(da.shape for da in found.values()) == sorted(tuple(one["shape"]) for one in facts)
+    for number, fact in enumerate(facts[:-1]):  # the last one has 67 million values
+        same = [key for key, da in found.items() if da.attrs["sid_title"] == fact["title"] and da.size < 2**24]
+        assert any(fits(found[key].values, fact) for key in same), number
 
 
 def test_four_dimensions(opened: Any, known: dict[str, Any]) -> None:

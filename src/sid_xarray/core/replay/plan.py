@@ -13,7 +13,7 @@ from sid_xarray.core.history import Step
 from sid_xarray.core.provenance import Provenance
 from sid_xarray.core.registry import VERBS, load
 from sid_xarray.core.replay.values import Ref, decode, opaque
-from sid_xarray.core.trace.steps import arguments, before, parse
+from sid_xarray.core.trace.steps import arguments, before, options, parse
 from sid_xarray.core.trace.table import VERSION, Plain, find
 from sid_xarray.errors import MetadataError, ProvenanceError, RegistryError
 
@@ -55,6 +55,8 @@ class Call:
         Whether a trace recorded it, and no verb.
     args, kwargs, of
         Arguments, with a `Ref` in the place of every input.
+    options : dict
+        Of xarray, that counted.
     problem : str
         Why it cannot be done again; empty if it can.
     """
@@ -68,6 +70,7 @@ class Call:
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = field(default_factory=dict)
     of: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
 
     @property
@@ -246,6 +249,9 @@ def _understand(call: Call, *, any_version: bool) -> None:
         current, call.by_trace = VERSION, True
         call.args, call.kwargs = arguments(space, step.params, refs)
         call.of = before(step.params, refs) if "of" in step.params else None
+        call.options = options(step.params)
+        if call.plain.arguments not in (None, len(call.args) - 1):
+            raise ProvenanceError(f"its parameters are damaged: it takes {call.plain.arguments} argument(s)")
     else:
         raise ProvenanceError(f"{step.op!r} is no operation that can be done again")
     if version != current and not any_version:
@@ -275,18 +281,20 @@ def by_signature(
     Raises
     ------
     ProvenanceError
-        If it has no such parameter.
+        If it has no such parameter, or does not take so many arrays.
     """
     args, kwargs, rest = list(inputs), {}, dict(params)
     parameters = list(inspect.signature(function).parameters.values())
-    for p in parameters[len(inputs) :]:
+    arrays, others = parameters[: len(args)], parameters[len(args) :]
+    taken = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in arrays)
+    for p in others:
         if p.name not in rest or p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL):
             continue
         if p.kind is p.POSITIONAL_ONLY:
             args.append(rest.pop(p.name))
         else:
             kwargs[p.name] = rest.pop(p.name)
-    if rest or len(inputs) != 1:
+    if rest or taken < len(inputs):
         raise ProvenanceError(
             f"{function.__name__!r} does not take {', '.join(map(repr, rest)) or f'{len(inputs)} arrays'}: "
             "its row in the table of verbs lacks `recall`"

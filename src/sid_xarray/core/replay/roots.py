@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ def assign(
         If a name fits no root or several, or a root is neither given nor found.
     """
     given: dict[str, Any] = {}
-    if isinstance(new, Mapping) and not isinstance(new, xr.Dataset):
+    if isinstance(new, Mapping) and not isinstance(new, xr.Dataset | xr.DataTree):
         named = {**new, **named}
     elif new is not None:
         if len(plan.roots) != 1:
@@ -61,6 +61,8 @@ def assign(
             out[key] = original(step, path, plan.names[key])
         elif isinstance(given[key], str | os.PathLike):
             out[key] = like(step, given[key])
+        elif isinstance(given[key], xr.Dataset | xr.DataTree):
+            out[key] = _among(step, given[key], plan.names[key])
         elif isinstance(given[key], xr.DataArray):
             out[key] = given[key]
         else:
@@ -120,6 +122,12 @@ def original(step: Step, path: str | os.PathLike[str] | None, name: str) -> xr.D
         tree.close()
     opened = step.params.get("name") if step.op.startswith("sid:open") else None
     what = f"came from the file {opened!r}" if opened else "was an array in memory"
+    if opened in seen:
+        here = os.fspath(place if place.is_file() else place / str(opened))
+        raise ProvenanceError(
+            f"the array {name!r} {what}; {here!r} is another one, or was changed since. To take it all the same: "
+            f"replay({{{name!r}: {here!r}}})"
+        )
     looked = f"Looked into {', '.join(seen[:5])}" if seen else f"There is no such file in {os.fspath(place)!r}"
     raise ProvenanceError(
         f"the array {name!r} {what} and is not given. {looked}. Give it: replay({{{name!r}: da}}), or say where its "
@@ -156,23 +164,47 @@ def like(step: Step, path: str | os.PathLike[str]) -> xr.DataArray:
     """
     file, _, signal = os.fspath(path).partition("::")
     tree = load(OPEN)(file)
-    found = signals(tree)
-    raw = {k: v for k, v in found.items() if "sid_source" not in tree[k.rpartition("/")[0] or "/"].encoding} or found
-    if signal:
-        fitting = {k: v for k, v in found.items() if signal in _called(k, v)}
-    elif len(raw) == 1:
-        fitting = raw
-    else:
-        wanted = set(aliases(step))
-        fitting = {k: v for k, v in raw.items() if read(v.attrs).heads == (step.id,)}
-        fitting = fitting or {k: v for k, v in raw.items() if {v.encoding.get("sid_h5path"), k} & wanted}
-        fitting = fitting or {k: v for k, v in raw.items() if wanted & _called(k, v)}
+    raw = _raw(tree)
+    fitting = {k: v for k, v in signals(tree).items() if signal in _called(k, v)} if signal else _fitting(step, raw)
     if len(fitting) != 1:
         listed = ", ".join(fitting or raw)
         asked = f"{len(fitting) or 'no'} signals {signal!r}" if signal else f"{len(raw)} signals"
         one = next(iter(fitting or raw), "...")
         raise FormatError(file, "", f"holds {asked}, name one: '{file}::{one}'. There are {listed}")
     return next(iter(fitting.values()))
+
+
+def _among(step: Step, tree: xr.Dataset | xr.DataTree, name: str) -> xr.DataArray:
+    """Return the array of a Dataset or a tree that takes the place of a root."""
+    raw = _raw(xr.DataTree(tree) if isinstance(tree, xr.Dataset) else tree)
+    fitting = _fitting(step, raw)
+    if len(fitting) != 1:
+        listed = ", ".join(fitting or raw) or "none"
+        raise ProvenanceError(
+            f"{name!r} should be one array, got a {type(tree).__name__} with {len(raw)}. Give one of them: {listed}"
+        )
+    return next(iter(fitting.values()))
+
+
+def _raw(tree: xr.DataTree) -> dict[str, xr.DataArray]:
+    """Return the arrays of a tree by path: those that are no results, if there are such."""
+    found = signals(tree)
+    return {k: v for k, v in found.items() if "sid_source" not in tree[k.rpartition("/")[0] or "/"].encoding} or found
+
+
+def _fitting(step: Step, raw: Mapping[str, xr.DataArray]) -> Mapping[str, xr.DataArray]:
+    """Return the arrays that may take the place of a root: the only one, that very one, those that are called so."""
+    if len(raw) == 1:
+        return raw
+    wanted = set(aliases(step))
+    ways: tuple[Callable[[str, xr.DataArray], Any], ...] = (
+        lambda k, v: read(v.attrs).heads == (step.id,),
+        lambda k, v: {v.encoding.get("sid_h5path"), k} & wanted,
+        lambda k, v: k.rpartition("/")[2] in wanted,
+        lambda k, v: _called(k, v) & wanted,
+    )
+    found = [{k: v for k, v in raw.items() if way(k, v)} for way in ways]
+    return next((one for one in found if len(one) == 1), next(filter(None, found), {}))
 
 
 def _called(key: str, da: xr.DataArray) -> set[str]:

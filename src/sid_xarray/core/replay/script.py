@@ -83,7 +83,7 @@ class _Script:
             *self._header(),
             "",
             "import sys",
-            *[text for word, text in _IMPORTS if word in everything],
+            *[text for word, text in _IMPORTS if re.search(rf"(?<![\w.]){word}\.", everything)],
             "",
             "import sid_xarray as sid",
             "",
@@ -104,10 +104,16 @@ class _Script:
 
     def _header(self) -> list[str]:
         wanted = self.plan.wanted
-        what = "an array" if None in wanted else f"{len(wanted)} variables"
+        what = (
+            "an array was"
+            if None in wanted
+            else f"{len(wanted)} variables were"
+            if len(wanted) > 1
+            else "a variable was"
+        )
         versions = ", ".join(f"{k} {v}" for k, v in self._agents().items())
         lines = [
-            f"How {what} was made: {len(self.plan.view)} steps, from the history. Recorded with {versions}.",
+            f"How {what} made: {len(self.plan.view)} steps, from the history. Recorded with {versions}.",
             "Recipe: " + ", ".join(sorted(set(wanted.values()))[:4]) + (", …" if len(set(wanted.values())) > 4 else ""),
             "Run it where the raw files are; with a name, such as out.h5, it writes the result there.",
         ]
@@ -124,9 +130,9 @@ class _Script:
     def _root(self, key: str, step: Step) -> list[str]:
         name = self.roots[key]
         path = self._path(key, step)
-        shape = ", ".join(
-            f"{d}: {n}" for d, n in zip(step.out.get("dims", ()), step.out.get("shape", ()), strict=False)
-        )
+        dims, sizes = step.out.get("dims"), step.out.get("shape")
+        known = isinstance(dims, list) and isinstance(sizes, list)
+        shape = ", ".join(f"{d}: {n}" for d, n in zip(dims or (), sizes or (), strict=False)) if known else ""
         p = step.params
         if path is None:
             said = f"{self.plan.names[key]!r} was an array in memory: {step.out.get('dtype')}, {shape}"
@@ -178,10 +184,10 @@ class _Script:
                 *comment(f"The function {function!r} is {said}; if no package brings it: sid.register_function"),
                 *lines,
             ]
-        options = call.step.params.get("options")
-        if not options:
+        if not call.options:
             return lines
-        return [f"with xr.set_options({', '.join(arguments((), options, str))}):", *(f"    {line}" for line in lines)]
+        said = ", ".join(arguments((), call.options, str))
+        return [f"with xr.set_options({said}):", *(f"    {line}" for line in lines)]
 
     def _missing(self, call: Call, name: str) -> list[str]:
         of = ", ".join(self._operand(o) for o in call.operands)
@@ -215,9 +221,11 @@ class _Script:
         word = parse(call.step.op)[1]
         plain = call.plain
         if plain is None:
-            if "DataArray" not in VERBS[word].on and "Dataset" not in VERBS[word].on:
+            row = VERBS[word]
+            if not row.on:
                 return f"sid.{word}(", texts(call.args, call.kwargs), ")"
-            return f"{operands[0]}.sid.{word}(", texts(call.args[1:], call.kwargs), ")"
+            place = f"{row.space}.{word}" if row.space else word
+            return f"{operands[0]}.sid.{place}(", texts(call.args[1:], call.kwargs), ")"
         if plain.kind == "ufunc":
             return f"np.{plain.name}(", texts(call.args, {}), ")"
         rest = call.args[1:]
@@ -261,7 +269,7 @@ class _Script:
             raise ProvenanceError(
                 "a Dataset was put together of several results; such a history replays, and is no script"
             )
-        inside = ", ".join(f"{n!r}: {self.of[k]}" for n, k in zip(operand.names, operand.ids, strict=True))
+        inside = ", ".join(f"{n!r}: {self.of.get(k, '...')}" for n, k in zip(operand.names, operand.ids, strict=True))
         return f"xr.Dataset({{{inside}}})"
 
     def _wanted(self) -> str:
@@ -275,7 +283,7 @@ class _Script:
 
 
 _IMPORTS = (
-    ("dt.", "import datetime as dt"),
-    ("np.", "import numpy as np"),
-    ("xr.", "import xarray as xr"),
+    ("dt", "import datetime as dt"),
+    ("np", "import numpy as np"),
+    ("xr", "import xarray as xr"),
 )

@@ -132,6 +132,22 @@ class Stand:
 
     __int__ = __index__ = __complex__ = __float__
 
+    def __format__(self, spec: str) -> str:
+        return (
+            repr(self) if not spec else _refuse(f"f'{{d:{spec}}}'", "a bare number leaves the history. Do it outside")
+        )
+
+    def __divmod__(self, other: Any) -> Any:
+        _refuse("divmod", "it gives two arrays at once. Use d // other and d % other")
+
+    __rdivmod__ = __divmod__
+
+    def __copy__(self) -> Any:
+        _refuse("copy", table.REFUSED["copy"])
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        _refuse("copy", table.REFUSED["copy"])
+
     def __iter__(self) -> Any:
         _refuse("for", "how often would depend on the data. Work along the dimension: d.mean('x'), d.cumsum('x'), d[0]")
 
@@ -151,8 +167,9 @@ class Stand:
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         name = getattr(function, "__name__", "function")
-        hint = f"d.{name}(...)" if name in table.METHODS else "a method of the array"
-        _refuse(f"np.{name}", f"functions of numpy see bare values. Use {hint}, or d.sid.apply(function)")
+        place = str(getattr(function, "__module__", "numpy")).replace("numpy", "np", 1)
+        hint = table.INSTEAD.get(name, f"d.{name}(...)" if name in table.METHODS else "a method of the array")
+        _refuse(f"{place}.{name}", f"functions of numpy see bare values. Use {hint}, or d.sid.apply(function)")
 
     def __setitem__(self, key: Any, value: Any) -> None:
         _refuse("d[...] = ", "arrays are not changed in place. Use d = d.where(condition, value)")
@@ -174,7 +191,7 @@ class Traced(Stand):
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
-            raise AttributeError(name)
+            raise AttributeError(f"Traced has no {name}")
         obj = self._sid_array
         if name in _READABLE:
             return getattr(obj, name)
@@ -199,6 +216,9 @@ class Traced(Stand):
 
     def __getitem__(self, key: Any) -> Any:
         return record(f"xr:{'coord' if isinstance(key, str) else 'getitem'}@1", self, (key,))
+
+    def __round__(self, digits: int = 0) -> Any:
+        return self.round(digits)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         name = ufunc.__name__
@@ -240,6 +260,9 @@ for _name, (_symbol, _) in table.OPERATORS.items():
         setattr(Traced, f"__i{_name}__", _in_place(_symbol))
 
 
+_ON_ARRAYS = "operations are recorded on arrays. Take a variable first"
+
+
 class TracedDataset(Stand):
     """Stands for a Dataset: the results of a verb. Its variables are arrays."""
 
@@ -252,11 +275,28 @@ class TracedDataset(Stand):
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
-            raise AttributeError(name)
+            raise AttributeError(f"TracedDataset has no {name}")
         if name in self._sid_array.data_vars:
             return self[name]
-        one = next(iter(self._sid_array.data_vars), "signal")
-        _refuse(f"ds.{name}", f"operations are recorded on arrays. Take a variable first: ds[{one!r}].{name}")
+        _refuse(f"ds.{name}", f"{_ON_ARRAYS}: ds[{self._one()!r}].{name}")
+
+    def _one(self) -> str:
+        return str(next(iter(self._sid_array.data_vars), "signal"))
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        _refuse(f"np.{ufunc.__name__}", f"{_ON_ARRAYS}: np.{ufunc.__name__}(ds[{self._one()!r}])")
+
+
+def _on_arrays(symbol: str) -> Callable[..., Any]:
+    def operation(self: TracedDataset, *other: Any) -> Any:
+        _refuse(f"ds {symbol} …", f"{_ON_ARRAYS}: ds[{self._one()!r}] {symbol} …")
+
+    return operation
+
+
+for _name, (_symbol, _) in table.OPERATORS.items():
+    for _form in (f"__{_name}__", f"__r{_name}__", f"__i{_name}__"):
+        setattr(TracedDataset, _form, _on_arrays(_symbol))
 
 
 class _Part:
@@ -343,8 +383,11 @@ class _Verbs(_Part):
         obj = self._of._sid_array
         if name == "trace":
             return lambda function, *others: function(self._of, *others)
-        if name not in VERBS:
-            hint = nearest(name, VERBS)
+        if name in {row.space for row in VERBS.values() if row.space}:
+            return _Technique(self._of, name)
+        if name not in VERBS or VERBS[name].space:
+            known = [f"{row.space}.{key}" if row.space else key for key, row in VERBS.items()]
+            hint = "" if hasattr(type(obj).sid, name) else nearest(name, known)
             raise TraceError(
                 f"d.sid.{name} in a trace: it is no verb, so no step to record. Do it outside, with what the trace "
                 f"returns.{hint if 'Did you mean' in hint else ''}"
@@ -353,3 +396,19 @@ class _Verbs(_Part):
         if not row.stamps:
             return lambda *args, **kwargs: record(f"sid:{name}@{row.version}", self._of, args, kwargs)
         return lambda *args, **kwargs: lifted(getattr(obj.sid, name), *args, **kwargs)
+
+
+class _Technique(_Part):
+    """What stands for ``d.sid.be`` and its like, whose verbs record themselves."""
+
+    __slots__ = ("_space",)
+
+    def __init__(self, of: Any, space: str) -> None:
+        super().__init__(of)
+        self._space = space
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        verb = getattr(getattr(self._of._sid_array.sid, self._space), name)
+        return lambda *args, **kwargs: lifted(verb, *args, **kwargs)

@@ -59,10 +59,13 @@ def trace(obj: xr.DataArray | xr.Dataset, function: Callable[..., Any], /, *othe
     stands = [_stand(o) for o in (obj, *others)]
     try:
         return _result(function(*stands))
-    except TypeError as error:
+    except (AttributeError, TypeError) as error:
         if isinstance(error, TraceError) or "Traced" not in str(error):
             raise
-        raise TraceError(f"{FUNCTIONS_OF_XARRAY} ({error})") from error
+        raise TraceError(
+            f"something in the function takes no traced arrays ({error}). {FUNCTIONS_OF_XARRAY}; any other function "
+            "goes into a step of its own: d.sid.apply(function)"
+        ) from error
 
 
 def _stand(value: Any) -> Any:

@@ -14,7 +14,7 @@ from sid_xarray.core.stamping import record
 from sid_xarray.core.trace.table import find, perform
 from sid_xarray.errors import ProvenanceError
 
-__all__ = ["arguments", "do", "parse"]
+__all__ = ["arguments", "before", "do", "options", "parse"]
 
 _OP = re.compile(r"(sid|xr|np):([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?)@(\d{1,6})")
 
@@ -41,10 +41,18 @@ def arguments(space: str, params: Mapping[str, Any], inputs: Sequence[Any]) -> t
 
 def before(params: Mapping[str, Any], inputs: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return the arguments of what comes first in a chain such as ``d.rolling(x=3).mean()``."""
-    of = params.get("of", [[], {}])
-    if not isinstance(of, list) or len(of) != 2 or not isinstance(of[1], dict):
+    of = decode(params.get("of", [[], {}]), inputs)
+    if not isinstance(of, list) or len(of) != 2 or not isinstance(of[0], list) or not isinstance(of[1], dict):
         raise ProvenanceError("the arguments of a step are damaged")
-    return tuple(decode(of[0], inputs)), decode(of[1], inputs)
+    return tuple(of[0]), of[1]
+
+
+def options(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of xarray that counted: how grids were joined, and no other."""
+    found = params.get("options", {})
+    if not isinstance(found, dict) or not found.keys() <= {"arithmetic_join"}:
+        raise ProvenanceError("the options of a step are damaged")
+    return found
 
 
 def do(op: str, inputs: Sequence[xr.DataArray | xr.Dataset], params: Mapping[str, Any]) -> Any:
@@ -74,5 +82,5 @@ def do(op: str, inputs: Sequence[xr.DataArray | xr.Dataset], params: Mapping[str
     found = find(space, name)
     if found is None:
         raise ProvenanceError(f"{op!r} is no operation that a history can hold")
-    out = perform(found, args, kwargs, of=before(params, inputs), options=params.get("options"))
+    out = perform(found, args, kwargs, of=before(params, inputs), options=options(params))
     return record(out, op, inputs, params)

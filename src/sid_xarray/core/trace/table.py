@@ -19,6 +19,7 @@ from sid_xarray.errors import ProvenanceError
 __all__ = [
     "CHAINS",
     "FUNCTIONS_OF_XARRAY",
+    "INSTEAD",
     "METHODS",
     "OPERATORS",
     "PROPERTIES",
@@ -71,6 +72,7 @@ OPERATORS: Mapping[str, tuple[str, Callable[..., Any]]] = {
     "and": ("&", operator.and_), "or": ("|", operator.or_), "xor": ("^", operator.xor),
     "neg": ("-", operator.neg), "pos": ("+", operator.pos), "invert": ("~", operator.invert), "abs": ("abs", abs),
 }  # fmt: skip
+_UNARY = frozenset(("neg", "pos", "invert", "abs"))
 _REFLECTED = frozenset(f"r{name}" for name in "add sub mul truediv floordiv mod pow and or xor".split())
 UFUNCS = frozenset(
     "abs absolute add subtract multiply divide true_divide floor_divide power float_power mod remainder fmod negative "
@@ -119,6 +121,16 @@ REFUSED: Mapping[str, str] = {
 """What plain arrays have and a trace has not: why, and what to type instead."""
 
 
+INSTEAD: Mapping[str, str] = {
+    "angle": "np.arctan2(d.imag, d.real)", "real": "d.real", "imag": "d.imag", "where": "d.where(condition, other)",
+    "diff": "d.diff(dim)", "gradient": "d.differentiate(dim)", "trapezoid": "d.integrate(dim)", "round": "d.round(...)",
+    "concatenate": "sid.concat", "stack": "sid.concat", "nanmean": "d.mean(...)", "nansum": "d.sum(...)",
+    "nanmax": "d.max(...)", "nanmin": "d.min(...)", "nanstd": "d.std(...)", "nanmedian": "d.median(...)",
+    "percentile": "d.quantile(...)", "nan_to_num": "d.fillna(0)", "roll": "d.roll(...)", "argsort": "d.rank(dim)",
+}  # fmt: skip
+"""What to type for functions of numpy that a trace has not."""
+
+
 @dataclass(frozen=True)
 class Plain:
     """One operation of xarray or numpy.
@@ -135,6 +147,14 @@ class Plain:
     kind: str
     name: str
     via: str = field(default="")
+
+    @property
+    def arguments(self) -> int | None:
+        """How many arguments stand beside the array where syntax says so; None where they are those of a function."""
+        if self.kind in ("property", "dates") or (self.kind == "operator" and self.name in _UNARY):
+            return 0
+        written = self.kind in ("operator", "reflected", "coord", "getitem", "loc")
+        return 1 if written or (self.kind == "chain" and self.name in OPERATORS) else None
 
 
 def find(space: str, name: str) -> Plain | None:
@@ -177,7 +197,9 @@ def perform(op: Plain, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, of: 
         If the result is no array.
     """
     pinned = {"keep_attrs": "default", "arithmetic_join": "inner", **(options or {})}
-    with xr.set_options(**pinned):  # type: ignore[no-untyped-call]
+    here = xr.get_options()  # type: ignore[no-untyped-call]
+    # Options are those of all threads: they are left alone where they are what they should be.
+    with xr.set_options(**{k: v for k, v in pinned.items() if here[k] != v}):  # type: ignore[no-untyped-call]
         out = _perform(op, args, kwargs, of or ((), {}))
     if not isinstance(out, xr.DataArray | xr.Dataset):
         raise ProvenanceError(f"{op.name} gave a {type(out).__name__}, expected an array")

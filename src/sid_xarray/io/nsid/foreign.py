@@ -198,7 +198,9 @@ def _main_attrs(dataset: h5py.Dataset, main: Main, path: str) -> dict[Hashable, 
         if key in NATURAL_MAIN or value is None:
             continue
         value = attributes.plain(value)
-        if key in _DECODED or key in attrs or key.startswith("sid_") or not _is_simple(value):
+        if names.is_provenance(key) and dataset.dtype.names is None:  # a copy of ours, without what only we read
+            attrs[key] = value
+        elif key in _DECODED or key in attrs or key.startswith("sid_") or not _is_simple(value):
             spare[key] = value
         else:
             attrs[key] = value

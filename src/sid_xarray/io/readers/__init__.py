@@ -37,6 +37,8 @@ class Reader:
         What to type to get it: ``pip install 'sid-xarray[extra]'``.
     lazy : bool
         Whether values are read when they are used.
+    closes : str or callable, optional
+        ``closes(path)`` lets go of what is kept open of a file; called when its tree is closed.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Reader:
     needs: str = ""
     extra: str = ""
     lazy: bool = True
+    closes: str | Callable[[str], None] | None = None
 
     @property
     def place(self) -> str:
@@ -62,6 +65,11 @@ class Reader:
     def load(self) -> Callable[..., Any]:
         """Import the function that reads."""
         return _loaded(self.reads)
+
+    def close(self, path: str) -> None:
+        """Let go of what is kept open of a file."""
+        if self.closes is not None:
+            _loaded(self.closes)(path)
 
     def knows(self, head: bytes, path: str) -> bool:
         """Tell from the content whether a file is one of these; False where nothing in the content can tell."""
@@ -237,6 +245,7 @@ ROSETTASCIIO = Reader(
     sniffs=f"{_HERE}.em_formats:sniff",
     needs="rsciio",
     extra="em",
+    closes=f"{_HERE}.rosettasciio:forget",
 )
 
 _ROWS = (

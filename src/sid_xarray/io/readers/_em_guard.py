@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import Any
 
+from sid_xarray.errors import warn
 from sid_xarray.io.readers.source import Source
 
-__all__ = ["check"]
+__all__ = ["HDF5", "check"]
 
 _SIZES = {2: 2, 3: 4, 4: 2, 5: 4, 6: 4, 7: 8, 8: 1, 9: 1, 10: 1, 11: 8, 12: 8}
 _STRUCT, _STRING, _ARRAY = 15, 18, 20
 _MAX_DEPTH, _MAX_TAGS, _MAX_FIELDS, _MAX_OBJECTS = 64, 1_000_000, 4096, 100_000
-_HDF5 = frozenset({"emd", "hspy", "nexus", "topspin", "dens"})
+HDF5 = frozenset({"emd", "hspy", "nexus", "topspin", "dens"})
+"""Plug-ins of files that are HDF5."""
 
 
 def check(source: Source, plugin: str) -> None:
@@ -33,7 +36,9 @@ def check(source: Source, plugin: str) -> None:
         _Tags(source).walk()
     elif plugin == "mrc":
         _mrc(source)
-    elif plugin in _HDF5 and source.data is None:
+    elif plugin == "quantumdetector":
+        _frames(source)
+    elif plugin in HDF5 and source.data is None:
         _hdf5(source)
 
 
@@ -46,6 +51,26 @@ def _mrc(source: Source) -> None:
         if min(sizes) > 0 and sizes[0] * sizes[1] * sizes[2] <= 2 * source.size and 0 <= extra <= source.size:
             return
     raise source.error("declares more than the file holds. It is cut off, or damaged", "header")
+
+
+def _frames(source: Source) -> None:
+    """Make sure that the frames of a Merlin file are whole, and say when there are fewer than were asked for."""
+    head = source.read(0, min(source.size, 128), "header").split(b",")
+    width = {b"U08": 1, b"U16": 2, b"U32": 4}.get(head[6].strip() if len(head) > 6 else b"")
+    if width is None:
+        return  # raw data of the chip, which the plug-in refuses
+    try:
+        start, nx, ny = (int(head[i]) for i in (2, 4, 5))
+    except ValueError:
+        raise source.error("has a damaged header", "header of the first frame") from None
+    record = start + width * nx * ny
+    count, rest = divmod(source.size, record)
+    if start < 1 or nx < 1 or ny < 1 or not count or rest:
+        raise source.error(f"has {source.size} bytes, no whole number of frames of {record}. It is cut off")
+    beside = source.beside(f"{source.name.rpartition('.')[0]}.hdr")
+    said = re.search(rb"Frames in Acquisition \(Number\):\s*(\d{1,9})", beside.head) if beside is not None else None
+    if said is not None and int(said[1]) > count:
+        warn(f"{source.name} holds {count} frames of {int(said[1])} that were asked for: it was stopped, or is cut off")
 
 
 class _Tags:

@@ -1,21 +1,13 @@
-"""What the three kinds of Nanonis files share: names with units in brackets, dates, metadata."""
+"""What the three kinds of Nanonis files share: dates, metadata."""
 
 from __future__ import annotations
 
-import datetime as dt
-import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["common", "nested", "number", "split_unit", "start_time"]
+from sid_xarray.io.readers import _text
 
-_UNIT = re.compile(r"^(.*?)\s*\(([^()]*)\)\s*$")
-
-
-def split_unit(text: str) -> tuple[str, str]:
-    """Return name and units of ``"Current (A)"``; units are ``"1"`` where there are none."""
-    found = _UNIT.match(text.strip())
-    return (found[1].strip(), found[2].strip() or "1") if found else (text.strip(), "1")
+__all__ = ["common", "nested", "number", "start_time"]
 
 
 def number(text: Any) -> float | None:
@@ -30,13 +22,7 @@ def number(text: Any) -> float | None:
 
 def start_time(date: str, time: str = "") -> str | None:
     """Return ISO 8601 for the date and time of a header, which are written in the German order."""
-    text = f"{date} {time}".strip()
-    for form in ("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y"):
-        try:
-            return dt.datetime.strptime(text, form).isoformat()
-        except ValueError:
-            continue
-    return None
+    return _text.moment(f"{date} {time}", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y")
 
 
 def nested(flat: Mapping[str, str]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ __all__ = ["axes_of"]
 _NAMES = {
     "height": "y", "width": "x", "dx": "kx", "dy": "ky", "image_x": "kx", "image_y": "ky", "scan_x": "x", "scan_y": "y",
     "energy_loss_ev": "energy_loss", "wavelength_nm": "wavelength", "abs_distance": "distance",
+    "x_ray_energy": "energy",
 }  # fmt: skip
 _SPECTRAL = re.compile(r"energy|wavelength|raman|wavenumber|frequency|mass|m/z|loss|bias|voltage", re.IGNORECASE)
 _UNITS = {
@@ -47,8 +48,13 @@ def axes_of(
         _axis(name, size, one, unit, kind)
         for name, size, one, unit, kind in zip(names, shape, found, units, types, strict=True)
     ]
-    order = tuple(sorted(range(len(shape)), key=lambda i: types[i] in ("spectral", "reciprocal", "channel")))
-    return [axes[i] for i in order], order
+    order = sorted(range(len(shape)), key=lambda i: types[i] in ("spectral", "reciprocal", "channel"))
+    for x, y in (("x", "y"), ("kx", "ky")):  # lines are rows, in whichever order a file keeps them
+        if x in names and y in names:
+            i, j = (order.index(names.index(d)) for d in (x, y))
+            if i < j:
+                order[i], order[j] = order[j], order[i]
+    return [axes[i] for i in order], tuple(order)
 
 
 def _in_order(given: Sequence[Mapping[str, Any]], shape: Sequence[int]) -> list[Mapping[str, Any]]:
@@ -102,7 +108,7 @@ def _names(found: Sequence[Mapping[str, Any]], units: Sequence[str], ndim: int) 
         if not text and ndim == 1 and _units.dimensionality(units[i]) == "energy":
             word = "energy"
         if word in out:  # a scan and its patterns are both called x and y in some files
-            word = {"x": "kx", "y": "ky"}.get(word, f"{word}_1")
+            word = {"x": "kx", "y": "ky"}.get(word, f"{word}_1") if text else f"d{i}"
         while word in out:
             word += "_1"
         out.append(word)

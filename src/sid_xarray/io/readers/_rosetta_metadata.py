@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sid_xarray.io.readers._nanonis import split_unit
+from sid_xarray.io.readers._text import moment, split_unit
 
 __all__ = ["Said", "original", "said"]
 
@@ -28,15 +28,17 @@ class Said:
     common: dict[str, Any] = field(default_factory=dict)
 
 
-def said(found: Mapping[str, Any]) -> Said:
+def said(found: Mapping[str, Any], plugin: str) -> Said:
     """Return what is said about a signal.
 
     Parameters
     ----------
     found : mapping
         As a plug-in gave it.
+    plugin : str
+        Which one.
     """
-    tree = found.get("metadata") or {}
+    tree = _translated(found)
     out = Said()
     title = _leaf(tree, "General", "title")
     out.title = str(title).strip() if title not in (None, "None") else ""
@@ -48,19 +50,56 @@ def said(found: Mapping[str, Any]) -> Said:
     scope = next((v for v in instruments.values() if isinstance(v, Mapping)), {}) if instruments else {}
     mode = next((k for k, v in (instruments or {}).items() if isinstance(v, Mapping)), "")
     out.modality = str(kind or "") or {"TEM": "TEM", "SEM": "SEM"}.get(mode, "")
-    out.common = _common(tree, scope, str(kind or "") or mode)
+    out.common = _common(tree, scope, str(kind or "") or mode) | _lengths(found, scope, plugin)
     return out
 
 
+def _lengths(found: Mapping[str, Any], scope: Any, plugin: str) -> dict[str, Any]:
+    """Return lengths that some plug-ins leave in metres, where the common tree has millimetres."""
+    out: dict[str, Any] = {}
+    if plugin == "blockfile":
+        out["beam/camera_length"] = (_number(_leaf(scope, "camera_length")), "m")
+    if plugin == "emd":  # the plug-in rounds to a micrometre
+        place = _leaf(found.get("original_metadata"), "Stage", "Position")
+        out |= {f"stage/{d}": (_number(_leaf(place, d)), "m") for d in "xyz"}
+    return {k: v for k, v in out.items() if v[0] is not None}
+
+
+def _translated(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metadata, with what the plug-in knows how to translate from the vendor's own words."""
+    out = _copied(found.get("metadata") or {})
+    own = found.get("original_metadata") or {}
+    for path, (place, translate) in (found.get("mapping") or {}).items():
+        value = _leaf(own, *path.split("."))
+        try:
+            value = translate(value) if translate is not None and value is not None else value
+        except Exception:  # noqa: BLE001 - it is code of others, on words that may be anything
+            continue
+        if value is None or value == "":
+            continue
+        *above, last = place.split(".")
+        here = out
+        for key in above:
+            inner = here.setdefault(key, {})
+            here = inner if isinstance(inner, dict) else {}
+        here[last] = value
+    return out
+
+
+def _copied(tree: Mapping[str, Any]) -> dict[str, Any]:
+    return {str(k): _copied(v) if isinstance(v, Mapping) else v for k, v in tree.items()}
+
+
 def _common(tree: Mapping[str, Any], scope: Any, technique: str) -> dict[str, Any]:
-    day, time = _leaf(tree, "General", "date"), _leaf(tree, "General", "time")
+    day, time = str(_leaf(tree, "General", "date") or ""), str(_leaf(tree, "General", "time") or "")
+    day = (moment(day, "%d.%m.%Y", "%m/%d/%Y", "%Y/%m/%d") or day).partition("T")[0]
     detector = _leaf(scope, "Detector") or {}
     eels, eds, camera = (_leaf(detector, key) or {} for key in ("EELS", "EDS", "Camera"))
     mode = _leaf(scope, "acquisition_mode")
     entries: dict[str, Any] = {
         "instrument/model": _leaf(scope, "microscope"),
         "instrument/technique": technique,
-        "acquisition/start_time": "T".join(str(p) for p in (day, time) if p) or None,
+        "acquisition/start_time": "T".join(filter(None, (day, time))) or None,
         "acquisition/operator": _leaf(tree, "General", "authors"),
         "acquisition/comment": _leaf(tree, "General", "notes"),
         "beam/energy": (_number(_leaf(scope, "beam_energy")), "keV"),
@@ -69,7 +108,7 @@ def _common(tree: Mapping[str, Any], scope: Any, technique: str) -> dict[str, An
         "beam/magnification": _number(_leaf(scope, "magnification")),
         "beam/camera_length": (_number(_leaf(scope, "camera_length")), "mm"),
         "beam/mode": mode if isinstance(mode, str) else None,
-        "acquisition/dwell_time": _number(_leaf(scope, "dwell_time")),
+        "acquisition/dwell_time": _number(_leaf(scope, "dwell_time") or _leaf(eels, "dwell_time")),
         "detector/name": _leaf(tree, "Signal", "Detector", "name") or _leaf(eds, "model"),
         "detector/exposure": _number(_leaf(eels, "exposure") or _leaf(camera, "exposure")),
         "detector/collection_angle": (_number(_leaf(eels, "collection_angle")), "mrad"),

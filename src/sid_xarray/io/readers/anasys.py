@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 import xml.etree.ElementTree as ET
 import zlib
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from sid_xarray.io.readers._text import quantity
 from sid_xarray.io.readers.signal import Signal, axis
 from sid_xarray.io.readers.source import Source
 from sid_xarray.schema import units as _units
@@ -169,11 +169,8 @@ def _spectrum(source: Source, element: ET.Element, number: int) -> Iterator[Sign
 
 def _metadata(element: ET.Element, tags: dict[str, str]) -> dict[str, Any]:
     def tagged(key: str) -> Any:
-        found = re.match(r"\s*([-+0-9.eE]+)\s*(\S*)", tags.get(key, ""))
-        try:
-            return None if found is None else (float(found[1]), _units.normalise(found[2] or "1").canonical)
-        except ValueError:
-            return None
+        found = quantity(tags.get(key))
+        return None if found is None else (found[0], _units.normalise(found[1] or "1").canonical)
 
     setpoint = tagged("Setpoint")
     return {

@@ -52,8 +52,8 @@ def read(source: Source) -> Iterator[Signal]:
     magic = source.read(0, min(4, source.size))
     if magic not in (b"GWYP", b"GWYO"):
         raise source.error("does not start with GWYP or GWYO")
-    parser = _Parser(source, old=magic == b"GWYO")
-    name, tree = parser.container(4)
+    old = magic == b"GWYO"
+    name, tree = _Parser(source, old=old).container(4)
     if name != "GwyContainer":
         raise source.error(f"holds a {name}, expected a GwyContainer")
     count = 0
@@ -135,10 +135,17 @@ class _Parser:
             return value.decode("latin-1") if isinstance(value, bytes) else value, start + width
         if kind == b"s":
             raw = self._text(start, end, name)
-            return raw.decode("utf-8", "replace"), start + len(raw) + 1
+            try:
+                return raw.decode("utf-8"), start + len(raw) + 1
+            except UnicodeDecodeError:  # version 1 wrote as its machine did
+                return raw.decode("latin-1"), start + len(raw) + 1
         if kind == b"o":
             called, size, inner = self._object_head(start, end)
-            return (called, self._fields(inner, inner + size, depth + 1, called)), inner + size
+            fields = self._fields(inner, inner + size, depth + 1, called)
+            if self.old and called == "GwySIUnit":
+                # Version 1 names the units that it shows; the numbers are in base units, as Gwyddion takes them.
+                fields["unitstr"] = re.sub(r"^[pnuµμmkM](?=(m|A|V|N|Hz|s)$)", "", str(fields.get("unitstr", "")))
+            return (called, fields), inner + size
         if kind in (*_LISTS, b"S", b"O"):
             self._fits(start, 4, end, name)
             (count,) = struct.unpack("<I", self.source.read(start, 4, name))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from sid_xarray.io.readers._text import moment
 from sid_xarray.io.readers.signal import Signal, axis
 from sid_xarray.io.readers.source import Source
 from sid_xarray.schema import units as _units
@@ -124,7 +125,7 @@ def read(source: Source) -> Iterator[Signal]:
     from igor2 import binarywave
 
     _guard(source, 0, source.size, "wave")
-    raw = source.read()
+    raw = source.read(0, source.size)
     wave = binarywave.load(io.BytesIO(raw))
     yield from _signals(wave, source, raw, source.name.rpartition(".")[0], "")
 
@@ -149,7 +150,7 @@ def read_packed(source: Source) -> Iterator[Signal]:
     from igor2 import packed
 
     _guard_records(source)
-    _, root = packed.load(io.BytesIO(source.read()))
+    _, root = packed.load(io.BytesIO(source.read(0, source.size)))
     yield from _folder(root, source, ())
 
 
@@ -292,11 +293,8 @@ def _metadata(note: dict[str, str], header: dict[str, Any]) -> dict[str, Any]:
     seconds = int(header.get("modDate") or 0)
     when = (dt.datetime(1904, 1, 1) + dt.timedelta(seconds=seconds)).isoformat() if seconds > 0 else None
     if "Date" in note and "Time" in note:
-        for form in ("%Y-%m-%d %I:%M:%S %p", "%a, %b %d, %Y %I:%M:%S %p"):
-            try:
-                when = dt.datetime.strptime(f"{note['Date']} {note['Time']}", form).isoformat()
-            except ValueError:
-                continue
+        said = f"{note['Date']} {note['Time']}"
+        when = moment(said, "%Y-%m-%d %I:%M:%S %p", "%a, %b %d, %Y %I:%M:%S %p") or when
     asylum = "ScanSize" in note or "InvOLS" in note
     return {
         "instrument/vendor": "Asylum Research" if asylum else None,

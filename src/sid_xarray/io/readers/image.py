@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from sid_xarray.io.readers._text import moment, plain
 from sid_xarray.io.readers.signal import Signal, axis
 from sid_xarray.io.readers.source import Source
 from sid_xarray.schema import units as _units
@@ -110,14 +111,14 @@ def _calibration(file: Any) -> dict[str, Any]:
     modality = None
     fei, zeiss, imagej = file.fei_metadata, file.sem_metadata, file.imagej_metadata
     if fei:
-        original, modality = {"fei": _plain(fei)}, "SEM"
+        original, modality = {"fei": plain(fei)}, "SEM"
         scan = fei.get("Scan") or fei.get("EScan") or {}
         for d, key in (("x", "PixelWidth"), ("y", "PixelHeight")):
             if _positive(scan.get(key)):
                 steps[d] = (float(scan[key]), "m")
         metadata = _fei(fei)
     elif zeiss:
-        original, modality = {"zeiss": _plain(zeiss)}, "SEM"
+        original, modality = {"zeiss": plain(zeiss)}, "SEM"
         size = zeiss.get("ap_image_pixel_size") or zeiss.get("ap_pixel_size")
         if size and len(size) > 2 and _positive(size[1]):
             steps = dict.fromkeys(("x", "y"), (float(size[1]), str(size[2])))
@@ -126,7 +127,7 @@ def _calibration(file: Any) -> dict[str, Any]:
             metadata["beam/energy"] = (float(energy[1]), "keV" if str(energy[2]).lower() == "kv" else "eV")
         metadata["instrument/vendor"] = "Zeiss"
     elif imagej:
-        original = {"imagej": _plain(imagej)}
+        original = {"imagej": plain(imagej)}
         steps = _resolution(file.pages[0], str(imagej.get("unit") or ""))
         if _positive(imagej.get("spacing")):
             steps["z"] = (float(imagej["spacing"]), str(imagej.get("unit") or "1"))
@@ -157,7 +158,7 @@ def _fei(tree: Mapping[str, Any]) -> dict[str, Any]:
         "instrument/model": system.get("SystemType"),
         "instrument/software": system.get("Software"),
         "instrument/technique": "SEM",
-        "acquisition/start_time": " ".join(str(user[k]) for k in ("Date", "Time") if user.get(k)) or None,
+        "acquisition/start_time": moment(f"{user.get('Date')} {user.get('Time')}", "%m/%d/%Y %I:%M:%S %p"),
         "acquisition/operator": user.get("User"),
         "acquisition/dwell_time": (tree.get("Scan") or {}).get("Dwelltime"),
         "beam/energy": energy,
@@ -165,14 +166,6 @@ def _fei(tree: Mapping[str, Any]) -> dict[str, Any]:
     }
     entries |= {f"stage/{d}": stage.get(f"Stage{d.upper()}") for d in "xyz"}
     return {k: v for k, v in entries.items() if v not in (None, "")}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value[:4096]]
-    return value if value is None or isinstance(value, str | int | float | bytes | np.generic) else str(value)
 
 
 def read(source: Source, *, pixel_size: PixelSize | None = None) -> Iterator[Signal]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sid_xarray.io.readers._text import plain
 from sid_xarray.io.readers.signal import Signal, axis
 from sid_xarray.io.readers.source import Source
 
@@ -44,7 +45,7 @@ def read(source: Source) -> Iterator[Signal]:
     from afmformats import errors
 
     _guard(source)
-    with source.on_disk() as path:
+    with source.on_disk(suffix=_SUFFIXES[0]) as path:
         try:
             curves = afmformats.load_data(path)
         except (errors.AFMFileFormatError, errors.MissingMetaDataError) as error:  # not even an Exception
@@ -66,7 +67,7 @@ def _guard(source: Source) -> None:
 
 
 def _columns(curve: Any, group: str) -> Iterator[Signal]:
-    said = {str(key): _plain(value) for key, value in dict(curve.metadata).items()}
+    said = plain(dict(curve.metadata))
     columns = {name: np.asarray(curve[name]) for name in curve.columns}
     count = len(next(iter(columns.values())))
     time = columns.get("time")
@@ -79,10 +80,6 @@ def _columns(curve: Any, group: str) -> Iterator[Signal]:
             continue
         yield Signal(name, values, [along], _UNITS.get(name, "1"), group=group, title=group or None, modality="AFM",
                      metadata=_metadata(said), original=said)  # fmt: skip
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | bool | np.generic) else str(value)
 
 
 def _metadata(said: dict[str, Any]) -> dict[str, Any]:

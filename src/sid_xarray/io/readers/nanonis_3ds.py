@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from sid_xarray.io.readers import _nanonis
+from sid_xarray.io.readers import _nanonis, _text
 from sid_xarray.io.readers.signal import Signal, axis
 from sid_xarray.io.readers.source import Source
 
@@ -66,7 +66,7 @@ def read(source: Source, *, incomplete: bool = False) -> Iterator[Signal]:
     top = start + record * nx * (ny - 1)
     kept: dict[str, Any] = {"metadata": metadata, "original": original, "group": "grid", "modality": "SPM"}
     for i, channel in enumerate(channels):
-        name, units = _nanonis.split_unit(channel.replace("[bwd]", ""))
+        name, units = _text.split_unit(channel.replace("[bwd]", ""))
         word = "_backward" if "[bwd]" in channel else ""
         values = source.array(
             ">f4",
@@ -79,7 +79,7 @@ def read(source: Source, *, incomplete: bool = False) -> Iterator[Signal]:
     for i, parameter in enumerate(parameters):
         if parameter in ("Sweep Start", "Sweep End"):
             continue
-        name, units = _nanonis.split_unit(parameter)
+        name, units = _text.split_unit(parameter)
         values = source.array(">f4", (ny, nx), start=top + 4 * i, strides=(-record * nx, record), where=parameter)
         yield Signal(name, values, [y, x], units, **kept)
 
@@ -138,7 +138,7 @@ def _axes(settings: list[float], nx: int, ny: int, full: int) -> tuple[xr.Variab
 
 
 def _sweep(header: dict[str, str], first: dict[str, Any], points: int) -> xr.Variable:
-    name, units = _nanonis.split_unit(header.get("Sweep Signal", "") or "sweep")
+    name, units = _text.split_unit(header.get("Sweep Signal", "") or "sweep")
     dim = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "sweep"
     if dim in ("x", "y"):
         dim = f"{dim}_sweep"

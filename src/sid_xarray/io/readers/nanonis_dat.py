@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sid_xarray.io.readers import _nanonis
+from sid_xarray.io.readers import _nanonis, _text
 from sid_xarray.io.readers.signal import Signal, axis
 from sid_xarray.io.readers.source import Source
 
@@ -90,7 +90,7 @@ def _table(source: Source, rows: str, width: int) -> np.ndarray[Any, Any]:
 def _column(title: str) -> tuple[str, str, int]:
     """Return name, units and number of the sweep of a title such as ``"Current [00001] [bwd] (A)"``."""
     marks = re.findall(r"\[([^\]]*)\]", title)
-    name, units = _nanonis.split_unit(" ".join(re.sub(r"\[[^\]]*\]", " ", title).split()))
+    name, units = _text.split_unit(" ".join(re.sub(r"\[[^\]]*\]", " ", title).split()))
     number = 0
     for mark in marks:
         if mark.isdigit():

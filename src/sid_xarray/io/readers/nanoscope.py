@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from sid_xarray.errors import UnitsError
+from sid_xarray.io.readers import _text
 from sid_xarray.io.readers.signal import Signal, axis
 from sid_xarray.io.readers.source import Source
 from sid_xarray.schema import units as _units
@@ -99,15 +99,6 @@ def _whole(source: Source, section: Section, key: str, where: str, item: int = 0
         raise source.error(f"{key!r} should be a whole number, found {section.get(key)!r}", where) from None
 
 
-def _number(text: str | None) -> tuple[float, str] | None:
-    """Return number and units of ``"24.57 V"``."""
-    found = re.match(r"\s*([-+0-9.eE]+)\s*(.*)$", text or "")
-    try:
-        return None if found is None else (float(found[1]), found[2].strip())
-    except ValueError:
-        return None
-
-
 def _channel(section: Section, word: str) -> tuple[str, str]:
     """Return the name of the channel and the prefix (``@2:``) of the entries that describe it."""
     for key, value in section.items():
@@ -121,16 +112,16 @@ def _channel(section: Section, word: str) -> tuple[str, str]:
 def _scale(section: Section, common: Section, prefix: str, bytes_per_value: int, *, force: bool) -> tuple[float, str]:
     """Return what one step of the converter means, and its units."""
     value = _VALUE.match(section.get(f"{prefix}Z scale", ""))
-    hard = _number(value["hard"]) if value else None
+    hard = _text.quantity(value["hard"]) if value else None
     if value is None or hard is None:
         return 1.0, "1"
     factor, units = hard[0] / 2.0 ** (8 * bytes_per_value), hard[1] or "1"
-    lsb = _number(value["lsb"])
+    lsb = _text.quantity(value["lsb"])
     # In curves the scale is that of the display; what one step means stands in brackets.
     if force and lsb is not None:
         factor, units = lsb[0], lsb[1] or "1"
     soft = _VALUE.match(common.get(f"@{value['soft']}", "")) if value["soft"] else None
-    sensitivity = _number(soft["hard"]) if soft else None
+    sensitivity = _text.quantity(soft["hard"]) if soft else None
     if sensitivity is None:
         return factor, _canonical(units)
     physical, _, per = sensitivity[1].partition("/")
@@ -250,9 +241,9 @@ def _curves(source: Source, section: Section, common: Section, original: dict[st
 
 def _ramp(section: Section, common: Section, prefix: str) -> tuple[float, str]:
     value = _VALUE.match(section.get(f"{prefix}Ramp size", ""))
-    hard = _number(value["hard"]) if value else None
+    hard = _text.quantity(value["hard"]) if value else None
     soft = _VALUE.match(common.get(f"@{value['soft']}", "")) if value and value["soft"] else None
-    sensitivity = _number(soft["hard"]) if soft else None
+    sensitivity = _text.quantity(soft["hard"]) if soft else None
     if hard is None or not hard[0] > 0:
         return 1.0, "1"
     if sensitivity is None:
@@ -262,25 +253,21 @@ def _ramp(section: Section, common: Section, prefix: str) -> tuple[float, str]:
 
 def _metadata(common: Section, section: Section) -> dict[str, Any]:
     def first(key: str, where: Section = common) -> Any:
-        found = _number(where.get(key))
+        found = _text.quantity(where.get(key))
         return None if found is None else found[0]
 
     def sized(key: str) -> Any:
-        found = _number(common.get(key))
+        found = _text.quantity(common.get(key))
         return None if found is None else (found[0], _canonical(found[1] or "1"))
 
     deflection = _VALUE.match(common.get("@Sens. DeflSens", ""))
-    sensitivity = _number(deflection["hard"]) if deflection else None
-    try:
-        when = dt.datetime.strptime(common.get("Date", ""), "%I:%M:%S %p %a %b %d %Y").isoformat()
-    except ValueError:
-        when = None
+    sensitivity = _text.quantity(deflection["hard"]) if deflection else None
     return {
         "instrument/vendor": "Bruker",
         "instrument/model": common.get("Description") or common.get("Microscope") or common.get("Scanner type"),
         "instrument/software": f"Nanoscope {common.get('Version', '')}",
         "instrument/technique": "AFM",
-        "acquisition/start_time": when,
+        "acquisition/start_time": _text.moment(common.get("Date", ""), "%I:%M:%S %p %a %b %d %Y"),
         "acquisition/comment": section.get("Note"),
         "acquisition/line_rate": first("Scan Rate"),
         "acquisition/scan_angle": first("Rotate Ang."),

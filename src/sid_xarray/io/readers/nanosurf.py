@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from sid_xarray.io.readers import _text
 from sid_xarray.io.readers.signal import Signal, axis
 from sid_xarray.io.readers.source import Source
 from sid_xarray.schema import units as _units
@@ -43,7 +44,8 @@ def read(source: Source) -> Iterator[Signal]:
     from NSFopen.read import nid_read
 
     _guard(source)
-    with source.on_disk() as path:
+    with source.on_disk() as path, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pandas, about how the library uses it
         file = nid_read(path, verbose=False)
     dump = {str(k): dict(v) for k, v in file.param["HeaderDump"].items()}
     count = 0
@@ -116,21 +118,14 @@ def _image(
 
 def _metadata(info: dict[str, str]) -> dict[str, Any]:
     def sized(key: str) -> Any:
-        found = re.match(r"\s*([-+0-9.eE]+)\s*(.*)$", info.get(key, ""))
-        try:
-            return None if found is None else (float(found[1]), _unit(found[2]))
-        except ValueError:
-            return None
+        found = _text.quantity(info.get(key))
+        return None if found is None else (found[0], _unit(found[1]))
 
-    try:
-        when = dt.datetime.strptime(f"{info.get('Date')} {info.get('Time')}", "%d-%m-%Y %H:%M:%S").isoformat()
-    except ValueError:
-        when = None
     setpoint, direction = sized("Setpoint"), info.get("Scan direction", "").lower()
     return {
         "instrument/vendor": "Nanosurf",
         "instrument/technique": info.get("Op. mode"),
-        "acquisition/start_time": when,
+        "acquisition/start_time": _text.moment(f"{info.get('Date')} {info.get('Time')}", "%d-%m-%Y %H:%M:%S"),
         "acquisition/scan_direction": direction if direction in ("up", "down") else None,
         "acquisition/line_time": sized("Time/Line"),
         "acquisition/scan_angle": sized("Rotation"),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from sid_xarray.io.readers import _text
 from sid_xarray.io.readers.signal import Signal, axis
 from sid_xarray.io.readers.source import Source
 from sid_xarray.schema import units as _units
@@ -86,7 +86,7 @@ def read(source: Source) -> Iterator[Signal]:
 
 
 def _parameters(source: Source) -> tuple[dict[str, str], list[dict[str, str]], list[dict[str, str]]]:
-    text = source.read(0, source.size).decode("latin-1")
+    text = source.read().decode("latin-1")
     header: dict[str, str] = {}
     channels: list[dict[str, str]] = []
     spectra: list[dict[str, str]] = []
@@ -174,12 +174,7 @@ def _spectrum(beside: Source, metadata: Any, header: dict[str, str]) -> Signal:
 
 
 def _metadata(header: dict[str, str]) -> dict[str, Any]:
-    try:
-        day, time = (header.get(k, header.get(f"Start{k}", "")) for k in ("Date", "Time"))
-        day, time = header.get("StartDate", day), header.get("StartTime", time)
-        when = dt.datetime.strptime(f"{day} {time}", "%m/%d/%Y %I:%M:%S %p").isoformat()
-    except ValueError:
-        when = None
+    day, time = (header.get(f"Start{k}", header.get(k, "")) for k in ("Date", "Time"))
     units = _unit(header.get("XPhysUnit", ""))
 
     def number(key: str) -> float | None:
@@ -190,7 +185,7 @@ def _metadata(header: dict[str, str]) -> dict[str, Any]:
         "instrument/vendor": "Molecular Vista" if "VistaScanVersion" in header else "Anfatec",
         "instrument/software": f"VistaScan {header.get('VistaScanVersion', header.get('Version', ''))}",
         "instrument/technique": "PiFM" if "pifm" in str(header).lower() else "AFM",
-        "acquisition/start_time": when,
+        "acquisition/start_time": _text.moment(f"{day} {time}", "%m/%d/%Y %I:%M:%S %p"),
         "acquisition/operator": header.get("UserName"),
         "acquisition/comment": header.get("UserNotes"),
         "acquisition/scan_angle": number("Angle"),

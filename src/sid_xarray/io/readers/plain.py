@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 from collections.abc import Iterator, Mapping
@@ -11,12 +12,14 @@ import numpy as np
 import xarray as xr
 
 from sid_xarray.errors import DimensionError
+from sid_xarray.io.readers._text import split_unit
 from sid_xarray.io.readers.signal import Signal, axis
 from sid_xarray.io.readers.source import Source
 
 __all__ = ["read_csv", "read_npy"]
 
 Dims = Mapping[str, Any]
+_FEW_COLUMNS, _MAX_COLUMNS = 16, 1024
 
 
 def read_npy(
@@ -64,7 +67,7 @@ def _npy_header(source: Source) -> tuple[tuple[int, ...], bool, np.dtype[Any], i
         shape, fortran, dtype = read(raw)
     except (ValueError, EOFError, SyntaxError, TypeError) as error:
         raise source.error(f"has a damaged header: {error}") from None
-    if dtype.hasobject or dtype.names:
+    if dtype.kind not in "biufc":
         raise source.error(f"holds {dtype}: only plain numbers are read")
     return shape, fortran, dtype, raw.tell()
 
@@ -92,9 +95,11 @@ def read_csv(
     units: str = "1",
     quantity: str | None = None,
     delimiter: str | None = None,
-    columns: bool = True,
+    columns: bool | None = None,
 ) -> Iterator[Signal]:
     """Read a table of numbers: columns over the first one, or a matrix.
+
+    Commas may be decimal ones, if another mark stands between the numbers; empty cells are NaN.
 
     Parameters
     ----------
@@ -106,8 +111,9 @@ def read_csv(
     quantity : str, optional
     delimiter : str, optional
         Comma, semicolon, tab or blanks, whichever the first line of numbers has.
-    columns : bool, default: True
-        The first column is the axis of the others; False for a matrix.
+    columns : bool, optional
+        The first column is the axis of the others; False for a matrix. By default a table is a matrix if it has more
+        than 16 columns and no titles.
 
     Yields
     ------
@@ -120,13 +126,17 @@ def read_csv(
         If lines have different numbers of numbers, or there are none.
     """
     titles, table = _table(source, delimiter)
+    if columns is None:
+        columns = bool(titles) or table.shape[1] <= _FEW_COLUMNS
     if (dims is not None and len(dims) == 2) or not columns:
         yield Signal(quantity or source.name.rpartition(".")[0], table, _axes(dims, table.shape), units,
                      quantity=quantity)  # fmt: skip
         return
+    if table.shape[1] > _MAX_COLUMNS:
+        raise source.error(f"has {table.shape[1]} columns, too many for one variable each. columns=False for a matrix")
     x = table[:, 0] if table.shape[1] > 1 else np.arange(len(table), dtype=float)
     start = 1 if table.shape[1] > 1 else 0
-    title, unit = _split(titles[0] if titles else "")
+    title, unit = split_unit(titles[0] if titles else "", square=True)
     if dims is not None:
         along = _axes(dims, (len(x),))[0]
         if next(iter(dims.values())) is None:
@@ -135,35 +145,63 @@ def read_csv(
         dim = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_") or "x"
         along = axis(dim, len(x), x, units=unit, label=title or None)
     for i in range(start, table.shape[1]):
-        name, of = _split(titles[i]) if titles else ("", "1")
+        name, of = split_unit(titles[i], square=True) if titles else ("", "1")
         called = name or quantity or (f"column_{i}" if table.shape[1] > 2 else "values")
         yield Signal(called, table[:, i].copy(), [along], of if of != "1" else units, quantity=quantity)
 
 
-def _split(title: str) -> tuple[str, str]:
-    found = re.match(r"^(.*?)\s*[(\[]([^()\[\]]*)[)\]]\s*$", title.strip().strip('"'))
-    return (found[1].strip(), found[2].strip() or "1") if found else (title.strip().strip('"'), "1")
-
-
 def _table(source: Source, delimiter: str | None) -> tuple[list[str], np.ndarray[Any, Any]]:
-    lines = [line.strip() for line in source.text().splitlines()]
-    lines = [line for line in lines if line and not line.startswith("#")]
-    first = next((i for i, line in enumerate(lines) if re.match(r"^[-+.0-9naiNAI]", line) and _numbers(line)), None)
+    lines = [line for line in source.text().splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    first = next((i for i, line in enumerate(lines) if _is_numbers(line)), None)
     if first is None:
         raise source.error("holds no lines of numbers")
-    mark = delimiter or next((m for m in ("\t", ";", ",") if m in lines[first]), None)
+    mark = delimiter or next((m for m in ("\t", ";", ",") if m in lines[first].strip()), None)
     try:
         table = np.loadtxt(lines[first:], delimiter=mark, ndmin=2)
-    except ValueError as error:
-        raise source.error(f"has a damaged table: {error}") from None
-    titles = lines[first - 1].split(mark) if first else []
-    return (titles if len(titles) == table.shape[1] else []), table
+    except ValueError:
+        table = _loose_table(source, lines[first:], mark)
+    return _titles(lines[max(first - 2, 0) : first], mark, table.shape[1]), table
 
 
-def _numbers(line: str) -> bool:
-    words = re.split(r"[\s,;]+", line.strip())
+def _loose_table(source: Source, lines: list[str], mark: str | None) -> np.ndarray[Any, Any]:
+    """Return the numbers of lines with empty cells, quotes or decimal commas."""
+    rows = [_cells(line, mark) for line in lines]
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(rows[0]):
+            said = f"line {number} has {len(row)} cells, line 1 has {len(rows[0])}"
+            raise source.error(f"{said}. It is damaged, or text follows", "table")
+    out = np.full((len(rows), len(rows[0])), np.nan)
+    for i, row in enumerate(rows):
+        for j, cell in enumerate(row):
+            try:
+                out[i, j] = float((cell if mark == "," else cell.replace(",", ".")) or "nan")
+            except ValueError:
+                said = f"{cell!r} in line {i + 1}, column {j + 1} is no number"
+                raise source.error(f"{said}. delimiter= says what stands between the numbers", "table") from None
+    # A mark at the end of every line makes no column.
+    return out[:, :-1] if len(rows[0]) > 1 and not any(row[-1] for row in rows) else out
+
+
+def _cells(line: str, mark: str | None) -> list[str]:
+    if mark is None or len(mark) > 1:
+        return [cell.strip('"') for cell in line.split(mark)]
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=mark))]
+
+
+def _titles(above: list[str], mark: str | None, width: int) -> list[str]:
+    """Return the titles of columns: the line above the numbers, with the units of the line below it, if that has."""
+    found = [cells[:width] for cells in (_cells(line, mark) for line in above) if len(cells) in (width, width + 1)]
+    if not found or len(_cells(above[-1], mark)) not in (width, width + 1):
+        return []
+    is_units = all(re.fullmatch(r"[(\[].*[)\]]|", cell) for cell in found[-1])
+    if is_units and len(found) == 2:
+        return [f"{name} {unit}" for name, unit in zip(*found, strict=True)]
+    return found[-1]
+
+
+def _is_numbers(line: str) -> bool:
+    words = [word.strip('"') for word in re.split(r"[\s,;]+", line.strip())]
     try:
-        [float(word) for word in words if word]
+        return bool([float(word) for word in words if word])
     except ValueError:
         return False
-    return True

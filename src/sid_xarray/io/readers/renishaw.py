@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from sid_xarray.io.readers._text import plain
 from sid_xarray.io.readers.signal import Signal, axis
 from sid_xarray.io.readers.source import Source
 
@@ -16,10 +18,11 @@ __all__ = ["read"]
 
 _AXES = {"RamanShift": ("raman_shift", "1/cm"), "Nanometre": ("wavelength", "nm"), "Wavenumber": ("wavenumber", "1/cm"),
          "ElectronVolt": ("energy", "eV"), "Arbitrary": ("channel", "1")}  # fmt: skip
+_MOST_PIXELS = 2**26
 _LENGTHS = {"Micron": "um", "Millimetre": "mm", "Metre": "m", "Nanometre": "nm"}
 
 
-def read(source: Source) -> Iterator[Signal]:
+def read(source: Source, *, picture: bool = False) -> Iterator[Signal]:
     """Read the spectra: over (y, x, shift) for a map, (distance, shift) for a line, (point, shift) otherwise.
 
     Lines of a map stay in the order in which they were measured; the coordinates say where they lie.
@@ -27,6 +30,8 @@ def read(source: Source) -> Iterator[Signal]:
     Parameters
     ----------
     source : Source
+    picture : bool, default: False
+        Read the white-light picture of the place, too, over (y, x, channel). It needs pillow.
 
     Yields
     ------
@@ -43,17 +48,41 @@ def read(source: Source) -> Iterator[Signal]:
     start, size = _blocks(source)
     with source.on_disk() as path:
         file = WDFReader(path)
+        jpeg = file.img.getvalue() if hasattr(file, "img") else b""
         file.close()
     count, points = int(file.count), int(file.point_per_spectrum)
     if count < 1 or points < 1 or size < 4 * count * points:
         raise source.error(f"should hold {count} spectra of {points} points, its block of data has {size} bytes")
     name, units = _AXES.get(getattr(file.xlist_unit, "name", ""), ("spectral", "1"))
-    spectral = axis(name, points, np.asarray(file.xdata, float), units=units, kind="spectral")
+    label = "Raman shift" if name == "raman_shift" else None
+    spectral = axis(name, points, np.asarray(file.xdata, float), units=units, kind="spectral", label=label)
     metadata, original = _metadata(file), _original(file)
     before, shape, coords = _positions(file, count)
     data = source.array("<f4", (*shape, points), start=start, where="DATA")
     yield Signal("intensity", data, [*before, spectral], "count", title=str(file.title or "").strip() or None,
                  modality="Raman", metadata=metadata, original=original, coords=coords)  # fmt: skip
+    if picture:
+        yield _picture(source, file, jpeg)
+
+
+def _picture(source: Source, file: Any, jpeg: bytes) -> Signal:
+    if not jpeg or getattr(file, "img_dimensions", None) is None:
+        raise source.error("has no picture that pillow reads. Leave picture=True away", "block b'WHTL'")
+    from PIL import Image
+
+    with Image.open(io.BytesIO(jpeg)) as found:
+        if found.width * found.height > _MOST_PIXELS:
+            raise source.error(f"has a picture of {found.width} × {found.height} pixels: refused", "block b'WHTL'")
+        values = np.asarray(found.convert("RGB"))
+    unit = _LENGTHS.get(getattr(file.img_dimension_unit, "name", ""), "um")
+    sizes, starts = (dict(zip("xy", map(float, pair), strict=True)) for pair in (file.img_dimensions, file.img_origins))
+    axes = [
+        axis(d, n, sizes[d] / n, starts[d], units=unit, kind="spatial")
+        for d, n in zip("yx", values.shape[:2], strict=True)
+    ]
+    colours = axis("channel", 3, kind="channel", label="red, green, blue")
+    return Signal("white_light", values, [*axes, colours], "1", group="picture", modality="Raman",
+                  metadata={"instrument/vendor": "Renishaw"})  # fmt: skip
 
 
 def _blocks(source: Source) -> tuple[int, int]:
@@ -102,15 +131,7 @@ def _original(file: Any) -> dict[str, Any]:
     names = ("title", "username", "measurement_type", "scan_type", "laser_length", "count", "spectral_unit",
              "xlist_type", "xlist_unit", "point_per_spectrum", "accumulation_count", "application_name",
              "application_version", "map_shape", "map_info", "is_completed")  # fmt: skip
-    return {name: _plain(getattr(file, name, None)) for name in names}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return value if value is None or isinstance(value, str | int | float | np.generic) else str(value)
+    return {name: plain(getattr(file, name, None)) for name in names}
 
 
 def _metadata(file: Any) -> dict[str, Any]:

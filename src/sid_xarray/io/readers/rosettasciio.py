@@ -7,7 +7,9 @@ read at once.
 
 from __future__ import annotations
 
+import gc
 import importlib
+import logging
 import os
 import re
 import threading
@@ -56,7 +58,7 @@ def read(source: Source, *, plugin: str | None = None, **options: Any) -> Iterat
     FormatError
         If the plug-in cannot read it.
     """
-    name = plugin or plugin_of(source.head, source.path)
+    name = plugin or _plugin(source)
     if name is None:
         raise source.error(f"no plug-in of rosettasciio is known for it. Name one: plugin= {', '.join(PLUGINS)}")
     if re.fullmatch(r"[a-z_0-9]+", name) is None:
@@ -64,7 +66,7 @@ def read(source: Source, *, plugin: str | None = None, **options: Any) -> Iterat
     _check_companion(source, name)
     _em_guard.check(source, name)
     where, only = _whole_set(source, name)
-    with where.on_disk(*_companions(where)) as path:
+    with where.on_disk(*_companions(where), suffix=next(iter(PLUGINS.get(name, ())), "")) as path:
         lazy = where.data is None and name not in _EAGER
         key = (name, path, (where.size, where.mtime), tuple(sorted(options.items())), lazy)
         signals = _signals_of(key)
@@ -75,6 +77,13 @@ def read(source: Source, *, plugin: str | None = None, **options: Any) -> Iterat
                 signal = _signal(found, number, key, name, 1 if only is not None else len(signals))
                 if signal is not None:
                     yield signal
+
+
+def _plugin(source: Source) -> str | None:
+    if source.data is None or not source.head.startswith(b"\x89HDF"):
+        return plugin_of(source.head, source.path)
+    with source.on_disk() as path:  # what is in an HDF5 file is seen by opening it
+        return plugin_of(source.head, path)
 
 
 def _check_companion(source: Source, plugin: str) -> None:
@@ -122,6 +131,8 @@ def _signals_of(key: tuple[Any, ...]) -> list[dict[str, Any]]:
 def _file_reader(name: str, path: str, options: dict[str, Any], lazy: bool) -> list[dict[str, Any]]:
     try:
         reader = importlib.import_module(f"rsciio.{name}").file_reader
+        for handler in logging.getLogger("rsciio").handlers:
+            handler.addFilter(_is_of_use)
     except ModuleNotFoundError as error:
         raise MissingDependencyError(str(error.name), "em", f"the plug-in {name!r} of rosettasciio") from error
     try:
@@ -137,11 +148,19 @@ def _file_reader(name: str, path: str, options: dict[str, Any], lazy: bool) -> l
         raise MissingDependencyError(str(error.name), "em", f"reading this file by rosettasciio ({name})") from error
 
 
+def _is_of_use(record: logging.LogRecord) -> bool:
+    """Tell whether a remark is for our users: which classes of HyperSpy are not installed is none of it."""
+    return not record.getMessage().startswith("Cannot find package")
+
+
 def forget(path: str) -> None:
     """Close what is open of a file."""
     with _LOCK:
-        for key in [k for k in _OPEN if k[1] == path]:
+        gone = [k for k in _OPEN if k[1] == path]
+        for key in gone:
             del _OPEN[key]
+    if any(key[0] in _em_guard.HDF5 for key in gone):
+        gc.collect()  # their handles hang in circles; nobody offers a way to close them
 
 
 def _signal(found: Mapping[str, Any], number: int, key: tuple[Any, ...], plugin: str, count: int) -> Signal | None:
@@ -158,7 +177,7 @@ def _signal(found: Mapping[str, Any], number: int, key: tuple[Any, ...], plugin:
         values = values.transpose(*order, *([data.ndim] if fields else []))
     else:
         values = RereadArray(key, number, data, order)
-    said = _rosetta_metadata.said(found)
+    said = _rosetta_metadata.said(found, plugin)
     title = said.title or said.quantity or ("" if count == 1 else f"signal_{number}")
     return Signal(
         title or "signal",

@@ -196,13 +196,15 @@ class Source:
         return Source(path) if path and os.path.isfile(path) else None
 
     @contextlib.contextmanager
-    def on_disk(self, *companions: str) -> Iterator[str]:
+    def on_disk(self, *companions: str, suffix: str = "") -> Iterator[str]:
         """Give a path for libraries that want one; what is in memory goes into a folder that is removed again.
 
         Parameters
         ----------
         *companions : str
             Names of files that must lie beside it.
+        suffix : str
+            What the name must end with there, if it has no suffix.
         """
         if self.data is None:
             yield self.path
@@ -211,7 +213,11 @@ class Source:
             for one in (self, *filter(None, map(self.beside, companions))):
                 with open(os.path.join(folder, one.name), "wb") as file:
                     file.write(one.read())
-            yield os.path.join(folder, self.name)
+            path = os.path.join(folder, self.name)
+            if suffix and not self.suffix:
+                os.rename(path, path + suffix)
+                path += suffix
+            yield path
 
 
 class FileArray(BackendArray):
@@ -249,7 +255,7 @@ class FileArray(BackendArray):
                     raise FormatError(self.path, "", "the file was changed since it was opened. Open it again.")
                 # Not closed by hand: it goes when the last view of it goes, which is before this returns.
                 return self._taken(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), key)
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise FormatError(self.path, "", "the file is not there any more") from None
 
     def _taken(self, buffer: Any, key: tuple[Any, ...]) -> np.ndarray[Any, Any]:

@@ -64,7 +64,7 @@ def read(source: Source) -> Iterator[Signal]:
         "metadata": {
             "acquisition/start_time": when.isoformat() if when else None,
             "acquisition/comment": comment,
-            "instrument/model": head[36:45].partition(b"\0")[0].decode("latin-1").strip(),
+            "instrument/model": head[45:54].partition(b"\0")[0].decode("latin-1").strip(),
         },
         "original": {"comment": comment, "log": str(getattr(getattr(file, "log_book", None), "text", "") or "")},
     }
@@ -74,12 +74,14 @@ def read(source: Source) -> Iterator[Signal]:
     if not spectra:
         raise source.error("holds no spectra")
     units = _units.normalise(units).canonical
+    label = name.replace("_", " ").capitalize() if "_" in name else None
     same = all(x.shape == spectra[0][0].shape and np.array_equal(x, spectra[0][0]) for x, _ in spectra)
     if len(spectra) == 1 or not same:
         for number, (x, y) in enumerate(spectra):
             group = "" if len(spectra) == 1 else f"spectrum_{number}"
-            yield Signal(quantity, y, [axis(name, len(x), x, units=units, kind="spectral")], of, group=group, **kept)
+            along = axis(name, len(x), x, units=units, kind="spectral", label=label)
+            yield Signal(quantity, y, [along], of, group=group, **kept)
         return
-    along = [axis("spectrum", len(spectra), kind="unknown"),
-             axis(name, len(spectra[0][0]), spectra[0][0], units=units, kind="spectral")]  # fmt: skip
-    yield Signal(quantity, np.stack([y for _, y in spectra]), along, of, **kept)
+    axes = [axis("spectrum", len(spectra), kind="unknown"),
+            axis(name, len(spectra[0][0]), spectra[0][0], units=units, kind="spectral", label=label)]  # fmt: skip
+    yield Signal(quantity, np.stack([y for _, y in spectra]), axes, of, **kept)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from sid_xarray.io.readers._text import plain
 from sid_xarray.io.readers.signal import Signal, axis
 from sid_xarray.io.readers.source import Source
 from sid_xarray.schema import units as _units
@@ -32,10 +34,10 @@ def read(source: Source) -> Iterator[Signal]:
     FormatError
         If the file is damaged, or SurfaceTopography does not know it.
     """
-    import SurfaceTopography
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Could not import mpi4py")
+        import SurfaceTopography
 
-    if not source.size:
-        raise source.error("is empty")
     with source.on_disk() as path, SurfaceTopography.open_topography(path) as reader:
         channels = list(reader.channels)
         if not channels:
@@ -57,8 +59,8 @@ def _signal(found: Any, channel: Any) -> Signal:
         "instrument/model": instrument.get("name"),
         "acquisition/start_time": when.isoformat() if isinstance(when, dt.datetime) else None,
     }
-    original = {"info": {k: _plain(v) for k, v in info.items() if k != "raw_metadata"}}
-    original["raw"] = _plain(info.get("raw_metadata") or {})
+    original = {"info": {k: plain(v) for k, v in info.items() if k != "raw_metadata"}}
+    original["raw"] = plain(info.get("raw_metadata") or {})
     if heights.ndim == 1:
         positions = np.asarray(found.positions(), float)
         axes = [axis("x", len(heights), positions, units=lateral, kind="spatial")]
@@ -71,11 +73,3 @@ def _signal(found: Any, channel: Any) -> Signal:
         axis("x", nx, width / nx, width / nx / 2, units=lateral, kind="spatial"),
     ]
     return Signal(name, heights.T, axes, of, modality="topography", metadata=metadata, original=original)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value[:1000]]
-    return value if isinstance(value, str | int | float | bool | np.generic | dt.datetime) else str(value)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from sid_xarray.io.readers import _text
 from sid_xarray.io.readers.signal import Signal, axis
 from sid_xarray.io.readers.source import Source
 from sid_xarray.schema import units as _units
@@ -75,11 +75,8 @@ def _get(header: Header, section: str, key: str) -> str:
 
 
 def _quantity(text: str) -> tuple[float, str] | None:
-    found = re.match(r"\s*([-+0-9.eE]+)\s*(.*)$", text)
-    try:
-        return None if found is None else (float(found[1]), _units.normalise(found[2].strip() or "1").canonical)
-    except ValueError:
-        return None
+    found = _text.quantity(text)
+    return None if found is None else (found[0], _units.normalise(found[1] or "1").canonical)
 
 
 def _whole(source: Source, header: Header, section: str, key: str) -> int:
@@ -198,17 +195,14 @@ def _metadata(header: Header) -> dict[str, Any]:
         found = get(section, key)
         return None if found is None else found[0]
 
-    try:
-        when = dt.datetime.strptime(_get(header, "General Info", "Acquisition time")[:20], "%d/%m/%Y, %H:%M:%S")
-    except ValueError:
-        when = None
+    when = _text.moment(_get(header, "General Info", "Acquisition time")[:20], "%d/%m/%Y, %H:%M:%S")
     setpoint = get("Control", "Set Point")
     direction = _get(header, "General Info", "Y scanning direction").lower()
     return {
         "instrument/vendor": "Nanotec Electronica",
         "instrument/software": f"WSxM {_get(header, 'Miscellaneous', 'Acquired with version')}",
         "instrument/technique": _get(header, "General Info", "Head type"),
-        "acquisition/start_time": None if when is None else when.isoformat(),
+        "acquisition/start_time": when,
         "acquisition/comment": _get(header, "Miscellaneous", "Comments"),
         "acquisition/scan_direction": direction if direction in ("up", "down") else None,
         "acquisition/scan_angle": bare("Control", "Angle"),

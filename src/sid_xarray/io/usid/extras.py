@@ -22,9 +22,9 @@ from sid_xarray.io.usid.layout import free_name
 from sid_xarray.io.usid.sides import Form
 from sid_xarray.schema import attrs as names
 
-__all__ = ["with_datasets", "with_groups", "with_scalar"]
+__all__ = ["DONE", "with_datasets", "with_groups", "with_scalar"]
 
-_DONE = "completed_positions"
+DONE = "completed_positions"
 _LARGEST = 10**6
 
 
@@ -77,8 +77,8 @@ def with_datasets(
             continue
         if dataset.shape is None or 0 in dataset.shape or not _h5.is_stored_here(dataset) or dataset.dtype.names:
             continue
-        fitting = [r for r in rows if name == _DONE and dataset.shape == (math.prod(r[0].sizes),)]
-        if fitting and _DONE not in ds.variables:
+        fitting = [r for r in rows if name == DONE and dataset.shape == (math.prod(r[0].sizes),)]
+        if fitting and DONE not in ds.variables:
             ds = _with_done(ds, dataset, *fitting[0])
         elif dataset.ndim == 0:
             ds = with_scalar(ds, name, dataset)
@@ -89,7 +89,7 @@ def with_datasets(
 
 def _with_done(ds: xr.Dataset, dataset: h5py.Dataset, rows: Form, dims: tuple[Hashable, ...]) -> xr.Dataset:
     values = whole(dataset) if rows.points is None else whole(dataset)[rows.points]
-    return ds.assign_coords({_DONE: (dims, values.reshape(rows.sizes))})
+    return ds.assign_coords({DONE: (dims, values.reshape(rows.sizes))})
 
 
 def with_scalar(ds: xr.Dataset, name: str, dataset: h5py.Dataset) -> xr.Dataset:

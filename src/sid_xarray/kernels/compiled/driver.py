@@ -18,6 +18,7 @@ CONVERGED, NOT_CONVERGED, TOO_FEW_POINTS, NO_FINITE_DATA, GUESS_NOT_FINITE, MODE
 _LEAST_DAMPING, _FIRST_DAMPING, _LAST_DAMPING = 1e-20, 1e-3, 1e12
 _STALLED_ANGLE = 1e-5
 _LONG = 1e4
+_REST = 1e-5
 _NOTHING = 64.0
 _ROUNDING = (4 * 2.220446049250313e-16) ** 2
 
@@ -136,6 +137,12 @@ def _length(s):
 
 
 @njit(fastmath=FAST, error_model="numpy")
+def _fades(gain, rest, before):
+    """Tell whether, if steps go on to shrink as they do, that after the next gains less than the rest."""
+    return gain * gain * gain <= rest * before * before
+
+
+@njit(fastmath=FAST, error_model="numpy")
 def _set_free(s, setup, values):
     for k in range(setup.free.size):
         s.full[setup.free[k]] = values[k]
@@ -170,20 +177,21 @@ def _minimise(kernels, curve, setup, loss_scale, s, lower, upper, floor):
     if not _is_finite(s.normal, s.slope, chi2):
         return MODEL_NOT_FINITE, chi2, 0
     _set_norms(s, False)
-    damping, growth, leapt = _FIRST_DAMPING, 2.0, False
+    damping, growth, leapt, before = _FIRST_DAMPING, 2.0, False, math.inf
     _hold(s.p, s.slope, lower, upper, s.held)
     if chi2 <= floor or _is_flat(s, chi2, setup.gtol):
         return CONVERGED, chi2, 0
     for steps in range(1, setup.max_iter + 1):
         # What rounding of the data does to chi2 is no gain either.
         target = setup.ftol * chi2 + floor + math.sqrt(floor * chi2)
+        rest = _REST * setup.ftol * chi2 + floor
         gain_promised = _propose(kernels.propose, s, damping, lower, upper)
         leap = damping <= 1.0 and gain_promised <= target and not leapt
         if leap:
             # Nothing seems to be left; damping may only hide it, so the step without tells.
             undamped = _propose(kernels.propose, s, _LEAST_DAMPING, lower, upper)
             # A long step that promises nothing goes where the data do not tell: that is looked at.
-            if undamped <= target and _length(s) <= _LONG * target:
+            if undamped <= target and _length(s) <= _LONG * target and _fades(undamped, rest, before):
                 for k in range(s.p.size):
                     s.p[k] = s.trial[k]
                 return CONVERGED, chi2 - max(undamped, 0.0), steps
@@ -192,11 +200,11 @@ def _minimise(kernels, curve, setup, loss_scale, s, lower, upper, floor):
         tried = _evaluate(kernels, curve, setup, loss_scale, s.full, s.next, s.other)
         gain = chi2 - tried
         better = gain > 0.0 and _is_finite(s.next, s.other, tried)
-        settled = abs(gain) <= target and gain_promised <= target
+        settled = abs(gain) <= target and gain_promised <= target and (not better or _fades(gain, rest, before))
         settled = (settled or _is_small(s, setup.xtol)) and damping <= 1.0
         if better:
             _accept(s, True)
-            chi2 = tried
+            chi2, before = tried, gain
             ratio = gain / gain_promised if gain_promised > 0.0 else gain
             damping *= max(0.1, 1.0 - (2.0 * ratio - 1.0) ** 3)
             damping = _LEAST_DAMPING if leap else damping

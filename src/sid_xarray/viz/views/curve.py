@@ -27,11 +27,12 @@ __all__ = ["Line", "curve_dim", "draw", "lines_element", "thinned"]
 
 @dataclass(frozen=True)
 class Line:
-    """One curve: its values, their standard deviation, and what the legend says."""
+    """One curve: its values, their standard deviation, what the legend says, and whether it is drawn as dots."""
 
     values: np.ndarray
     label: str = ""
     sigma: np.ndarray | None = None
+    dots: bool = False
 
 
 def draw(
@@ -254,6 +255,9 @@ def lines_element(
         x, y = (axis.values if dates is None else dates)[keep], values[keep]
         if line.sigma is not None and np.isfinite(line.sigma).any():
             elements.append(_band(hv, x, y, line.sigma[keep] * factor, kdim, vdim, colour))
+        if line.dots:
+            elements.append(_dots(hv.Scatter((x, y), kdims=[kdim], vdims=[vdim], label=label), colour))
+            continue
         elements.append(_dressed(hv.Curve((x, y), kdims=[kdim], vdims=[vdim], label=label), colour))
         alone = _without_neighbours(y)
         if alone.any():  # a line needs two points

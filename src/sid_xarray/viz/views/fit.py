@@ -11,12 +11,13 @@ import xarray as xr
 from sid_xarray.core.dims import units_of
 from sid_xarray.errors import DimensionError, nearest
 from sid_xarray.viz import _style
-from sid_xarray.viz._axes import axis_of
+from sid_xarray.viz._axes import axis_of, map_dims
 from sid_xarray.viz._image import component_of
 from sid_xarray.viz._labels import number, quantity, unit_text
 from sid_xarray.viz._select import choose, read
 from sid_xarray.viz._siblings import parameters
 from sid_xarray.viz.views import map_grid
+from sid_xarray.viz.views._fitted import curve_panes
 from sid_xarray.viz.views.curve import Line, lines_element
 
 __all__ = ["draw"]
@@ -30,9 +31,11 @@ def draw(
     sel: Mapping[Hashable, Any] | None = None,
     cols: int = 3,
     title: str | None = None,
+    data: xr.DataArray | None = None,
+    at: Mapping[Hashable, Any] | None = None,
     **opts: Any,
 ) -> Any:
-    """Draw the parameters of a fit.
+    """Draw the parameters of a fit; with the data, also one curve with its fit, and what is left.
 
     Over two dimensions as maps, over one as curves with a band of one standard error, else as a table. Points where
     the fit failed are NaN and stay empty; the title counts them.
@@ -48,6 +51,11 @@ def draw(
     cols : int
         Panes in a row.
     title : str, optional
+    data : DataArray, optional
+        What was fitted.
+    at : mapping, optional
+        Which curve of the data, by position: ``{"x": 2.5, "y": "3 nm"}``. That of median reduced chi-square by default,
+        of lazy maps the middle.
     **opts
         As for `map_grid`.
 
@@ -66,6 +74,8 @@ def draw(
     for name in names:
         if name not in obj.data_vars:
             raise DimensionError(f"no variable {name!r}.{nearest(str(name), map(str, obj.data_vars))}")
+    if data is not None:
+        return _with_data(obj, data, at, names, isel=isel, sel=sel, cols=cols, title=title, **opts)
     ndim = max(obj[n].ndim for n in names)
     if ndim >= 2:
         heading = _failures(obj, names) if title is None else title
@@ -73,6 +83,35 @@ def draw(
     if ndim == 0:
         return _table(obj, names)
     return _curves(obj, names, isel, sel, cols, title, **opts)
+
+
+def _with_data(
+    obj: xr.Dataset,
+    data: xr.DataArray,
+    at: Mapping[Hashable, Any] | None,
+    names: Sequence[Hashable],
+    *,
+    cols: int,
+    **options: Any,
+) -> Any:
+    """Put the curve and the residual behind the parameters; a single fit is its curve and the residual."""
+    hv = _style.ready()
+    size = options.get("size", 300)
+    panes = curve_panes(obj, data, at, size=size, prefix=options.get("prefix", True))
+    largest = max((obj[n] for n in names), key=lambda da: da.ndim)
+    if at is not None and largest.ndim > 2:  # the maps are those of the plane in which the curve lies
+        plane = map_dims(largest)
+        further = {d: v for d, v in at.items() if d not in plane and d not in (options.get("isel") or {})}
+        options["sel"] = {**further, **(options.get("sel") or {})}
+    if largest.ndim:
+        shown = draw(obj, variables=names, cols=cols, **options)
+        panes = [*shown, *panes]
+    cols = max(1, min(cols, len(panes)))
+    title = options.get("title") or (_failures(obj, names) if options.get("title") is None else "")
+    both = {"shared_axes": False, **({"title": _style.wrapped(title, size * cols)} if title else {})}
+    rows = -(-len(panes) // cols)
+    mpl = {"sublabel_format": "", "fig_inches": (4.6 * cols, 3.9 * rows), "hspace": 0.75, "vspace": 0.4}
+    return _style.apply(hv.Layout(panes).cols(cols), both, matplotlib=mpl, fonts=False)
 
 
 def _failures(ds: xr.Dataset, names: Sequence[Hashable]) -> str:

@@ -1,0 +1,180 @@
+"""Blocks of curves: the engine lifted to them, once, and again from the results of neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from sid_xarray.core.chunked import is_chunked, with_neighbours
+from sid_xarray.core.dims import values_of
+from sid_xarray.core.evaluate import on_grid
+from sid_xarray.core.lift import Out, lift
+from sid_xarray.kernels import lsq
+from sid_xarray.kernels.neighbours import fit_again
+from sid_xarray.models import FitModel
+from sid_xarray.models._tie import Ties
+from sid_xarray.options import OPTIONS
+
+__all__ = ["fit_curves"]
+
+_COLUMN = "_sid_column"
+
+
+def fit_curves(
+    arrays: Sequence[xr.DataArray],
+    dims: Sequence[Hashable],
+    *,
+    model: FitModel,
+    ties: Ties | None,
+    noise: str | None,
+    passes: int,
+    limits: tuple[np.ndarray, np.ndarray],
+    **kwargs: Any,
+) -> tuple[xr.DataArray, ...]:
+    """Fit the curves of the data, of which weights or a variance follow, then maps of starting values.
+
+    Parameters
+    ----------
+    arrays : sequence of DataArray
+    dims : sequence of hashable
+        Of a curve.
+    model : FitModel
+    ties : Ties, optional
+    noise : str, optional
+        What the second array is.
+    passes : int
+        How often to try again from the results of neighbours.
+    limits : tuple of ndarray
+        Lower and upper bounds of the parameters.
+    **kwargs
+        As `_fit_block` takes them.
+
+    Returns
+    -------
+    tuple of DataArray
+        Parameters, their errors, redchi, rsquared, status, nfev.
+    """
+    da = arrays[0]
+    axes = [values_of(da, d) for d in dims]
+    along = 1 + (noise is not None)
+    count = len(model.names) + (0 if ties is None else len(ties.ways))
+    core: list[Sequence[Hashable]] = [*(list(dims) for _ in arrays[:along]), *([] for _ in arrays[along:])]
+    given = {
+        "model": model,
+        "ties": ties,
+        "noise": noise,
+        "x": axes[0] if len(axes) == 1 else on_grid(axes, dims),
+        "engine": _engine(model, int(np.prod([n for d, n in da.sizes.items() if d not in dims]))),
+        "threads": 1 if any(is_chunked(array) for array in arrays) else None,
+        "lower": limits[0],
+        "upper": limits[1],
+        **kwargs,
+    }
+    maps = [d for d in da.dims if d not in dims]
+    if not passes or not maps or not all(da.sizes[d] for d in maps):
+        kinds = [*([float] * (2 * count + 2)), np.int8, np.int32]
+        return lift(_fit_block, *arrays, core=core, out=[Out((), {}, kind) for kind in kinds], **given)
+    # One array for all results, and a last column for whether they changed.
+    total = 2 * count + 5
+    out = [Out((_COLUMN,), {_COLUMN: total}, float)]
+    (found,) = lift(_fit_stacked, *arrays, core=core, out=out, **given)
+    near = [f"_sid_near_{i}" for i in range(len(maps))]
+    for _ in range(passes):
+        around = with_neighbours(found, maps, near)
+        wanted = [*core, [_COLUMN, *near]]
+        (found,) = lift(_refit_block, *arrays, around, core=wanted, out=out, count=count, **given)
+    columns = [found.isel({_COLUMN: i}, drop=True) for i in range(total - 1)]
+    return (*columns[:-2], columns[-2].astype(np.int8), columns[-1].astype(np.int32))
+
+
+def _engine(model: FitModel, count: int) -> str:
+    """Return the engine for a map, whatever its chunks: results do not depend on them."""
+    wanted: str = OPTIONS["fit_engine"]
+    if wanted == "auto":
+        return "numba" if lsq.takes_compiled(model, count) else "numpy"
+    return wanted
+
+
+def _fit_block(
+    y: Any,
+    *extra: Any,
+    x: Any,
+    model: FitModel,
+    ties: Ties | None,
+    noise: str | None,
+    maps: tuple[str, ...],
+    numbers: Mapping[str, float],
+    fixed: tuple[bool, ...],
+    **kwargs: Any,
+) -> tuple[Any, ...]:
+    """Fit one block: curves along the last axes, maps of starting values without them."""
+    y, sigma, rest = _curves(y, extra, x, noise)
+    if noise is not None:
+        kwargs[noise] = sigma
+    known = {model.names.index(name): value for name, value in [*zip(maps, rest, strict=True), *numbers.items()]}
+    found = lsq.fit_batch(y, x, model, known=known, fixed=np.array(fixed), covariance=False, derive=ties, **kwargs)
+    return _results(found)
+
+
+def _curves(y: Any, extra: Sequence[Any], x: Any, noise: str | None) -> tuple[Any, Any, list[Any]]:
+    """Return data and their weights or variance with one axis of samples, and the rest."""
+    n = x.shape[-1]
+    axes = len(x) if x.ndim > 1 else 1
+    y, rest = y.reshape(*y.shape[: y.ndim - axes], n), list(extra)
+    if noise is None:
+        return y, None, rest
+    # apply_ufunc gives dimensions that an array lacks the length 1.
+    sigma = rest.pop(0)
+    sigma = sigma.reshape(*sigma.shape[: sigma.ndim - axes], n)
+    return y, sigma.reshape(-1) if sigma.size == n else np.broadcast_to(sigma, y.shape), rest
+
+
+def _results(found: lsq.LsqResult) -> tuple[Any, ...]:
+    columns = [*_columns(found.parameters), *_columns(found.derived)]
+    errors = [*_columns(found.stderr), *_columns(found.derived_stderr)]
+    return (*columns, *errors, found.redchi, found.rsquared, found.status, found.n_iter)
+
+
+def _columns(values: Any) -> list[Any]:
+    return [values[..., i] for i in range(values.shape[-1])]
+
+
+def _fit_stacked(y: Any, *extra: Any, **kwargs: Any) -> Any:
+    """Fit one block; return all results along a last axis, and that all are new."""
+    found = _fit_block(y, *extra, **kwargs)
+    return np.stack([*found, np.ones_like(found[0])], axis=-1)
+
+
+def _refit_block(
+    y: Any,
+    *extra: Any,
+    x: Any,
+    model: FitModel,
+    ties: Ties | None,
+    noise: str | None,
+    maps: tuple[str, ...],
+    numbers: Mapping[str, float],
+    fixed: tuple[bool, ...],
+    count: int,
+    **kwargs: Any,
+) -> Any:
+    """Fit what is poor in a block again; ``extra`` ends with the results of every curve and of those around it."""
+    around = extra[-1]
+    y, sigma, rest = _curves(y, extra[:-1], x, noise)
+    held = {model.names.index(name): value for name, value in [*zip(maps, rest, strict=True), *numbers.items()]}
+    held = {i: np.broadcast_to(value, y.shape[:-1]) for i, value in held.items() if fixed[i]}
+
+    def fit(at: tuple[Any, ...], start: Any) -> Any:
+        """Fit some curves from new starts."""
+        for i, value in held.items():
+            start[:, i] = value[at]
+        options = dict(kwargs)
+        if noise is not None:
+            options[noise] = sigma if sigma.ndim == 1 else sigma[at]
+        found = lsq.fit_batch(y[at], x, model, start, fixed=np.array(fixed), covariance=False, derive=ties, **options)
+        return np.stack(_results(found), axis=-1)
+
+    return fit_again(around, fit, parameters=len(model.names), count=count, fixed=np.array(fixed))
