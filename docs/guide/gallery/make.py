@@ -1,4 +1,4 @@
-"""Draw the pictures of the gallery: ``python docs/guide/gallery/make.py FOLDER``, with the files that the page names."""
+"""Draw the pictures of the gallery: ``python docs/guide/gallery/make.py FOLDER``, where the files lie."""
 
 import sys
 from pathlib import Path
