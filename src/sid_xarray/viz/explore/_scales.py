@@ -52,7 +52,7 @@ class Scales:
         span = float(np.ptp(self.stored_axes[dim].values)) or abs(value)
         if not np.isfinite(value) or not span:
             return value
-        return float(f"{round(value, 6 - int(np.floor(np.log10(span)))):.7g}")
+        return float(f"{round(value, 6 - int(np.floor(np.log10(span)))):.7g}") + 0.0  # no −0
 
     def nearest(self, dim: Hashable, shown: float) -> int:
         """Return the index of the point nearest to a place that was tapped."""
