@@ -163,3 +163,14 @@ def test_dates_are_drawn_as_dates(hv, backend):
 def test_text_has_no_picture():
     with pytest.raises(DimensionError, match="text or records"):
         plot(xr.DataArray(["a", "b"], dims="x", name="words"))
+
+
+def test_families_of_complex_curves_show_both_parts(hv):
+    values = np.arange(15.0).reshape(3, 5) * np.exp(1j * np.arange(15.0).reshape(3, 5))
+    da = dataarray(values, dims={"x": (1, "nm"), "bias": (0.1, "V")}, units="pm")
+    for component, functions in (("polar", (np.abs, np.angle)), ("cartesian", (np.real, np.imag))):
+        layout = bound_view(da, "curve")(component=component)
+        assert len(layout) == 2
+        for pane, function in zip(layout, functions, strict=True):
+            drawn = [c.dimension_values(1) for c in pane.traverse(None, [hv.Curve])]
+            np.testing.assert_allclose(drawn, function(values), atol=1e-12)

@@ -289,3 +289,45 @@ def test_axes_and_values_of_one_name_are_told_apart(quantity: str, backend: str)
     np.testing.assert_array_equal(image.dimension_values(2, flat=False), values)
     curve = da.isel(y=0).sid.plot(backend=backend)
     hv.render(curve, backend=backend)
+
+
+def test_masked_values_are_left_out_of_picture_and_limits(hv, arrays):
+    da = array()
+    hidden = PICTURE > 10
+    for mask in (hidden, da > 10, (da > 10).T):
+        image = bound_view(da, "image")(mask=mask, robust=(0, 100))
+        np.testing.assert_array_equal(image.dimension_values(2, flat=False), np.where(hidden, np.nan, PICTURE))
+        assert image.opts.get("plot", backend="bokeh").kwargs["clim"] == (1, 10)
+    stack = arrays("image_stack")
+    image = bound_view(stack, "image")(mask=stack > stack.values[1, 5, 5], isel={"time": 1})
+    assert np.isnan(image.dimension_values(2, flat=False)).sum() == (stack.values[1] > stack.values[1, 5, 5]).sum()
+    for mask, words in ((np.ones(3, bool), "has shape"), (da[:2] > 1, "do not fit"), (da, "true where values")):
+        with pytest.raises(DimensionError, match=words):
+            bound_view(da, "image")(mask=mask)
+
+
+@pytest.mark.parametrize("flip_y", [False, True], ids=["ascending", "descending"])
+def test_contours_lie_where_the_values_are(hv, flip_y):
+    import matplotlib.pyplot as plt
+
+    y = np.linspace(0, 2, 21)[:: -1 if flip_y else 1]
+    values = np.tile(y[:, None], (1, 11)) ** 2  # nA
+    da = dataarray(values, dims={"y": (y, "nm"), "x": (0.1, "nm")}, units="nA")
+    picture = bound_view(da, "image")(contours=[1.0, 2.25])
+    (lines,) = picture.traverse(None, [hv.Contours])
+    for level, place in ((1.0, 1.0), (2.25, 1.5)):
+        (line,) = [part for part in lines.split() if part.dimension_values(2)[0] == level]
+        np.testing.assert_allclose(line.dimension_values(1), place, atol=0.01)
+    assert picture.opts.get("plot", backend="bokeh").kwargs["invert_yaxis"] is not flip_y
+    three = bound_view(da, "image")(contours=3)
+    (lines,) = three.traverse(None, [hv.Contours])
+    levels = lines.dimension_values(2)
+    assert len(np.unique(levels[np.isfinite(levels)])) == 3
+    for backend in ("bokeh", "matplotlib"):
+        figure = hv.render(three, backend=backend)
+        if backend == "matplotlib":
+            plt.close(figure)
+    for odd in (da[:1], da * np.nan, da * 0 + 1):
+        hv.render(bound_view(odd, "image")(contours=2), backend="bokeh")
+    with pytest.raises(ValueError, match="contours should be a number of lines"):
+        bound_view(da, "image")(contours=0)

@@ -110,6 +110,12 @@ def test_points_without_a_place_are_left_out(hv):
         bound_view(da, "points")()
 
 
+def test_several_quantities_of_points_are_curves(hv):
+    ds = xr.Dataset({"a": spiral(), "b": spiral() * 2})
+    assert choose_view(ds) == "curve"
+    hv.render(plot(ds), backend="bokeh")
+
+
 def test_what_cannot_be_drawn_is_said(arrays):
     bare = arrays("point_cloud")
     assert choose_view(bare) == "curve"

@@ -149,6 +149,11 @@ def test_a_saved_player_has_its_frames_inside(arrays, tmp_path):
     assert still.stat().st_size > 1000
 
 
+def test_a_map_that_a_program_drives_is_saved_as_it_is(hv, tmp_path):
+    live = hv.DynamicMap(lambda: hv.Curve([1, 2, 3]), streams=[])
+    assert save(live, tmp_path / "live.html").stat().st_size > 10_000
+
+
 @pytest.mark.parametrize("values", ["uint8", "int64", "float32", "complex64", "bool"])
 @pytest.mark.parametrize("show", ["player", "mean", "max", "montage"])
 def test_awkward_stacks_do_no_harm(hv, arrays, values, show):

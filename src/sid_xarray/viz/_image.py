@@ -22,12 +22,15 @@ __all__ = [
     "component_of",
     "cross",
     "image_element",
+    "overlaid",
     "reach",
     "titled_element",
 ]
 
 COMPONENTS = ("amplitude", "phase", "real", "imag")
 _NO_VALUE = "#b9cbdc"  # not in any of the colour maps
+_SIZES = ("frame_width", "frame_height", "toolbar", "data_aspect", "show_grid")
+_RING = "#56B4E9"
 _IN_CIRCLES = "#a8d5a2"  # nor in those without ends, which are dark and light
 
 
@@ -49,6 +52,7 @@ class Look:
     phase: bool = False
     mark: tuple[int, int] | None = None
     clabel: str | None = None
+    contours: int | Sequence[float] | None = None
 
     def __post_init__(self) -> None:
         if self.norm not in ("linear", "log"):
@@ -108,12 +112,31 @@ def image_element(frame: Frame, look: Look) -> Any:
     if look.norm == "log":
         mpl["hooks"] = [*mpl["hooks"], _style.lowest]
     element = _style.apply(element, {**colours, **both}, bokeh={**bokeh, **bare}, matplotlib=mpl)
-    if look.mark is None:
-        return element
-    del bokeh["hooks"], mpl["hooks"]
-    x, y, _ = shared(frame, look.prefix)
-    mark = (float(x.values[look.mark[0]]), float(y.values[look.mark[1]]))
-    return _style.apply(element * cross(mark, element.kdims), both, bokeh=bokeh, matplotlib=mpl)
+    over = [] if look.contours is None or blank else _contours(element, look.contours, clim)
+    if look.mark is not None:
+        x, y, _ = shared(frame, look.prefix)
+        over.append(cross((float(x.values[look.mark[0]]), float(y.values[look.mark[1]])), element.kdims))
+    return overlaid(element, over)
+
+
+def overlaid(picture: Any, over: Sequence[Any], *, within: bool = False) -> Any:
+    """Return a picture under further elements, with its own size, orientation and title.
+
+    With ``within``, what reaches beyond the picture is cut off.
+    """
+    if not over:
+        return picture
+    hv = _style.ready()
+    kept = {backend: dict(picture.opts.get("plot", backend=backend).kwargs) for backend in _style.BACKENDS}
+    both = {key: kept["bokeh"][key] for key in ("title", "invert_yaxis") if key in kept["bokeh"]}
+    bokeh = {key: kept["bokeh"][key] for key in _SIZES if key in kept["bokeh"]}
+    mpl = {key: kept["matplotlib"][key] for key in ("aspect", "fig_inches") if key in kept["matplotlib"]}
+    if within:
+        (base,) = picture.traverse(None, [hv.Image, hv.QuadMesh])
+        (left, right), (low, high) = (base.range(dim) for dim in base.kdims)
+        both |= {"xlim": (left, right), "ylim": (low, high)}
+    layers = list(picture.values()) if isinstance(picture, hv.Overlay) else [picture]
+    return _style.apply(hv.Overlay([*layers, *over]), both, bokeh=bokeh, matplotlib=mpl)
 
 
 def titled_element(frame: Frame, look: Look) -> Any:
@@ -133,6 +156,23 @@ def colours_of(look: Look, clim: tuple[float, float]) -> dict[str, Any]:
         "clipping_colors": {"NaN": _IN_CIRCLES if look.phase else _NO_VALUE if grey else "#d8d8d8"},
     }
     return colours if look.clabel is None else {**colours, "clabel": look.clabel}
+
+
+def _contours(element: Any, levels: int | Sequence[float], clim: tuple[float, float]) -> list[Any]:
+    """Return lines of equal value: at values, or at so many between the limits of the colours."""
+    from holoviews.operation import contours
+
+    if isinstance(levels, int):
+        if levels < 1:
+            raise ValueError(f"contours should be a number of lines or their values, got {levels}")
+        levels = [float(v) for v in np.linspace(*clim, levels + 2)[1:-1]]
+    if min(len(element.dimension_values(i, expanded=False)) for i in (0, 1)) < 2:
+        return []  # a single row has no lines
+    lines = contours(element, levels=[float(v) for v in levels])
+    look = {"color": _RING, "show_legend": False}
+    return [
+        _style.apply(lines, look, bokeh={"line_width": 1.2, "tools": []}, matplotlib={"linewidth": 1.0}, fonts=False)
+    ]
 
 
 def cross(mark: tuple[float, float], kdims: Sequence[Any]) -> Any:

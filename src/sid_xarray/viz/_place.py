@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from sid_xarray.schema.units import convert_factor
 from sid_xarray.viz import _scalebar, _style
 from sid_xarray.viz._axes import Axis, share_scale
 from sid_xarray.viz._labels import distinct, unit_text
 
-__all__ = ["Frame", "Placed", "geometry", "place"]
+__all__ = ["Frame", "Placed", "factors", "geometry", "place", "shared"]
 
 _CELLS = 200_000
 _LONGEST = 6.0  # beyond this ratio of sides equal aspect would leave a line
@@ -95,6 +96,13 @@ def shared(frame: Frame, prefix: bool) -> tuple[Axis, Axis, bool]:
     """Return both axes as they are drawn, and whether they measure the same."""
     x, y = (a if a.monotonic else a.as_index() for a in (frame.x, frame.y))
     return share_scale(x, y, prefix=prefix)
+
+
+def factors(frame: Frame, prefix: bool) -> tuple[float, float]:
+    """Return what takes positions along x and y, in the units of the data, to those of the picture."""
+    x, y, _ = shared(frame, prefix)
+    pairs = ((frame.x, x), (frame.y, y))
+    return tuple(1.0 if a.units == b.units else convert_factor(a.units, b.units) for a, b in pairs)  # type: ignore[return-value]
 
 
 def place(

@@ -101,6 +101,8 @@ def _for_dataset(ds: xr.Dataset) -> str:
     maps = [n for n in own if ds[n].ndim >= 2]
     if by_kind == "image" or (len(maps) > 1 and main.ndim == 2 and by_kind != "curve"):
         return "map_grid"
+    if by_kind == "points":  # several quantities share no map
+        return "curve"
     return by_kind if "Dataset" in VIEWS[by_kind].on else "map_grid"
 
 

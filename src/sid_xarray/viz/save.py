@@ -131,13 +131,13 @@ def _film(hv: Any, obj: Any, path: Path, title: str) -> None:
 
     if isinstance(obj, hv.DynamicMap):
         counts = [len(dim.values) for dim in obj.kdims]
-        if not all(counts):
-            obj = obj[obj.last_key] if obj.last_key is not None else obj[()]
-        else:
-            share = max(1, int(_FRAMES ** (1 / len(counts))))
-            chosen = [[dim.values[i] for i in _even(n, share)] for dim, n in zip(obj.kdims, counts, strict=True)]
-            frames = {key if len(key) > 1 else key[0]: obj[key] for key in itertools.product(*chosen)}
-            obj = hv.HoloMap(frames, kdims=[dim.clone(values=[], default=None) for dim in obj.kdims])
+        if not counts or not all(counts):  # driven by a running program: what it shows now
+            _html(hv, obj[obj.last_key or ()], path, "html", 0, title)
+            return
+        share = max(1, int(_FRAMES ** (1 / len(counts))))
+        chosen = [[dim.values[i] for i in _even(n, share)] for dim, n in zip(obj.kdims, counts, strict=True)]
+        frames = {key if len(key) > 1 else key[0]: obj[key] for key in itertools.product(*chosen)}
+        obj = hv.HoloMap(frames, kdims=[dim.clone(values=[], default=None) for dim in obj.kdims])
     how = "scrubber" if len(obj.kdims) == 1 else "individual"
     pane = pn.pane.HoloViews(obj, backend="bokeh", widget_type=how, widget_location="bottom", center=True)
     most = {"max_states": 10 * _FRAMES, "max_opts": _FRAMES}

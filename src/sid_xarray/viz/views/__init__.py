@@ -73,6 +73,8 @@ IMAGE = View(
 STACK = View("stack", suits=Shape(any=3), draws="sid_xarray.viz.views.stack:draw", kinds=("image_stack", "volume"))
 FOUR_D = View("four_d", suits=Shape(any=4), draws="sid_xarray.viz.views.four_d:draw", kinds=("image_4d",))
 POINTS = View("points", suits=Shape(any=1), draws="sid_xarray.viz.views.points:draw")
+PEAKS = View("peaks", suits=Shape(any=1), draws="sid_xarray.viz.views.peaks:draw")
+LATTICE = View("lattice", suits=Shape(any=2), draws="sid_xarray.viz.views.peaks:lattice")
 COMPLEX = View("complex", suits=Shape(any=1), draws="sid_xarray.viz.views.complex:draw")
 SPECTRAL_IMAGE = View(
     "spectral_image",
@@ -88,5 +90,19 @@ SCREE = View("scree", suits=Shape(), draws="sid_xarray.viz.views.components:scre
 
 TABLE: dict[str, View] = {
     view.name: view
-    for view in (CURVE, IMAGE, STACK, FOUR_D, POINTS, COMPLEX, SPECTRAL_IMAGE, FIT, MAP_GRID, COMPONENTS, SCREE)
+    for view in (
+        CURVE,
+        IMAGE,
+        STACK,
+        FOUR_D,
+        POINTS,
+        COMPLEX,
+        SPECTRAL_IMAGE,
+        PEAKS,
+        LATTICE,
+        FIT,
+        MAP_GRID,
+        COMPONENTS,
+        SCREE,
+    )
 }

@@ -89,21 +89,20 @@ def draw(
     choice = choose(main, [along] if family is None else [along, family], isel=isel, sel=sel)
     heading = title_of(main, choice.notes) if title is None else title
     axis = axis_of(choice.da, along)
+    legend = axis_of(choice.da, family).label if family is not None and family in choice.da.dims else ""
     complex_ = main.dtype.kind == "c"
-    if complex_ and component == "polar" and family is None:
-        parts = [_lines(obj, main, along, None, isel, sel, part, max_curves) for part in ("amplitude", "phase")]
+    split = {"polar": ("amplitude", "phase"), "cartesian": ("real", "imag") if family is not None else ()}
+    if complex_ and split.get(str(component)):
+        parts = [_lines(obj, main, along, family, isel, sel, part, max_curves) for part in split[str(component)]]
         hv = _style.ready()
         shown: dict[str, Any] = {"size": size, "prefix": prefix, "points": max_points}
         panes = [
-            lines_element(axis, lines, said, units, title=heading if i == 0 else "", **shown)
+            lines_element(axis, lines, said, units, title=heading if i == 0 else "", legend=legend, **shown)
             for i, (lines, said, units) in enumerate(parts)
         ]
         return _style.apply(hv.Layout(panes).cols(1), {"shared_axes": False}, matplotlib=_PLAIN_LAYOUT, fonts=False)
     part = component if component in COMPONENTS else "cartesian" if complex_ and family is None else None
     lines, said, units = _lines(obj, main, along, family, isel, sel, part, max_curves)
-    legend = ""
-    if family is not None and family in choice.da.dims:
-        legend = axis_of(choice.da, family).label
     return lines_element(
         axis, lines, said, units, title=heading, size=size, prefix=prefix, points=max_points, legend=legend
     )

@@ -12,6 +12,7 @@ from sid_xarray.core.dims import units_of
 from sid_xarray.errors import DimensionError, nearest
 from sid_xarray.viz import _style
 from sid_xarray.viz._axes import axis_of, map_dims
+from sid_xarray.viz._image import component_of
 from sid_xarray.viz._labels import number, quantity, unit_text
 from sid_xarray.viz._select import choose, read
 from sid_xarray.viz._siblings import parameters
@@ -143,9 +144,9 @@ def _curves(
         sigma = None
         if error in ds and ds[error].dims == da.dims:
             sigma = _style.displayable(read(choose(ds[error], [along], isel=isel, sel=sel).da, [along]))
-        line = Line(read(choice.da, [along]), "", sigma)
-        axis, said = axis_of(choice.da, along), quantity(da, fallback=name)
-        panes.append(lines_element(axis, [line], said, units_of(da), size=size, prefix=prefix))
+        values, units, word = component_of(read(choice.da, [along]), None, units_of(da))
+        axis, said = axis_of(choice.da, along), quantity(da, fallback=name) + word
+        panes.append(lines_element(axis, [Line(values, "", sigma)], said, units, size=size, prefix=prefix))
     cols = max(1, min(cols, len(panes)))
     both = {"shared_axes": False, **({"title": _style.wrapped(title, size * cols)} if title else {})}
     rows = -(-len(panes) // cols)

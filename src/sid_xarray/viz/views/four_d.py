@@ -13,9 +13,10 @@ from sid_xarray.core.chunked import is_lazy
 from sid_xarray.core.dims import dims_of, position_of, units_of
 from sid_xarray.errors import DimensionError
 from sid_xarray.viz import _style
-from sid_xarray.viz._axes import Axis, axis_of, horizontal_vertical, map_dims, share_scale
-from sid_xarray.viz._image import Frame, Look, component_of, image_element
+from sid_xarray.viz._axes import axis_of, horizontal_vertical, map_dims, share_scale
+from sid_xarray.viz._image import Frame, Look, component_of, image_element, overlaid
 from sid_xarray.viz._labels import comfortable, number, quantity, unit_text
+from sid_xarray.viz._place import factors
 from sid_xarray.viz._reduce import mean_of
 from sid_xarray.viz._select import choose, indices, read, say
 from sid_xarray.viz.views.image import title_of
@@ -213,7 +214,7 @@ def _detector(
     if center is None:
         middle = _mass(seen, u.values, v.values)
     else:
-        scale = _ratio(v, y)
+        _, scale = factors(Frame(seen, x, y, "", "1"), prefix=False)
         middle = (position_of(da, own[0], center[0]), position_of(da, own[1], center[1]) * scale)
     far = np.hypot(u.values[None, :] - middle[0], v.values[:, None] - middle[1])
     mask = (far >= lowest) & (far <= top)
@@ -241,11 +242,6 @@ def _whole(da: xr.DataArray, own: tuple[Hashable, Hashable], shape: tuple[int, i
     box = (slice(starts[0], starts[0] + min(side, shape[0])), slice(starts[1], starts[1] + min(side, shape[1])))
     mask = np.ones((box[1].stop - box[1].start, box[0].stop - box[0].start), bool)
     return _Detector(box, mask, f"mean of the middle {mask.shape[1]} × {mask.shape[0]} px of the pattern")
-
-
-def _ratio(scaled: Axis, axis: Axis) -> float:
-    at = int(np.argmax(np.abs(axis.values)))
-    return float(scaled.values[at] / axis.values[at]) if axis.values[at] else 1.0
 
 
 def _mass(seen: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
@@ -289,28 +285,10 @@ def _ringed(element: Any, detector: _Detector, frame: Frame, prefix: bool) -> An
     if not detector.rings:
         return element
     hv = _style.ready()
-    first, _, _ = share_scale(frame.x, frame.y, prefix=False)
-    shown, _, _ = share_scale(frame.x, frame.y, prefix=prefix)
-    factor = _ratio(shown, first)
-    out = element
-    kept = {b: dict(element.opts.get("plot", backend=b).kwargs) for b in _style.BACKENDS}
-    for x, y, diameter in detector.rings:
-        ring = hv.Ellipse(x * factor, y * factor, diameter * factor, kdims=list(element.kdims))
-        out = out * _style.apply(
-            ring,
-            {"color": _RING},
-            bokeh={"line_width": 2, "tools": []},
-            matplotlib={"linewidth": 1.6},
-            fonts=False,
-        )
-    both = {key: kept["bokeh"][key] for key in ("title", "invert_yaxis")}
-    bokeh = {
-        key: kept["bokeh"][key]
-        for key in ("frame_width", "frame_height", "toolbar", "data_aspect")
-        if key in kept["bokeh"]
-    }
-    mpl = {key: kept["matplotlib"][key] for key in ("aspect", "fig_inches")}
-    left, low, right, high = element.bounds.lbrt() if isinstance(element, hv.Image) else (None,) * 4
-    if left is not None:  # a ring may be larger than the pattern
-        both |= {"xlim": (left, right), "ylim": (low, high)}
-    return _style.apply(out, both, bokeh=bokeh, matplotlib=mpl)
+    factor, _ = factors(frame, prefix)
+    rings = [hv.Ellipse(x * factor, y * factor, d * factor, kdims=list(element.kdims)) for x, y, d in detector.rings]
+    thin = {"line_width": 2, "tools": []}
+    drawn = [
+        _style.apply(ring, {"color": _RING}, bokeh=thin, matplotlib={"linewidth": 1.6}, fonts=False) for ring in rings
+    ]
+    return overlaid(element, drawn, within=True)

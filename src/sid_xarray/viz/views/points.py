@@ -15,7 +15,17 @@ from sid_xarray.errors import DimensionError
 from sid_xarray.schema import units as _units
 from sid_xarray.viz import _style
 from sid_xarray.viz._axes import Axis, axis_of, check_dim, role_of, share_scale
-from sid_xarray.viz._image import Frame, Look, check_look, colours_of, component_of, cross, image_element, reach
+from sid_xarray.viz._image import (
+    Frame,
+    Look,
+    check_look,
+    colours_of,
+    component_of,
+    cross,
+    image_element,
+    overlaid,
+    reach,
+)
 from sid_xarray.viz._labels import comfortable, distinct, quantity, range_text, unit_text
 from sid_xarray.viz._place import Placed, geometry
 from sid_xarray.viz._reduce import mean_of
@@ -232,7 +242,7 @@ def _cloud(
         )
         frame = Frame(crowd, *gridded, said, units)
         element = image_element(frame, look)
-        return element if marked is None else _crossed(element, marked)
+        return element if marked is None else overlaid(element, [cross(marked, element.kdims)])
     if look.prefix:
         units, factor = comfortable(units, reach(shown))
         shown = shown * shown.dtype.type(factor) if factor != 1 else shown
@@ -255,7 +265,7 @@ def _cloud(
     element = _style.apply(
         element, {**both, **colours}, bokeh={**bokeh, **bare}, matplotlib={**mpl, "s": (0.72 * dot) ** 2}
     )
-    return element if marked is None else _crossed(element, marked)
+    return element if marked is None else overlaid(element, [cross(marked, element.kdims)])
 
 
 def _finite(axis: Axis) -> Axis:
@@ -270,16 +280,6 @@ def _margin(values: np.ndarray) -> tuple[float, float]:
 
 def _widened(lo: float, hi: float, side: float) -> tuple[float, float]:
     return (lo, hi) if hi > lo else (lo - side / 2, hi + side / 2)
-
-
-def _crossed(element: Any, at: tuple[float, float]) -> Any:
-    kept = {b: dict(element.opts.get("plot", backend=b).kwargs) for b in _style.BACKENDS}
-    both = {key: kept["bokeh"][key] for key in ("title", "invert_yaxis")}
-    bokeh = {
-        k: kept["bokeh"][k] for k in ("frame_width", "frame_height", "toolbar", "data_aspect") if k in kept["bokeh"]
-    }
-    mpl = {key: kept["matplotlib"][key] for key in ("aspect", "fig_inches")}
-    return _style.apply(element * cross(at, element.kdims), both, bokeh=bokeh, matplotlib=mpl)
 
 
 def _binned(
