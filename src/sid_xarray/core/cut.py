@@ -103,7 +103,7 @@ def _trimmed(inside: dict[Any, Bools], mask: Bools | None, da: xr.DataArray, reg
     for dim, found in inside.items():
         where = np.flatnonzero(found)
         if not where.size:
-            spans = (f"{d!r} spans {np.nanmin(x):g} … {np.nanmax(x):g} {units_of_coordinate(da, d)}"
+            spans = (f"{d!r} spans {np.nanmin(x):g} … {np.nanmax(x):g}{_said(da, d)}"
                      for d in region.dims for x in [_axis(da, d)] if x.size)  # fmt: skip
             raise DimensionError(f"no point of {da.name!r} lies in {region}; {', '.join(spans) or 'it is empty'}")
         whole = mask is not None or where[-1] - where[0] + 1 == where.size
@@ -136,6 +136,11 @@ def _axis(da: xr.DataArray, name: Hashable) -> npt.NDArray[Any]:
 def units_of_coordinate(da: xr.DataArray, name: Hashable) -> str:
     """Return the canonical units of a dimension, or of a coordinate of a point cloud."""
     return units_of(da, name) if name in da.dims else units_of(da[name])
+
+
+def _said(da: xr.DataArray, name: Hashable) -> str:
+    units = units_of_coordinate(da, name)
+    return "" if units == "1" else f" {units}"
 
 
 def _at(da: xr.DataArray, region: Region, i: int, value: Any) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -247,7 +248,7 @@ class Region:
         if self.kind == "aperture":
             inner = [f"inner={_text(self.at[2])}"] if self.at[2] else []
             rest = [f"radius={_text(self.at[3])}", *inner, *rest]
-        if all(d.isidentifier() and d not in ("units", "radius", "inner") for d in self.dims):
+        if all(d.isidentifier() and not iskeyword(d) and d not in ("units", "radius", "inner") for d in self.dims):
             said = [f"{d}={_text(v)}" for d, v in zip(self.dims, at, strict=True)]
         else:
             said = [f"{{{', '.join(f'{d!r}: {_text(v)}' for d, v in zip(self.dims, at, strict=True))}}}"]

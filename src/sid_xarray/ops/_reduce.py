@@ -16,6 +16,8 @@ __all__ = ["reduced_over"]
 
 def reduced_over(da: xr.DataArray, dims: Sequence[Hashable], reduce: str) -> xr.DataArray:
     """Reduce windows to one value; NaNs are left out of all but the sum."""
+    if da.dtype.kind not in "biufcmMO":
+        raise DimensionError(f"{da.name!r} is no array of numbers ({da.dtype}), and text has no {reduce}.")
     if da.dtype.kind == "c" and reduce in ("max", "min", "median"):
         raise DimensionError(f"complex values have no {reduce}. Take abs() or .real first, or reduce='mean'.")
     if reduce == "sum":

@@ -16,6 +16,7 @@ __all__ = ["Frame", "Placed", "factors", "geometry", "place", "shared"]
 
 _CELLS = 200_000
 _LONGEST = 6.0  # beyond this ratio of sides equal aspect would leave a line
+_NARROW = 4.0  # beyond this height over width a scale bar does not fit
 
 
 @dataclass(frozen=True)
@@ -165,9 +166,12 @@ def geometry(
     if placed.equal:
         bokeh["data_aspect"] = 1
     if width < 160:
-        bokeh["xticks"] = 3  # more labels would run into each other
+        bokeh["xticks"], mpl["xticks"] = 3, 2  # more labels would run into each other
+    if shape > 3 and placed.x.values.size:
+        mpl["xticks"] = [float(placed.x.values[placed.x.values.size // 2])]
     bokeh["hooks"], mpl["hooks"] = [], []
-    if scalebar and placed.same and unit_text(placed.x.units):
+    # One bar tells lengths along both axes only where their scale is the same, and needs room for its text.
+    if scalebar and placed.equal and shape <= _NARROW and unit_text(placed.x.units):
         bokeh["hooks"] = [_scalebar.hook("bokeh", placed.x.units)]
         mpl["hooks"] = [_scalebar.hook("matplotlib", placed.x.units)]
     return both, bokeh, mpl

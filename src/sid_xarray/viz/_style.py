@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ __all__ = [
     "bar_title",
     "curve_colours",
     "displayable",
+    "free_corner",
     "limits",
     "lowest",
     "palette",
@@ -195,3 +196,23 @@ def curve_colours(n: int) -> list[str]:
 
     colours = process_cmap("viridis", 256)
     return [str(colours[int(i)]) for i in np.linspace(0, 235, n)]
+
+
+def free_corner(x: np.ndarray, lines: Sequence[np.ndarray]) -> str:
+    """Return the corner of the picture with the fewest points: the legend goes there."""
+    every = np.concatenate(lines) if lines else np.zeros(0)
+    every = every[np.isfinite(every)]
+    if every.size == 0 or x.size < 2:
+        return "top_right"
+    if x.size < 200:  # lines between few points cross corners, too
+        fine, coarse = np.linspace(0, x.size - 1, 200), np.arange(x.size)
+        x, lines = np.interp(fine, coarse, x), [np.interp(fine, coarse, line) for line in lines]
+    lo, hi, left, right = every.min(), every.max(), x.min(), x.max()
+    across = (x - left) / ((right - left) or 1)
+    crowd = dict.fromkeys(("top_right", "top_left", "bottom_right", "bottom_left"), 0)
+    for line in lines:
+        up = (line - lo) / ((hi - lo) or 1)
+        for corner in crowd:
+            beside = across > 0.65 if "right" in corner else across < 0.35
+            crowd[corner] += int(np.sum(beside & ((up > 0.65) if "top" in corner else (up < 0.35))))
+    return min(crowd, key=lambda corner: crowd[corner])

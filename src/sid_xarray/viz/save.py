@@ -110,7 +110,7 @@ def page_of(model: Any, title: str) -> str:
     from bokeh.models import TableWidget, Widget
     from bokeh.resources import CDN, Resources
 
-    page = file_html(model, CDN, title=title)
+    page = file_html(model, CDN, title=title, suppress_callback_warning=True)
     parts = ["bokeh"]
     parts += ["bokeh-widgets"] if any(isinstance(m, Widget) for m in model.references()) else []
     parts += ["bokeh-tables"] if any(isinstance(m, TableWidget) for m in model.references()) else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -275,3 +276,83 @@ def test_options_are_checked(arrays):
     np.testing.assert_array_equal(ex.curves()[0].values, da.values[1, 2])
     with pytest.raises(DimensionError, match="no region of the map"):
         ex.choose(Region.interval(bias=(0, 1)))
+
+
+def test_code_is_written_as_people_write_it():
+    """In the units that are shown, with no more digits than tell the pixels, and no −0."""
+    y, x = np.arange(50) * 1e-6 / 49, np.arange(50) * 1e-6 / 49
+    bias = np.linspace(-0.22, 0.22, 40).astype("f4")
+    dims = {"y": (y, "m"), "x": (x, "m"), "bias": (bias, "V")}
+    da = sid.dataarray(np.random.default_rng(0).random((50, 50, 40)), dims=dims, units="A")
+    ex = da.sid.explore()
+    ex.choose(ex.box(x=(0.1, 0.7), y=(0, 0.333)))
+    same(ex, da)
+    ex.compare = True
+    ex.choose(ex.box(x=(0.1423, 0.1424), y=(0, 0.333)))  # one pixel wide
+    ex.tap(*(ex.axes[d].values[7] for d in "xy"))
+    ex.window = (-0.2, 0.1)
+    same(ex, da)
+    for line in ex.code():
+        assert "-0.0)" not in line and "-0.0," not in line
+    assert len(ex.code()) == 4
+    assert "units='m'" not in "".join(ex.code())
+    assert max(len(number) for number in re.findall(r"\d+\.\d+", "".join(ex.code()))) <= 8
+    k = (np.arange(16) - 8) * -0.5
+    scan = sid.dataarray(np.ones((3, 4, 16, 16)), dims={"y": 1, "x": 1, "ky": (k, "mrad"), "kx": (k, "mrad")})
+    ex = scan.sid.explore()
+    assert "-0.0" not in ex.code()[0]
+    same(ex, scan)
+
+
+@pytest.mark.parametrize(
+    "coord",
+    [np.datetime64("2024-01-01") + np.arange(6) * np.timedelta64(1, "h"), list("abcdef")],
+    ids=["dates", "text"],
+)
+@pytest.mark.parametrize("dims", [("step", "x"), ("step", "y", "x"), ("y", "x", "step")])
+def test_dates_and_text_along_a_dimension(coord, dims):
+    sizes = {"step": 6, "x": 4, "y": 5}
+    values = np.random.default_rng(0).random([sizes[d] for d in dims])
+    da = xr.DataArray(values, dims=dims, coords={"step": coord, "x": np.arange(4.0)}, name="signal")
+    for given in ({}, {"signal": "step"}):
+        ex = da.sid.explore(**given)
+        ex.__panel__().get_root()
+        if len(dims) < 3 and not given:
+            assert "step" in ex.plan.map + ex.plan.signal
+        if set(ex.plan.signal) | set(ex.plan.map):
+            same(ex, da)
+    np.testing.assert_array_equal(da["step"].values, np.asarray(coord))
+
+
+@pytest.mark.parametrize(
+    ("da", "said"),
+    [
+        (xr.DataArray(np.zeros((0, 3)), dims=("y", "x")), "'y' has no points"),
+        (xr.DataArray(np.array([["a", "b"]] * 2), dims=("y", "x")), "no array of numbers"),
+        (xr.DataArray(np.zeros((2, 3)), dims=(0, 1)), r"da.rename\(\{0: 'dim_0', 1: 'dim_1'\}\)"),
+    ],
+    ids=["empty", "text", "names"],
+)
+def test_what_cannot_be_explored_is_said(da, said):
+    with pytest.raises(DimensionError, match=said):
+        da.sid.explore()
+    sid.dashboard(da).get_root()
+
+
+def test_names_that_python_keeps_for_itself():
+    da = xr.DataArray(np.random.default_rng(0).random((2, 3, 4, 5)), dims=("class", "def", "in", "x"), name="signal")
+    same(da.sid.explore(), da)
+
+
+def test_the_legend_leaves_the_end_of_a_rising_curve():
+    rising = xr.DataArray(
+        np.ones((4, 5, 1)) * np.arange(60.0), dims=("y", "x", "energy"), coords={"energy": np.arange(60.0)}
+    )
+    root = rising.sid.explore().__panel__().get_root()
+    (legend,) = [m for m in root.references() if type(m).__name__ == "Legend"]
+    assert legend.location == "top_left"
+
+
+def test_a_page_is_written_without_warnings(tmp_path, caplog):
+    xr.DataArray(np.eye(4), dims=("y", "x"), name="signal").sid.explore().save(tmp_path / "page.html")
+    assert not caplog.records

@@ -70,6 +70,7 @@ def explore(
     """
     try:
         from sid_xarray.viz.explore import state
+        from sid_xarray.viz.explore._numbers import check, positioned
         from sid_xarray.viz.explore._plan import make_plan
     except ImportError as error:
         raise MissingDependencyError("panel", "viz", "exploring") from error
@@ -82,7 +83,12 @@ def explore(
         return Review(data, obj, **params)
     arrays, names = _arrays(obj, beside or {}, main)
     _known(state.Explorer, params)
-    plan = make_plan(next(iter(arrays.values())), map=map, signal=signal)
+    first = next(iter(arrays.values()))
+    check(first)
+    plan = make_plan(first, map=map, signal=signal)
+    for key, da in arrays.items():
+        used = [d for d in (*plan.map, *plan.signal) if d in da.dims and not plan.places]
+        arrays[key], names[key] = positioned(da, used, names[key])
     return state.Explorer(arrays, plan, names, **params)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from sid_xarray.core.dims import values_of
 from sid_xarray.core.lift import Out, lift
 from sid_xarray.core.region import Region
 from sid_xarray.errors import DimensionError
+from sid_xarray.viz.explore._neat import neat, neat_position
 
 if TYPE_CHECKING:
     from sid_xarray.viz.explore.state import Explorer
@@ -35,7 +37,7 @@ def image(ex: Explorer) -> xr.DataArray:
 
 
 def _over_window(ex: Explorer, da: xr.DataArray) -> xr.DataArray:
-    return da.sid.within(ex.window or _all(ex), reduce=ex.reduce)  # type: ignore[no-any-return]
+    return da.sid.within(neat(ex, ex.window or _all(ex)), reduce=ex.reduce)  # type: ignore[no-any-return]
 
 
 def spectra(ex: Explorer) -> list[xr.DataArray]:
@@ -45,7 +47,7 @@ def spectra(ex: Explorer) -> list[xr.DataArray]:
         da = _start(ex)
         late = ex.part == "phase" and da.dtype.kind == "c"
         reduce = None if region.kind == "point" else "mean"
-        found = (da if late else _part(ex, da)).sid.within(region, reduce=reduce)
+        found = (da if late else _part(ex, da)).sid.within(neat(ex, region), reduce=reduce)
         out.append(_part(ex, found) if late else found)
     return out
 
@@ -67,7 +69,7 @@ def _position(da: xr.DataArray, dim: Hashable, index: int) -> float | None:
     except DimensionError:
         return None
     unique = np.unique(values).size == values.size and np.isfinite(values).all()
-    return float(values[index]) if unique and dim in da.coords else None
+    return neat_position(values, index) if unique and dim in da.coords else None
 
 
 def _part(ex: Explorer, da: xr.DataArray) -> xr.DataArray:
@@ -86,7 +88,8 @@ def _all(ex: Explorer) -> Region:
     ends = [(ex.scales.stored(d, 0), ex.scales.stored(d, ex.arrays[ex.main].sizes[d] - 1)) for d in ex.plan.signal]
     dims = tuple(map(str, ex.plan.signal))
     pairs = tuple(tuple(sorted(e)) for e in ends)
-    return Region("interval", dims, pairs[0]) if len(dims) == 1 else Region("box", dims, pairs)
+    units = ex.scales.units(ex.plan.signal)
+    return Region("interval", dims, pairs[0], units) if len(dims) == 1 else Region("box", dims, pairs, units)
 
 
 def _start_text(ex: Explorer) -> str:
@@ -98,7 +101,7 @@ def _start_text(ex: Explorer) -> str:
 
 
 def _joined(words: list[tuple[str, str]]) -> str:
-    if all(name.isidentifier() for name, _ in words):
+    if all(name.isidentifier() and not iskeyword(name) for name, _ in words):
         return ", ".join(f"{name}={value}" for name, value in words)
     return f"{{{', '.join(f'{name!r}: {value}' for name, value in words)}}}"
 
@@ -118,7 +121,7 @@ def _image_line(ex: Explorer) -> str:
     text, late = _start_text(ex), ex.part == "phase"
     if ex.plan.carpet or not ex.plan.signal:
         return _part_text(ex, text)
-    region = f"sid.{ex.window or _all(ex)!r}"
+    region = f"sid.{neat(ex, ex.window or _all(ex))!r}"
     inner = text if late else _part_text(ex, text)
     found = f"{inner}.sid.within({region}, reduce={ex.reduce!r})"
     return _part_text(ex, found) if late else found
@@ -128,5 +131,5 @@ def _spectrum_line(ex: Explorer, region: Region) -> str:
     text, late = _start_text(ex), ex.part == "phase"
     inner = text if late else _part_text(ex, text)
     reduce = "" if region.kind == "point" else ", reduce='mean'"
-    found = f"{inner}.sid.within(sid.{region!r}{reduce})"
+    found = f"{inner}.sid.within(sid.{neat(ex, region)!r}{reduce})"
     return _part_text(ex, found) if late else found

@@ -109,6 +109,7 @@ class CurveFigure:
             item.visible = False
         if self.lines:
             self.fig.legend[0].visible = any(label for _, _, label, _, _ in curves)
+            self.fig.legend[0].location = _style.free_corner(self._x, [line for pair in ends for line in pair])
         self._fit(ends)
 
     def _more(self) -> None:

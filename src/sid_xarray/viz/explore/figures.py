@@ -182,7 +182,8 @@ class ImageFigure:
         text = f"{quantity} ({unit})" if unit else quantity
         self.side = Title(text=text, align="center", text_font_size="11pt", text_font_style="normal")
         self.fig.add_layout(self.side, "right")
-        if equal and unit_text(x.units) and x.kind in ("spatial", "reciprocal"):
+        fits = 1 / 6 <= height / width <= 4  # beyond, the aspect is not equal or the bar has no room
+        if equal and fits and unit_text(x.units) and x.kind in ("spatial", "reciprocal"):
             handles = SimpleNamespace(state=self.fig, handles={"x_range": self.fig.x_range})
             _scalebar.hook("bokeh", x.units)(handles, None)
         self.marks = _Marks(self.fig, max(abs(g.right - g.left), abs(g.top - g.bottom)))

@@ -262,7 +262,7 @@ def lines_element(
         alone = _without_neighbours(y)
         if alone.any():  # a line needs two points
             elements.append(_dots(hv.Scatter((x[alone], y[alone]), kdims=[kdim], vdims=[vdim]), colour))
-    corner = _corner(axis.values, [values for values, _ in drawn])
+    corner = _style.free_corner(axis.values, [values for values, _ in drawn])
     hooks = [] if dates is None else [_short_dates]
     return _finished(hv, elements, title, (size, height), (legend, corner), len(lines), hooks)
 
@@ -319,23 +319,6 @@ def _entitle(plot: Any, element: Any, title: str) -> None:
     legend = plot.handles["axis"].get_legend()
     if legend is not None and title:
         legend.set_title(title)
-
-
-def _corner(x: np.ndarray, lines: list[np.ndarray]) -> str:
-    """Return the corner of the picture with the fewest points: the legend goes there."""
-    every = np.concatenate(lines) if lines else np.zeros(0)
-    every = every[np.isfinite(every)]
-    if every.size == 0 or x.size < 2:
-        return "top_right"
-    lo, hi, left, right = every.min(), every.max(), x.min(), x.max()
-    across = (x - left) / ((right - left) or 1)
-    crowd = dict.fromkeys(("top_right", "top_left", "bottom_right", "bottom_left"), 0)
-    for line in lines:
-        up = (line - lo) / ((hi - lo) or 1)
-        for corner in crowd:
-            beside = across > 0.65 if "right" in corner else across < 0.35
-            crowd[corner] += int(np.sum(beside & ((up > 0.65) if "top" in corner else (up < 0.35))))
-    return min(crowd, key=lambda corner: crowd[corner])
 
 
 def _finished(
