@@ -168,6 +168,6 @@ UNRECORDED = set(
     "drop_encoding drop_indexes from_dict from_iris from_series get_axis_num get_index groupby_bins hvplot "
     "interp_calendar pint quantile query reorder_levels reset_encoding rolling_exp searchsorted set_close set_xindex "
     "str to_iris unify_chunks broadcast_equals to_unstacked_dataset imshow cupy cubed geo rio odc xrft dask "
-    "__dask_tokenize__ numbagg drop_duplicates".split()
+    "__dask_tokenize__ numbagg drop_duplicates interactive".split()
 )
 """Of no use in an analysis, deprecated, or of another package; ``d.name`` says that they cannot be recorded."""

@@ -392,7 +392,16 @@ SLOW = """
 """
 
 
+@pytest.fixture
+def _heard() -> Iterator[None]:
+    """Hear Ctrl-C also where the tests were started in the background, which makes a shell ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals are others there")
+@pytest.mark.usefixtures("_heard")
 @pytest.mark.parametrize("source", ["numpy", "dask"])
 @pytest.mark.parametrize("how", ["new", "replace", "copy", "in place"])
 def test_ctrl_c(tmp_path: Path, how: str, source: str) -> None:
@@ -412,6 +421,7 @@ def test_ctrl_c(tmp_path: Path, how: str, source: str) -> None:
     assert only(path) == (["a.h5"] if before else [])
 
 
+@pytest.mark.usefixtures("_heard")
 def test_ctrl_c_at_the_very_end_is_heard_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.h5"
     numbers().sid.to_nsid(path, group="old")
