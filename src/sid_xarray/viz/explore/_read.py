@@ -80,6 +80,8 @@ def reduced(
     points = {d: i for d, i in found.indexers.items() if not np.ndim(i) and not isinstance(i, slice)}
     sub = da.isel({**{d: slice(None) for d in da.dims}, **found.indexers})
     over = [d for d in over if d not in points]
+    if not over and not spread and how != "std":
+        return _as_it_is(read(sub, list(keep)), part)
     mask = None if found.mask is None else xr.DataArray(found.mask, dims=list(found.indexers)).transpose(*over).values
     total = _Total(tuple(sub.sizes[d] for d in keep), how, spread)
     for block in blocks(sub):
@@ -96,6 +98,16 @@ def reduced(
     out = total.result()
     n = int(np.prod([sub.sizes[d] for d in over], dtype=int)) if mask is None else int(mask.sum())
     return Reduced(part_of(out.values, part), out.spread, n)
+
+
+def _as_it_is(values: npt.NDArray[Any], part: str) -> Reduced:
+    """Return values of which each is a result; a large image is not copied more than once."""
+    values = part_of(values, part)
+    if values.dtype.kind != "f":
+        values = values.astype(np.float32 if values.dtype.itemsize < 3 else float)
+    values = values.view()
+    values.flags.writeable = False  # it may be the user's own
+    return Reduced(values, np.broadcast_to(np.zeros(()), values.shape), 1)
 
 
 def blocks(da: xr.DataArray, limit: int = _BLOCK) -> Iterator[dict[Hashable, slice]]:
