@@ -19,7 +19,7 @@ from bokeh.models import (
 
 from sid_xarray.viz import _style
 from sid_xarray.viz._axes import Axis
-from sid_xarray.viz._labels import unit_text
+from sid_xarray.viz.explore._prefix import label_of, reach_of
 from sid_xarray.viz.explore.figures import DRAW, axis_label, blank
 
 __all__ = ["CurveFigure"]
@@ -82,9 +82,6 @@ class CurveFigure:
 
     def show(self, curves: Sequence[tuple[Any, Any, str, int, str]], *, units: str = "", quantity: str = "") -> None:
         """Draw curves: values, spread or None, label, dash, colour."""
-        unit = unit_text(units or self.units)
-        said = quantity or self.quantity
-        self.fig.yaxis.axis_label = f"{said} ({unit})" if unit else said
         while len(self.lines) < len(curves):
             self._more()
         ends = []
@@ -110,6 +107,10 @@ class CurveFigure:
         if self.lines:
             self.fig.legend[0].visible = any(label for _, _, label, _, _ in curves)
             self.fig.legend[0].location = _style.free_corner(self._x, [line for pair in ends for line in pair])
+        reach = reach_of(*(line for pair in ends for line in pair))
+        self.fig.yaxis[0].axis_label = label_of(
+            self.fig.yaxis[0], quantity or self.quantity, units or self.units, reach
+        )
         self._fit(ends)
 
     def _more(self) -> None:

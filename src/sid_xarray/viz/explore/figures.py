@@ -33,6 +33,7 @@ from bokeh.plotting import figure
 from sid_xarray.viz import _scalebar, _style
 from sid_xarray.viz._axes import Axis
 from sid_xarray.viz._labels import unit_text
+from sid_xarray.viz.explore._prefix import label_of, reach_of
 
 __all__ = ["DRAW", "Colours", "ImageFigure", "PointsFigure", "axis_label", "blank", "colour_of", "palette_of"]
 
@@ -178,9 +179,8 @@ class ImageFigure:
         )
         self.bar = ColorBar(color_mapper=self.mapper, width=14, padding=4)
         self.fig.add_layout(self.bar, "right")
-        unit = unit_text(units)
-        text = f"{quantity} ({unit})" if unit else quantity
-        self.side = Title(text=text, align="center", text_font_size="11pt", text_font_style="normal")
+        self._said = quantity, units
+        self.side = Title(text=quantity, align="center", text_font_size="11pt", text_font_style="normal")
         self.fig.add_layout(self.side, "right")
         fits = 1 / 6 <= height / width <= 4  # beyond, the aspect is not equal or the bar has no room
         if equal and fits and unit_text(x.units) and x.kind in ("spatial", "reciprocal"):
@@ -198,13 +198,14 @@ class ImageFigure:
             self.mapper = mapper
             self.image.glyph.color_mapper = mapper
             self.bar.color_mapper = mapper
+        self.name(*self._said)
         if self.fig.title.text != title:
             self.fig.title.text = title
 
     def name(self, quantity: str, units: str) -> None:
         """Say what the values are."""
-        unit = unit_text(units)
-        self.side.text = f"{quantity} ({unit})" if unit else quantity
+        self._said = quantity, units
+        self.side.text = label_of(self.bar, quantity, units, reach_of(self.mapper.low, self.mapper.high))
 
     def _zoomed(self, event: Any) -> None:
         if self.values.size > _LARGE:
@@ -327,10 +328,9 @@ class PointsFigure:
         self.dots.nonselection_glyph = None
         self.bar = ColorBar(color_mapper=self.mapper, width=14, padding=4)
         self.fig.add_layout(self.bar, "right")
-        unit = unit_text(units)
-        self.fig.add_layout(
-            Title(text=f"{quantity} ({unit})" if unit else quantity, align="center", text_font_style="normal"), "right"
-        )
+        self._said = quantity, units
+        self.side = Title(text=quantity, align="center", text_font_style="normal")
+        self.fig.add_layout(self.side, "right")
         self.marks = _Marks(self.fig, right - left)
 
     def show(self, values: npt.NDArray[Any], colours: Colours, *, title: str = "") -> None:
@@ -341,4 +341,5 @@ class PointsFigure:
         if mapper is not self.mapper:
             self.mapper, self.bar.color_mapper = mapper, mapper
             self.dots.glyph.fill_color = {"field": "value", "transform": mapper}
+        self.side.text = label_of(self.bar, *self._said, reach_of(mapper.low, mapper.high))
         self.fig.title.text = title
