@@ -219,6 +219,7 @@ def test_a_bar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
             with sid.set_options(progress=wanted):
                 save(obj, tmp_path / "a.h5", "nsid")
             assert ("writing" in capsys.readouterr().err) is wanted
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)  # imported, but this is no notebook
     with sid.set_options(progress="auto"):
         save(array, tmp_path / "a.h5", "nsid")
     assert capsys.readouterr().err == ""

@@ -40,8 +40,14 @@ def progress(total: int, what: str) -> Iterator[Callable[[int], None]]:
 def _wanted() -> bool:
     option = OPTIONS["progress"]
     if option == "auto":
-        return sys.stderr.isatty() or "ipykernel" in sys.modules
+        return sys.stderr.isatty() or _in_notebook()
     return bool(option)
+
+
+def _in_notebook() -> bool:
+    # Programs may import the kernel of notebooks without being one.
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return shell is not None and type(shell).__module__.startswith("ipykernel")
 
 
 class _Bar:
