@@ -65,6 +65,8 @@ def main(folder):
     bias = iv.dims[-1]
     put(iv.sid.plot.stack(show="montage", dim=bias, frames=4, cmap="viridis"), "stack")
     put(iv.sid.plot.curve(isel={iv.dims[0]: slice(20, 28), iv.dims[1]: 25}), "curve")
+    fit = iv.sid.fit("linear")
+    put(fit.sid.plot.fit(data=iv), "fit")
     parts = iv.sid.decompose(method="pca", n_components=3)
     put(parts.sid.plot.components(components=2), "components")
     put(parts.sid.plot.scree(), "scree")
