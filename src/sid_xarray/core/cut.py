@@ -13,7 +13,7 @@ import xarray as xr
 from sid_xarray.core.dims import position_of, units_of, values_of
 from sid_xarray.core.region import Region
 from sid_xarray.errors import DimensionError, nearest
-from sid_xarray.kernels.regions import inside_polygon, inside_ring
+from sid_xarray.kernels.regions import inside_polygon, inside_ring, inside_window, nearest_point
 from sid_xarray.schema import units as _units
 
 __all__ = ["Cut", "cut", "resolved", "units_of_coordinate"]
@@ -55,7 +55,7 @@ def cut(da: xr.DataArray, region: Region) -> Cut:
         return Cut({d: _nearest(d, x, p) for d, x, p in zip(region.dims, axes, at, strict=True)})
     if region.kind in ("interval", "box"):
         pairs = [region.at] if region.kind == "interval" else region.at
-        inside = [_between(x, *(_at(da, region, i, v) for v in pairs[i])) for i, x in enumerate(axes)]
+        inside = [inside_window(x, *sorted(_at(da, region, i, v) for v in pairs[i])) for i, x in enumerate(axes)]
         if cloud is not None:
             return _trimmed({cloud: np.logical_and.reduce(inside)}, None, da, region)
         return _trimmed(dict(zip(region.dims, inside, strict=True)), None, da, region)
@@ -164,17 +164,8 @@ def _factor(given: str, wanted: str) -> float:
 def _nearest(dim: str, x: npt.NDArray[Any], position: float) -> int:
     if not np.isfinite(x).any():
         raise DimensionError(f"no point of {dim!r} has a position")
-    index = int(np.nanargmin(np.abs(x - position)))
-    finite = np.sort(x[np.isfinite(x)])
-    room = np.max(np.diff(finite)) / 2 if finite.size > 1 else np.inf
-    if abs(x[index] - position) > room * (1 + 1e-6):
-        raise DimensionError(f"{position:g} lies outside of {dim!r}, which spans {finite[0]:g} … {finite[-1]:g}")
+    index = nearest_point(x, position, slack=1e-6)  # the app rounds positions to seven digits
+    if index is None:
+        low, high = np.min(x[np.isfinite(x)]), np.max(x[np.isfinite(x)])
+        raise DimensionError(f"{position:g} lies outside of {dim!r}, which spans {low:g} … {high:g}")
     return index
-
-
-def _between(x: npt.NDArray[Any], a: float, b: float) -> Bools:
-    low, high = min(a, b), max(a, b)
-    steps = np.diff(np.unique(x[np.isfinite(x)]))
-    slack = 1e-9 * max(abs(v) if np.isfinite(v) else 0.0 for v in (low, high))
-    slack = min(slack, 1e-3 * float(steps.min()) if steps.size else np.inf)
-    return np.asarray((x >= low - slack) & (x <= high + slack))

@@ -1,11 +1,53 @@
-"""Which points lie in an outline."""
+"""Which points lie near a position, in a window or in an outline."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["inside_polygon", "inside_ring"]
+__all__ = ["inside_polygon", "inside_ring", "inside_window", "nearest_point"]
+
+
+def nearest_point(x: npt.NDArray[np.float64], position: float, *, slack: float) -> int | None:
+    """Return the index of the point nearest to a position.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n,)
+        At least one is finite.
+    position : float
+    slack : float
+        Part of half a step that a position may lie farther off, for rounding.
+
+    Returns
+    -------
+    int or None
+        None if the position lies outside by more than half of the largest step.
+    """
+    index = int(np.nanargmin(np.abs(x - position)))
+    finite = np.sort(x[np.isfinite(x)])
+    room = np.max(np.diff(finite)) / 2 if finite.size > 1 else np.inf
+    return None if abs(x[index] - position) > room * (1 + slack) else index
+
+
+def inside_window(x: npt.NDArray[np.float64], low: float, high: float) -> npt.NDArray[np.bool_]:
+    """Tell which points lie in a window; both ends belong to it.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n,)
+    low, high : float
+        ``low <= high``; infinite is open.
+
+    Returns
+    -------
+    ndarray of bool
+    """
+    # Half of the last digit: 0.1 + 0.2 belongs to a window that ends at 0.3.
+    slack = 1e-9 * max(abs(end) if np.isfinite(end) else 0.0 for end in (low, high))
+    steps = np.diff(np.unique(x[np.isfinite(x)]))
+    slack = min(slack, 1e-3 * float(steps.min()) if steps.size else np.inf)
+    return np.asarray((x >= low - slack) & (x <= high + slack))
 
 
 def inside_polygon(v: npt.ArrayLike, h: npt.ArrayLike, corners: npt.ArrayLike) -> npt.NDArray[np.bool_]:

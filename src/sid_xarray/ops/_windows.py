@@ -11,6 +11,7 @@ import xarray as xr
 
 from sid_xarray.core.dims import coordinate, position_of, units_of, values_of
 from sid_xarray.errors import DimensionError, nearest
+from sid_xarray.kernels.regions import inside_window, nearest_point
 
 __all__ = ["as_indexer", "inside", "inside_each", "keywords", "nearest_index", "window"]
 
@@ -104,18 +105,10 @@ def inside_each(da: xr.DataArray, dim: Hashable, bounds: Any) -> list[npt.NDArra
     masks = []
     for one in bounds if several else [bounds]:
         low, high = window(da, dim, one)
-        # Half of the last digit: 0.1 + 0.2 belongs to a window that ends at 0.3.
-        slack = 1e-9 * max(abs(low) if np.isfinite(low) else 0, abs(high) if np.isfinite(high) else 0)
-        slack = min(slack, 1e-3 * _step(x))
-        masks.append((x >= low - slack) & (x <= high + slack))
+        masks.append(inside_window(x, low, high))
     if not any(mask.any() for mask in masks):
         raise DimensionError(f"no point of {dim!r} lies in {bounds!r}; {_span(da, dim, x)}")
     return masks
-
-
-def _step(x: npt.NDArray[Any]) -> float:
-    steps = np.diff(np.unique(x[np.isfinite(x)]))
-    return float(steps.min()) if steps.size else np.inf
 
 
 def _span(da: xr.DataArray, dim: Hashable, x: npt.NDArray[Any]) -> str:
@@ -146,10 +139,8 @@ def nearest_index(da: xr.DataArray, dim: Hashable, value: Any) -> int:
     position = _position(da, dim, value)
     if not np.isfinite(x).any() or not np.isfinite(position):
         raise DimensionError(f"no point of {dim!r} is near {value!r}; {_span(da, dim, x)}")
-    index = int(np.nanargmin(np.abs(x - position)))
-    finite = np.sort(x[np.isfinite(x)])
-    room = np.max(np.diff(finite)) / 2 if finite.size > 1 else np.inf
-    if abs(x[index] - position) > room * (1 + 1e-9):
+    index = nearest_point(x, position, slack=1e-9)
+    if index is None:
         raise DimensionError(f"{value!r} lies outside of {dim!r}; {_span(da, dim, x)}")
     return index
 

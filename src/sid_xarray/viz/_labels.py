@@ -13,7 +13,17 @@ import xarray as xr
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import units as _units
 
-__all__ = ["comfortable", "distinct", "number", "plain", "quantity", "range_text", "size_text", "unit_text"]
+__all__ = [
+    "comfortable",
+    "distinct",
+    "number",
+    "plain",
+    "quantity",
+    "range_text",
+    "size_text",
+    "unit_text",
+    "with_unit",
+]
 
 _TEX = {"sqrt": "√", "AA": "Å", "cdot": "·", "times": "×", "pm": "±", "circ": "°", "degree": "°", "hbar": "ħ"}
 _TEX |= {"partial": "∂", "nabla": "∇", "infty": "∞", "approx": "≈", "propto": "∝", "parallel": "∥", "perp": "⊥"}
@@ -78,6 +88,12 @@ def quantity(obj: xr.DataArray, *, fallback: Hashable = "value") -> str:
 def unit_text(units: str) -> str:
     """Return units for a label; empty for none."""
     return plain(_units.display(units), limit=40)
+
+
+def with_unit(name: str, units: str) -> str:
+    """Return a name and its unit: ``"energy (eV)"``; numbers without a unit have none."""
+    unit = unit_text(units)
+    return f"{name} ({unit})" if unit else name
 
 
 def comfortable(units: str, magnitude: float) -> tuple[str, float]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from bokeh.models import CustomJSTickFormatter
 
-from sid_xarray.viz._labels import comfortable, unit_text
+from sid_xarray.viz._labels import comfortable, with_unit
 
 __all__ = ["label_of", "reach_of"]
 
@@ -36,8 +36,7 @@ def label_of(ticked: Any, quantity: str, units: str, reach: float) -> str:
             ticked.formatter = CustomJSTickFormatter(args={"factor": factor}, code=_CODE)
         elif ticked.formatter.args["factor"] != factor:
             ticked.formatter.args = {"factor": factor}
-    unit = unit_text(shown)
-    return f"{quantity} ({unit})" if unit else quantity
+    return with_unit(quantity, shown)
 
 
 def reach_of(*values: Any) -> float:

@@ -9,7 +9,7 @@ import panel as pn
 
 from sid_xarray.core.dims import describe
 from sid_xarray.core.region import Region
-from sid_xarray.viz._labels import unit_text
+from sid_xarray.viz._labels import with_unit
 
 if TYPE_CHECKING:
     from sid_xarray.viz.explore.layout import View
@@ -87,10 +87,9 @@ def _window(view: View) -> Any:
     (dim,) = ex.plan.signal
     axis = ex.axes[dim]
     low, high = float(axis.values.min()), float(axis.values.max())
-    unit = unit_text(axis.units)
     step = float(abs(axis.step)) if axis.step else (high - low) / max(1, axis.values.size - 1) or 1.0
     made = pn.widgets.EditableRangeSlider(
-        label=f"window ({unit})" if unit else "window",
+        label=with_unit("window", axis.units),
         start=low,
         end=high if high > low else low + 1,
         step=step,
@@ -120,11 +119,10 @@ def _window(view: View) -> Any:
 def _radii(view: View) -> Any:
     ex = view.ex
     v, h = (ex.axes[d] for d in ex.plan.signal)
-    unit = unit_text(v.units)
     reach = float(max(np.ptp(v.values), np.ptp(h.values))) / 2 or 1.0
     inner, outer = view._radii()
     made = pn.widgets.RangeSlider(
-        label=f"radii ({unit})" if unit else "radii",
+        label=with_unit("radii", v.units),
         start=0.0,
         end=reach,
         step=reach / 200,

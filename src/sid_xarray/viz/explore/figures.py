@@ -32,7 +32,7 @@ from bokeh.plotting import figure
 
 from sid_xarray.viz import _scalebar, _style
 from sid_xarray.viz._axes import Axis
-from sid_xarray.viz._labels import unit_text
+from sid_xarray.viz._labels import unit_text, with_unit
 from sid_xarray.viz.explore._prefix import label_of, reach_of
 
 __all__ = ["DRAW", "Colours", "ImageFigure", "PointsFigure", "axis_label", "blank", "colour_of", "palette_of"]
@@ -81,8 +81,7 @@ def palette_of(cmap: str, gamma: float) -> list[str]:
 
 def axis_label(axis: Axis) -> str:
     """Return name and unit of an axis."""
-    unit = unit_text(axis.units)
-    return f"{axis.label} ({unit})" if unit else axis.label
+    return with_unit(axis.label, axis.units)
 
 
 def blank(x: Range1d, y: Any, tools: list[Any], width: int, height: int, **more: Any) -> Any:
