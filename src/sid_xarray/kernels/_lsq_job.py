@@ -177,6 +177,8 @@ class Job:
         if excluded.any():
             start[np.ix_(excluded, [i for i in self.free if i in self.known])] = np.nan
         linear = {i for i, param in enumerate(self.model.params) if param.name in self.model.linear}
+        # A search for peaks or a resonance puts heights and backgrounds where they belong, if all starts are its own.
+        placed = not self.known and bool(getattr(getattr(self.model, "search", None), "kind", ""))
         block = Block(
             model=self.model,
             x=self.x,
@@ -187,7 +189,7 @@ class Job:
             lower=lower,
             upper=upper,
             free=self.free,
-            solvable=np.array([i in linear and i not in self.known for i in self.free], dtype=bool),
+            solvable=np.array([i in linear and i not in self.known and not placed for i in self.free], dtype=bool),
             loss=Loss("linear", np.ones(1)),
             tolerances=self.tolerances,
             excluded=excluded,
