@@ -18,7 +18,7 @@ from sid_xarray.models import FitModel
 from sid_xarray.models._tie import Ties
 from sid_xarray.options import OPTIONS
 
-__all__ = ["fit_curves"]
+__all__ = ["engine_for", "fit_curves"]
 
 _COLUMN = "_sid_column"
 
@@ -67,7 +67,7 @@ def fit_curves(
         "ties": ties,
         "noise": noise,
         "x": axes[0] if len(axes) == 1 else on_grid(axes, dims),
-        "engine": _engine(model, int(np.prod([n for d, n in da.sizes.items() if d not in dims]))),
+        "engine": engine_for(model, int(np.prod([n for d, n in da.sizes.items() if d not in dims]))),
         "threads": 1 if any(is_chunked(array) for array in arrays) else None,
         "lower": limits[0],
         "upper": limits[1],
@@ -90,7 +90,7 @@ def fit_curves(
     return (*columns[:-2], columns[-2].astype(np.int8), columns[-1].astype(np.int32))
 
 
-def _engine(model: FitModel, count: int) -> str:
+def engine_for(model: FitModel, count: int) -> str:
     """Return the engine for a map, whatever its chunks: results do not depend on them."""
     wanted: str = OPTIONS["fit_engine"]
     if wanted == "auto":

@@ -28,6 +28,7 @@ _MEANS = {
     "guess_out_of_bounds": "the bounds exclude the starting value that was given",
 }
 _PLACES = 4
+_NO_PEAK = 8
 
 
 class FitReport(str):
@@ -95,13 +96,16 @@ def _parameters(ds: xr.Dataset) -> list[str]:
 
 
 def _outcomes(ds: xr.Dataset, status: Any) -> Iterator[str]:
-    total = status.size
+    # Where there was nothing to fit, there is no failure.
+    total = int(np.count_nonzero(status != _NO_PEAK))
     for code, word in STATUS.items():
         where = status == code
         if where.any() or code == 0:
             reason = "" if code == 0 else f": {_MEANS[word]}"
             place = "" if code == 0 else f"\n{'':20}{_where(ds['status'], where)}"
             yield f"{word:<20}{_share(where.sum(), total)}{reason}{place}"
+    if total < status.size:
+        yield f"{'no_peak':<20}{_share(status.size - total, status.size)}: no position was given"
 
 
 def _bounds(ds: xr.Dataset, names: Sequence[str], good: BoolArray) -> Iterator[str]:
