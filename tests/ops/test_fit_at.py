@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -514,3 +515,13 @@ def test_the_report_counts_peaks():
     assert "11 of 11" in text
     assert "no_peak" in text
     assert "1 of 12" in text
+
+
+def test_windows_without_samples_are_silent():
+    da, _ = lattice()
+    peaks = da.sid.find_peaks(dim=("y", "x"), prominence=0.5, smooth=0.05)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit = da.where(da.x > 2).sid.fit("gaussian2d + constant", at=peaks, window=0.5)
+    assert set(np.unique(fit.status)) <= {0, 1, 2, 3, 4}
+    np.testing.assert_array_equal(fit.status == 4, peaks.x < 1.75 - 1e-9)

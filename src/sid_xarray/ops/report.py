@@ -82,7 +82,7 @@ def report(ds: xr.Dataset) -> FitReport:
     shape = " × ".join(f"{n} {_plain(d)}" for d, n in ds["status"].sizes.items())
     curves = "one curve" if status.size == 1 else f"{status.size} curves{f' ({shape})' if status.ndim > 1 else ''}"
     lines = [f"{ds.attrs[FIT_MODEL]} along {_plain(along)}: {curves}", *_outcomes(ds, status)]
-    lines += _bounds(ds, names, status == 0)
+    lines += _bounds(ds, names, status == 0, int(np.count_nonzero(status != _NO_PEAK)))
     return FitReport("\n".join([*lines, *_values(ds, names, status == 0)]))
 
 
@@ -108,7 +108,7 @@ def _outcomes(ds: xr.Dataset, status: Any) -> Iterator[str]:
         yield f"{'no_peak':<20}{_share(status.size - total, status.size)}: no position was given"
 
 
-def _bounds(ds: xr.Dataset, names: Sequence[str], good: BoolArray) -> Iterator[str]:
+def _bounds(ds: xr.Dataset, names: Sequence[str], good: BoolArray, total: int) -> Iterator[str]:
     said = _said(ds)
     errors = [ds[f"{name}_stderr"].values for name in names if f"{name}_stderr" in ds]
     follow = {*said.get("fixed", {}), *said.get("tie", {})}
@@ -116,7 +116,7 @@ def _bounds(ds: xr.Dataset, names: Sequence[str], good: BoolArray) -> Iterator[s
     # Where no parameter has an error, it is not a bound that took it.
     known = np.any([np.isfinite(e) for e in errors], axis=0) if errors else np.zeros_like(good)
     if (good & ~known).any() and len(free) > 1:
-        share = _share((good & ~known).sum(), good.size)
+        share = _share((good & ~known).sum(), total)
         yield f"{'without errors':<20}{share}: no samples to spare, or the data hardly determine the parameters"
         yield f"{'':20}{_where(ds['status'], good & ~known)}"
     for name in free:
@@ -126,7 +126,7 @@ def _bounds(ds: xr.Dataset, names: Sequence[str], good: BoolArray) -> Iterator[s
             ends = sorted({float(v) for v in (values[at].min(), values[at].max())})
             value = " … ".join(_number(v) for v in ends)
             place = "" if at.all() else f"\n{'':20}{_where(ds['status'], at)}"
-            yield f"{name + ' at a bound':<19} {_share(at.sum(), good.size)}, at {value}{_unit(ds[name])}{place}"
+            yield f"{name + ' at a bound':<19} {_share(at.sum(), total)}, at {value}{_unit(ds[name])}{place}"
 
 
 def _said(ds: xr.Dataset) -> Mapping[str, Any]:
