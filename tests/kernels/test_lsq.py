@@ -410,6 +410,7 @@ def test_weights_that_are_no_weights_mask():
     np.testing.assert_allclose(
         fit_batch(y, X, PEAK, weights=weights).stderr,
         fit_batch(y[:, there], X[there], PEAK, weights=np.ones(there.sum())).stderr,
+        rtol=1e-5,  # the two begin, and end, at slightly different places
     )
     assert words(fit_batch(y, X, PEAK, variance=np.zeros(X.size))) == ["no_finite_data"]
 

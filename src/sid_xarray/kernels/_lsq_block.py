@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -17,6 +18,9 @@ __all__ = ["NO_FINITE_DATA", "Block", "Found"]
 
 TOO_FEW_POINTS, NO_FINITE_DATA, GUESS_NOT_FINITE, GUESS_OUT_OF_BOUNDS = 2, 4, 5, 7
 _SEGMENTS, _FEW = 8, 24
+# Derivatives that NumPy works on at once: about four megabytes. Fewer curves spend their time in calls, more with
+# getting memory.
+_AT_ONCE, _LEAST, _MOST = 2**19, 64, 512
 
 
 @dataclass(slots=True)
@@ -110,6 +114,12 @@ class Block:
             upper=np.broadcast_to(cut(self.upper), shape),
             loss=Loss(self.loss.name, scale[rows] if scale.size > 1 else scale),
         )
+
+    def pieces(self, rows: IntArray) -> Iterator[IntArray]:
+        """Cut curves into as many as NumPy takes at once."""
+        step = min(_MOST, max(_LEAST, _AT_ONCE // max(1, self.x.shape[-1] * self.start.shape[1])))
+        for begin in range(0, len(rows), step):
+            yield rows[begin : begin + step]
 
     def noise(self) -> FloatArray:
         """Return the variance of the weighted noise (b,), from second differences: the median of eight parts.

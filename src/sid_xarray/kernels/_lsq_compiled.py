@@ -92,6 +92,7 @@ def fit_compiled(block: Block, todo: BoolArray) -> Found:
 
 def guess_compiled(block: Block, number: int, todo: BoolArray) -> FloatArray:
     """Return the start of a model that says how it is searched for, shape (b, p); any value where not ``todo``."""
-    starts = importlib.import_module("sid_xarray.kernels.compiled.starts")
-    found: FloatArray = getattr(starts, block.model.search.kind)(block, number, todo)
+    # One module a kind of search: to load compiled functions from disk takes time.
+    module = importlib.import_module(f"sid_xarray.kernels.compiled.start_{block.model.search.kind}")
+    found: FloatArray = module.start(block, number, todo)
     return found

@@ -18,10 +18,8 @@ from sid_xarray.kernels._lsq_problem import as_real
 
 __all__ = ["Job"]
 
-# Samples times parameters in a block: about four megabytes of derivatives.
-_BLOCK_SIZE = 2**19
-# Compiled functions want no derivatives of a block: eight megabytes of samples.
-_COMPILED_SIZE, _COMPILED_MOST = 2**20, 2048
+# Eight megabytes of samples. So many curves share further attempts, which few of them need.
+_SAMPLES, _MOST = 2**20, 2048
 _UNBOUNDED = (("lower", -np.inf), ("upper", np.inf))
 # Huber's constant: 95 % of the efficiency of least squares for normal noise.
 _TUNING = 1.345
@@ -140,12 +138,9 @@ class Job:
         """The number of parameters."""
         return int(self.lower.shape[-1])
 
-    def block_size(self, workers: int, *, compiled: bool) -> int:
+    def block_size(self, workers: int) -> int:
         """Return how many curves to work on at once."""
-        n = max(1, self.x.shape[-1])
-        if not compiled:
-            return int(min(512, max(64, _BLOCK_SIZE // (n * self.p))))
-        return int(max(1, min(_COMPILED_MOST, _COMPILED_SIZE // n, -(-self.count // workers))))
+        return int(max(1, min(_MOST, _SAMPLES // max(1, self.x.shape[-1]), -(-self.count // workers))))
 
     def blocks(self, size: int) -> list[tuple[slice, ...]]:
         """Cut the leading axes into blocks of at most ``size`` curves, the last axis first."""
@@ -177,6 +172,8 @@ class Job:
         if excluded.any():
             start[np.ix_(excluded, [i for i in self.free if i in self.known])] = np.nan
         linear = {i for i, param in enumerate(self.model.params) if param.name in self.model.linear}
+        # A search for peaks or a resonance puts heights and backgrounds where they belong, if all starts are its own.
+        placed = not self.known and bool(getattr(getattr(self.model, "search", None), "kind", ""))
         block = Block(
             model=self.model,
             x=self.x,
@@ -187,7 +184,7 @@ class Job:
             lower=lower,
             upper=upper,
             free=self.free,
-            solvable=np.array([i in linear and i not in self.known for i in self.free], dtype=bool),
+            solvable=np.array([i in linear and i not in self.known and not placed for i in self.free], dtype=bool),
             loss=Loss("linear", np.ones(1)),
             tolerances=self.tolerances,
             excluded=excluded,

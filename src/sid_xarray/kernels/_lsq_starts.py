@@ -118,10 +118,11 @@ def _attempts(
         block.tolerances = replace(patience, max_iter=min(patience.max_iter, _SHORT))
     block.start = start(0, todo)
     found = fit(block, todo)
+    noise = _noise(block, found) if attempts > 1 else found.noise
     tried, ahead, further = [block.start], np.full(block.size, np.inf), found.p.copy()
     agreed = np.zeros(block.size, dtype=int)
     for number in range(1, attempts):
-        todo = _doubtful(block, found, every=number < block.model.always) & (agreed < _AGREED)
+        todo = _doubtful(block, found, noise, every=number < block.model.always) & (agreed < _AGREED)
         if not todo.any():
             break
         block.start = start(number, todo)
@@ -167,12 +168,17 @@ def _is_good(found: Found) -> BoolArray:
     return np.asarray((found.status == CONVERGED) & ~(found.pivot < ILL_CONDITIONED))
 
 
-def _doubtful(block: Block, found: Found, *, every: bool) -> BoolArray:
+def _noise(block: Block, found: Found) -> FloatArray:
+    """Return the variance of the noise, from the engine or else from the data."""
+    known = np.isfinite(found.noise[found.points > block.free.size]).all()
+    return found.noise.copy() if known else block.noise()
+
+
+def _doubtful(block: Block, found: Found, noise: FloatArray, *, every: bool) -> BoolArray:
     """Return which curves may have a better minimum."""
     possible = found.points > block.free.size
     if every:
         return np.asarray(possible)
-    noise = found.noise if np.isfinite(found.noise[possible]).all() else block.noise()
     left = found.chi2 / np.where(possible, found.points - block.free.size, 1.0)
     # What hardly stands out of the noise may be noise: then other places may do as well.
     faint = ~(found.about - found.chi2 > _FAINT * block.free.size * left)

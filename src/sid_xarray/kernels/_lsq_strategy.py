@@ -20,9 +20,12 @@ ILL_CONDITIONED = 1e-8
 def fit_with_numpy(block: Block, todo: BoolArray) -> Found:
     """Fit some curves of a block: a linear model at once, what bounds or rounding disturb by iteration."""
     out = Found.empty(block)
-    rows = _ready(block, todo, out)
-    if not rows.size:
-        return out
+    for rows in block.pieces(_ready(block, todo, out)):
+        _fit_some(block, rows, out)
+    return out
+
+
+def _fit_some(block: Block, rows: IntArray, out: Found) -> None:
     problem = block.problem(rows)
     here = np.arange(rows.size)
     out.squares[rows], out.about[rows] = _totals(problem)
@@ -32,7 +35,7 @@ def fit_with_numpy(block: Block, todo: BoolArray) -> Found:
     if not problem.free.size:
         out.chi2[rows] = problem.linearised(p, here)[2]
         out.status[rows] = np.where(np.isfinite(out.chi2[rows]), CONVERGED, MODEL_NOT_FINITE)
-        return out
+        return
     if block.is_linear:
         open_ = ~_solve_directly(problem, p, rows, out)
     if open_.any():
@@ -41,7 +44,6 @@ def fit_with_numpy(block: Block, todo: BoolArray) -> Found:
         held = pinned(ended.p, ended.slope, problem.lower[at], problem.upper[at])
         inverse, out.pivot[rows[at]] = invert_normal(ended.normal, held)
         _store(out, block, rows[at], ended, held, inverse)
-    return out
 
 
 def _ready(block: Block, todo: BoolArray, out: Found) -> IntArray:
@@ -118,9 +120,11 @@ def _same_basis(problem: Problem) -> bool:
 def iterate_with_care(block: Block, found: Found) -> None:
     """Go on with singular values where the normal equations lost too many digits."""
     iterated = (found.status == CONVERGED) | (found.status == NOT_CONVERGED)
-    rows = np.flatnonzero(iterated & (found.pivot < ILL_CONDITIONED))
-    if not rows.size:
-        return
+    for rows in block.pieces(np.flatnonzero(iterated & (found.pivot < ILL_CONDITIONED))):
+        _iterate_some(block, rows, found)
+
+
+def _iterate_some(block: Block, rows: IntArray, found: Found) -> None:
     problem = block.problem(rows)
     here, start = np.arange(rows.size), found.p[rows][:, block.free]
     # First as if the minimum were near, without damping; those that this does not bring there, with it.

@@ -191,8 +191,7 @@ def fit_batch(
     threads : int, optional
         Blocks that are worked on at once. By default as many as there are processors with compiled functions, else 1.
     block : int, optional
-        Curves that are worked on at once. By default 64 to 512, so that the derivatives take about four megabytes:
-        smaller blocks spend their time in calls, larger ones with getting memory. More with compiled functions.
+        Curves that are worked on at once: by default 2,048, or as many as have eight megabytes of samples.
 
     Returns
     -------
@@ -234,7 +233,7 @@ def fit_batch(
     out = LsqResult.empty(job.lead, job.p, covariance=covariance, derive=derive)
     compiled = _compiles(job, engine)
     workers = threads if threads is not None else processors() if compiled else 1
-    parts = job.blocks(block if block is not None else job.block_size(workers, compiled=compiled))
+    parts = job.blocks(block if block is not None else job.block_size(workers))
     guess_of = guess_compiled if compiled and searches(job.model) else _guess
 
     def work(part: tuple[slice, ...]) -> None:
@@ -284,12 +283,11 @@ def _compiles(job: Job, engine: str) -> bool:
 
 def _guess(block: Block, number: int, todo: BoolArray) -> FloatArray:
     """Return the start of a model, shape (b, p); NaN where not ``todo``."""
-    n = block.x.shape[-1]
-    rows = slice(None) if todo.all() else np.flatnonzero(todo)
-    y, valid = block.y[rows], block.valid()[rows]
-    y = y if block.parts == 1 else y[:, :n] + 1j * y[:, n:]
-    y = y if valid.all() else np.where(valid, y, np.nan)
-    found = block.model.guess(block.x, y) if number == 0 else block.model.restart(block.x, y, number)
+    n, valid = block.x.shape[-1], block.valid()
     out = np.full(block.start.shape, np.nan)
-    out[rows] = found
+    for rows in block.pieces(np.flatnonzero(todo)):
+        y = block.y[rows]
+        y = y if block.parts == 1 else y[:, :n] + 1j * y[:, n:]
+        y = y if valid[rows].all() else np.where(valid[rows], y, np.nan)
+        out[rows] = block.model.guess(block.x, y) if number == 0 else block.model.restart(block.x, y, number)
     return out

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections import namedtuple
 
-from numba import njit
+from numba import float64, njit
 from numba.extending import intrinsic
 
 from sid_xarray.kernels.compiled.maths import FAST
 
-__all__ = ["SEGMENTS", "Buffers", "Curve", "borrowed", "noise_of", "take_samples", "total_of", "weigh"]
+__all__ = ["SEGMENTS", "Buffers", "Curve", "borrowed", "larger", "noise_of", "take_samples", "total_of", "weigh"]
 
 LINEAR, SOFT_L1, HUBER = 0, 1, 2
 SEGMENTS = 8
@@ -33,6 +33,22 @@ def borrowed(_, array):
         return made._getvalue()
 
     return array(array), build
+
+
+@intrinsic
+def larger(_, a, b):
+    """Return the larger of two numbers that are not NaN.
+
+    The comparison and the choice both say that there is no NaN: only then is a maximum over a loop made of vector
+    instructions.
+    """
+
+    def build(context, builder, signature, args):
+        first, second = args
+        flags = ("nnan", "nsz")
+        return builder.select(builder.fcmp_ordered(">", first, second, flags=flags), first, second, flags=flags)
+
+    return float64(a, b), build
 
 
 @njit(fastmath=FAST, error_model="numpy")

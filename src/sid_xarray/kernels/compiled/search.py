@@ -9,7 +9,7 @@ from numba import boolean, njit, types
 
 from sid_xarray.kernels.compiled.linear import dot, solve_columns, take_away
 from sid_xarray.kernels.compiled.maths import FAST
-from sid_xarray.kernels.compiled.samples import borrowed
+from sid_xarray.kernels.compiled.samples import borrowed, larger
 from sid_xarray.kernels.compiled.scene import (
     add_shape,
     cut_scene,
@@ -49,8 +49,9 @@ def _take(y, order, scene, out):
     mean /= out.size
     most = 0.0
     for i in range(out.size):
-        scene.left[i] = out[i] - mean
-        most = max(most, abs(scene.left[i]))
+        left = out[i] - mean
+        scene.left[i] = left
+        most = larger(abs(left), most)
     return check == 0.0, _ROUNDING * (abs(mean) + most)
 
 

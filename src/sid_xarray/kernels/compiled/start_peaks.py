@@ -1,4 +1,4 @@
-"""Starts by compiled functions, one function a kind of search."""
+"""Where sums of peaks and linear backgrounds start, by compiled functions."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from sid_xarray._types import BoolArray, FloatArray
 from sid_xarray.kernels._lsq_block import Block
 from sid_xarray.kernels._lsq_compiled import writable
 from sid_xarray.kernels.compiled.loader import load_model
-from sid_xarray.kernels.compiled.resonance import resonance_rows
 from sid_xarray.kernels.compiled.search import search_rows, search_size
 
-__all__ = ["peaks", "resonance"]
+__all__ = ["start"]
 
 
-def peaks(block: Block, number: int, todo: BoolArray) -> FloatArray:
+def start(block: Block, number: int, todo: BoolArray) -> FloatArray:
     """Start a sum of peaks and linear backgrounds; see `sid_xarray.models._search.SumSearch`."""
     model = block.model
     facts = model.search.facts(number, block.x)
@@ -40,16 +39,3 @@ def peaks(block: Block, number: int, todo: BoolArray) -> FloatArray:
     )
     ordered: FloatArray = model.search.sorted(out)
     return ordered
-
-
-def resonance(block: Block, number: int, todo: BoolArray) -> FloatArray:
-    """Start a resonance; see `sid_xarray.models.sho.guess`."""
-    out = np.full((block.size, 4), np.nan)
-    valid = np.tile(block.valid(), 2) if block.weights is not None else None
-    y = writable(block.y) if valid is None else np.where(valid, block.y, np.nan)
-    if number == 0:
-        resonance_rows(block.x, y, todo, out)
-    elif todo.any():
-        n = block.x.size
-        out[todo] = block.model.restart(block.x, y[todo, :n] + 1j * y[todo, n:], number)
-    return out
