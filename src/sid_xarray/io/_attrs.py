@@ -68,20 +68,13 @@ def raw_attribute(obj: h5py.Group | h5py.Dataset, name: str) -> Any:
     """Return an attribute as h5py gives it, or None where it is missing or unreadable."""
     if not isinstance(obj, Seen):
         return _from_hdf5(obj, name)
-    if name in obj.remembered:
-        value = obj.remembered[name]
+    known, header = obj.remembered, obj.header
+    if name in known:
+        value = known[name]
     else:
-        value = obj.remembered[name] = _from_bytes(obj, name)
+        value = UNKNOWN if header is None else header.attribute(name) if name in header.attributes else None
+        value = known[name] = _from_hdf5(obj, name) if value is UNKNOWN else value
     return value.copy() if isinstance(value, np.ndarray) else value
-
-
-def _from_bytes(obj: Seen, name: str) -> Any:
-    if obj.header is None:
-        return _from_hdf5(obj, name)
-    if name not in obj.header.attributes:
-        return None
-    value = obj.header.attribute(name)
-    return _from_hdf5(obj, name) if value is UNKNOWN else value
 
 
 def _from_hdf5(obj: Any, name: str) -> Any:

@@ -124,13 +124,14 @@ class Raw:
 
     def _heap(self, address: int) -> tuple[bytes, dict[int, tuple[int, int]], bool]:
         """Return a heap, where its objects lie, and whether HDF5 would never get to its end."""
+        self.spend(0)  # whoever has spent all gets no further heap
         start = self.read(address, 16)
         if start[:5] != b"GCOL\x01":
             raise OddError
         length = int.from_bytes(start[8:], "little")
         heap = self.read(address, length)
         objects: dict[int, tuple[int, int]] = {}
-        at, endless, most = 16, False, self._left
+        at, endless = 16, False
         while at + 16 <= length:
             index, size = _HEAP_OBJECT.unpack_from(heap, at)
             at += 16
@@ -138,8 +139,6 @@ class Raw:
                 endless = index == size == 0  # free space of no size: HDF5 goes on by that much
                 break  # free space up to the end
             objects[index] = at, size
-            if len(objects) > most:
-                break
             at += (size + 7) // 8 * 8
         self.spend(len(objects))
         return heap, objects, endless

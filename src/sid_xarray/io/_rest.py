@@ -84,7 +84,7 @@ def _again(walked: Mapping[str, tuple[h5py.Group, Members]]) -> Iterator[tuple[s
             below = _below(path, name)
             if below in walked:
                 todo.append(below)
-            elif isinstance(obj, h5py.Group) and _h5.address(obj) not in seen:
+            elif not isinstance(obj, h5py.Dataset) and _h5.address(obj) not in seen:
                 # Groups of metadata, which the survey did not enter.
                 yield from _h5.walk(obj, below)
 
@@ -159,8 +159,9 @@ class _Rest:
         if usid:
             found = (linked(self.file, datasets[n], link) for n in mains for link in _TABLES)
             self.tables |= {_h5.address(table) for table in found if table is not None}
-        out = _Group(path, group, datasets, any(isinstance(o, h5py.Group) for o in inside.values()), ours, mains, usid)
-        for name in [n for n, o in inside.items() if isinstance(o, h5py.Group)]:
+        groups = [n for n in inside if n not in datasets]
+        out = _Group(path, group, datasets, bool(groups), ours, mains, usid)
+        for name in groups:
             if out.is_place and self._is_shown(out, name, inside[name]):
                 shown = inside.pop(name)
                 if not ours and isinstance(shown, h5py.Group):
