@@ -12,6 +12,7 @@ import xarray as xr
 
 import sid_xarray as sid
 from sid_xarray.errors import AlignmentError, DimensionError, ModelError, UnitsError
+from sid_xarray.publish.methods import methods_text
 from sid_xarray.testing import assert_lazy, assert_roundtrip, assert_same, no_compute
 
 AT = [8.3, 15.0, 24.1, 33.7]
@@ -481,6 +482,54 @@ def test_a_script_does_it_again(tmp_path):
     again = next(node.to_dataset() for node in sid.open(tmp_path / "out.h5").subtree if "center" in node.data_vars)
     np.testing.assert_array_equal(again.center, fit.center)
     assert again.center.sid.provenance.heads == fit.center.sid.provenance.heads
+
+
+def test_long_lists_are_inputs():
+    da = spectra()
+    at = np.linspace(5, 38, 300)
+    fit = da.sid.fit("linear", at=at, window=2.0)
+    assert fit.slope.sid.provenance.parameters()["at"] == {"energy": None}
+    assert len(fit.slope.sid.provenance.roots) == 2
+    np.testing.assert_allclose(fit.slope[:, :3], da.sid.fit("linear", at=list(at[:3]), window=2.0).slope, rtol=1e-9)
+
+
+def test_a_history_tells_it():
+    da = spectra()
+    peaks = da.sid.find_peaks(prominence=(2, 50), smooth=0.2, distance="500 meV", max_peaks=5)
+    fit = da.sid.fit("gaussian + constant", at=peaks)
+    text = methods_text(fit.sid.provenance)
+    assert "prominence between 2 and 50 nA, 0.5 eV or more apart" in text
+    assert "the 5 most prominent at most" in text
+    assert "was fitted along energy in windows of three times their width around the positions of peaks" in text
+    image, _ = lattice()
+    places = image.sid.find_peaks(("y", "x"), height=1, distance={"y": 0.3, "x": 0.2})
+    text = methods_text(image.sid.fit("gaussian2d", at=places, window=0.6).sid.provenance)
+    assert "Peaks of images in y and x were found" in text
+    assert "in windows of 0.6 nm along x and 0.6 nm along y around" in text
+
+
+def test_pictures_of_results():
+    pytest.importorskip("holoviews")
+    da = spectra().expand_dims(y=2)
+    fit = da.sid.fit("gaussian + constant", at=AT, window=3.0)
+    assert fit.sid.plot() is not None
+    assert fit.sid.plot.fit() is not None
+    with pytest.raises(AlignmentError, match=r"over 'peak', which the data lack.*fit\.isel\(\{'peak': 0\}\)"):
+        fit.sid.plot.fit(data=da)
+    assert fit.isel(peak=1).sid.plot.fit(data=da) is not None
+    with pytest.raises(DimensionError, match=r"fit\.isel\(\{'peak': 0\}\)\.sid\.explore"):
+        fit.sid.explore(data=da)
+    assert fit.isel(peak=1).sid.explore(data=da) is not None
+    movie, _ = lattice(frames=3)
+    peaks = movie.sid.find_peaks(("y", "x"), prominence=0.5, smooth=0.05)
+    for chosen in ({}, {"isel": {"frame": 2}}):
+        picture = movie.sid.plot.peaks(positions=peaks, **chosen)
+        places = picture.traverse(lambda p: p, ["Points"])[0]
+        frame = chosen["isel"]["frame"] if chosen else 1
+        found = np.sort(places.dimension_values(0))
+        here = np.sort(peaks.x.isel(frame=frame).dropna("peak").values)
+        assert len(found) == len(here)
+        np.testing.assert_allclose(found / found.max(), here / here.max(), rtol=1e-6)
 
 
 def test_files_hold_the_results(tmp_path):

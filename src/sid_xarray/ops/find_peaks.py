@@ -77,9 +77,9 @@ def find_peaks(
     Notes
     -----
     Curves are searched by `scipy.signal.find_peaks`. In images, a peak is a sample that is higher than its eight
-    neighbours, or a plateau of such. Ends and borders have no peaks. Positions between samples are those of the
-    parabola through the highest sample and its neighbours along every dimension [1]_, and ``height`` is that of the
-    highest sample. For more, fit: ``da.sid.fit("gaussian + constant", at=peaks)``.
+    neighbours, or a plateau of such. Ends and borders have no peaks, nor have places beside NaN in an image. Positions
+    between samples are those of the parabola through the highest sample and its neighbours along every dimension [1]_,
+    and ``height`` is that of the highest sample. For more, fit: ``da.sid.fit("gaussian + constant", at=peaks)``.
 
     References
     ----------

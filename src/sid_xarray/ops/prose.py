@@ -216,15 +216,14 @@ def _fit(p: Params, say: Say) -> str:
     if free:
         more.append(f"starting values of {and_(free)} given")
     if p.get("at") is not None:
-        width = f"in windows of {_lengths(p['window'], dims, say)}" if _is_length(p.get("window")) else "in windows"
+        width = "in windows"
+        if p.get("window") != "map":
+            given = p.get("window")
+            width += f" of {_lengths(given, dims, say)}" if given is not None else " of three times their width"
         text = text.replace(" at every point by ", f" {width} around the positions of peaks by ")
     if p.get("refine"):
         more.append("repeated from the results of neighbouring points where it failed or stood out")
     return text + (f", {', '.join(more)}" if more else "")
-
-
-def _is_length(window: Any) -> bool:
-    return isinstance(window, Mapping | float | int)
 
 
 def _bounded(low: Any, high: Any, say: Say, unit: str) -> str:
