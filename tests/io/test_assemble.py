@@ -160,3 +160,26 @@ def test_another_xarray(monkeypatch: pytest.MonkeyPatch) -> None:
     assert_same(there[0], here[0])
     xr.testing.assert_identical(here[1], there[1])
     assert here[2].identical(there[2])
+
+
+def test_signals_with_the_same_axes_share_their_index() -> None:
+    def one(values: Any, **attrs: Any) -> xr.Dataset:
+        x = xr.Variable("x", np.asarray(values), attrs)
+        return _assemble.dataset({"v": xr.Variable("x", np.zeros(len(values)))}, {"x": x}, ["x"])
+
+    first, again = one([0.0, 0.5], units="nm"), one([0.0, 0.5], units="m")
+    assert first.indexes["x"] is again.indexes["x"]
+    again.x.attrs["units"] = "um"
+    assert first.x.attrs == {"units": "nm"}
+    with pytest.raises(ValueError, match="read-only"):
+        first.x.values[0] = 1
+    for values in ([-0.0, 0.5], np.array([0, 0.5], "f4"), [0, 1], np.zeros(0)):
+        other = one(values)
+        assert other.indexes["x"] is not first.indexes["x"]
+        assert other.x.dtype == np.asarray(values).dtype
+        xr.testing.assert_identical(other, xr.Dataset({"v": ("x", np.zeros(len(values)))}, {"x": np.asarray(values)}))
+    copied = pickle.loads(pickle.dumps(first))
+    xr.testing.assert_identical(copied, first)
+    assert copied.sel(x=0.5).v.size == 1
+    assert first.assign_coords(x=[5.0, 6.0]).indexes["x"][0] == 5
+    assert again.indexes["x"][0] == 0

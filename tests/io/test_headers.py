@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import sid_xarray as sid
-from sid_xarray.io import _h5, _headers, _raw
+from sid_xarray.io import _h5, _headers, _raw, _rawlayout
 from sid_xarray.io._headers import UNKNOWN, Headers
 
 SHARED = Path(__file__).parents[3] / "shared"
@@ -221,6 +221,71 @@ def test_a_damaged_file_is_left_to_hdf5(tmp_path: Path) -> None:
                 header = headers.header(address)
                 if header is not None:
                     look_at_all(header)
+
+
+def checked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let every layout that is known already be found anew, and be the same; returns how often each way was taken."""
+    counts = [0, 0]
+    known, anew = _rawlayout.Layouts.of, _rawlayout._layout
+
+    def note(*args: Any) -> _rawlayout.Layout:
+        counts[0] += 1
+        return anew(*args)
+
+    def of(self: Any, chunk: bytes, at: int, length: int, prefix: Any, most: int) -> _rawlayout.Layout:
+        found = known(self, chunk, at, length, prefix, most)
+        assert found == anew(chunk[at : at + length], prefix, most)
+        counts[1] += 1
+        return found
+
+    monkeypatch.setattr(_rawlayout, "_layout", note)
+    monkeypatch.setattr(_rawlayout.Layouts, "of", of)
+    return counts
+
+
+@pytest.mark.parametrize("order", [False, True])
+def test_headers_that_look_alike(tmp_path: Path, order: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A header of the same length is that of another object: names, types and numbers are its own."""
+    sorts: list[dict[str, Any]] = [
+        {"a": 1.0, "b": "x", "c": np.int32(3)},
+        {"a": 2.0, "b": "longer", "c": np.int32(-1)},
+        {"a": 1.0, "d": "x", "c": np.int32(3)},
+        {"b": "x", "a": 1.0, "c": np.int32(3)},
+        {"a": 1, "b": "x", "c": np.uint32(3)},
+        {"a": 1.0, "b": "x", "c": np.float32(3)},
+    ]
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for i in range(60):
+            dataset = file.create_dataset(f"{i:02d}", data=np.arange(3.0 + i % 2), track_order=order)
+            for key, value in sorts[i * i % 6].items():
+                dataset.attrs[key] = value
+            if i % 7 == 0:
+                del dataset.attrs["c"]
+    compare(tmp_path / "a.h5")
+    counts = checked(monkeypatch)
+    compare(tmp_path / "a.h5")
+    assert counts[0] < counts[1] / 2
+
+
+def test_damaged_headers_that_look_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sid.datasets.peak_map(ny=2, nx=2, ne=4).sid.to_nsid(tmp_path / "a.h5")
+    good = (tmp_path / "a.h5").read_bytes()
+    with h5py.File(tmp_path / "a.h5") as file:
+        places = [h5py.h5o.get_info(obj.id).addr for obj in objects(file)]
+    checked(monkeypatch)
+    rng = random.Random(1)
+    with (tmp_path / "b.h5").open("w+b", buffering=0) as file:
+        for _ in range(100):
+            bad = bytearray(good)
+            for _ in range(3):
+                bad[min(rng.choice(places) + rng.randrange(300), len(bad) - 1)] = rng.choice([0, 1, 16, 255])
+            file.seek(0)
+            file.write(bad)
+            headers = Headers(_raw.Raw(file.fileno()))
+            for _ in range(3):  # so that what was met is known, be it damaged
+                headers._raw._pages.clear()
+                for address in places:
+                    headers.header(address)
 
 
 def look_at_all(header: _headers.Header) -> None:

@@ -17,7 +17,7 @@ from sid_xarray.core.chunked import is_chunked, whole
 from sid_xarray.core.dims import plain_numbers
 from sid_xarray.errors import AlignmentError
 
-__all__ = ["Out", "float_dtype", "lift"]
+__all__ = ["Out", "bare", "float_dtype", "lift"]
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def lift(
             "Give one the grid of the other: a.reindex_like(b, method='nearest', tolerance=...)."
         ) from error
     found = (results,) if one else tuple(results)
-    return tuple(_bare(r) for r in found)
+    return tuple(bare(r) for r in found)
 
 
 @contextlib.contextmanager
@@ -122,7 +122,11 @@ def _casts_of_samples(arrays: Sequence[xr.DataArray]) -> Iterator[None]:
         yield
 
 
-def _bare(da: xr.DataArray) -> xr.DataArray:
-    da = da.drop_attrs(deep=False)
-    da.name = None
-    return da
+def bare(da: xr.DataArray) -> xr.DataArray:
+    """Return the same values without attributes of their own, and without a name; coordinates keep theirs.
+
+    ``DataArray.drop_attrs`` copies the values.
+    """
+    out = da.copy(deep=False)
+    out.attrs, out.name = {}, None
+    return out

@@ -8,6 +8,7 @@ functions anywhere else: the result is the same, which the tests compare.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ from xarray.core import indexing
 from xarray.indexes import PandasIndex
 
 __all__ = ["bare", "cached", "dataset", "tree"]
+
+_LARGEST_SHARED = 2**14
 
 
 def bare(attrs: Mapping[Any, Any] | None = None) -> xr.Dataset:
@@ -79,12 +82,30 @@ def _is_plain(var: xr.Variable) -> bool:
 
 def _index(name: Hashable, var: xr.Variable) -> tuple[PandasIndex, xr.Variable]:
     values = var._data if isinstance(var._data, np.ndarray) else var.values
-    if values.dtype.kind in "iuf" and values.dtype.itemsize in (4, 8):
-        # What PandasIndex does with any array; these are as pandas wants them.
-        index = PandasIndex(pd.Index(values, name=name), var.dims[0], coord_dtype=values.dtype, fastpath=True)
-    else:
+    dim = var.dims[0]
+    if values.dtype.kind not in "iuf" or values.dtype.itemsize not in (4, 8):
         index = PandasIndex.from_variables({name: var}, options={})
-    return index, index.create_variables({name: var})[name]
+        return index, index.create_variables({name: var})[name]
+    if not 0 < values.nbytes <= _LARGEST_SHARED or type(name) is not str or type(dim) is not str:
+        index = _number_index(name, dim, values)
+        return index, index.create_variables({name: var})[name]
+    index, data = _shared(name, dim, values.dtype.str, values.tobytes())
+    return index, xr.IndexVariable(var.dims, data, var.attrs, var.encoding, fastpath=True)  # type: ignore[no-untyped-call]
+
+
+def _number_index(name: Hashable, dim: Hashable, values: np.ndarray[Any, Any]) -> PandasIndex:
+    # What PandasIndex does with any array; these are as pandas wants them.
+    return PandasIndex(pd.Index(values, name=name), dim, coord_dtype=values.dtype, fastpath=True)
+
+
+@functools.lru_cache(maxsize=64)
+def _shared(name: str, dim: str, dtype: str, values: bytes) -> tuple[PandasIndex, Any]:
+    """Return an index and what a variable of it holds: the signals of a file tend to have the same axes.
+
+    Nobody can change either of them, and xarray shares both when it makes one Dataset from another.
+    """
+    index = _number_index(name, dim, np.frombuffer(values, dtype))
+    return index, index.create_variables()[name]._data
 
 
 def _direct(
@@ -149,6 +170,7 @@ def _can_be_linked() -> bool:
 
 def cached(ds: xr.Dataset) -> None:
     """Keep values of lazy variables in memory once they were read, as ``xarray.open_dataset`` does."""
-    for name, var in ds.variables.items():
-        if name not in ds.xindexes and not var._in_memory:
+    lazy = [(name, var) for name, var in ds.variables.items() if not var._in_memory]
+    for name, var in lazy:
+        if name not in ds.xindexes:
             var.data = indexing.MemoryCachedArray(indexing.CopyOnWriteArray(var._data))  # type: ignore[no-untyped-call]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,7 @@ __all__ = [
     "raw_attribute",
     "references",
     "referred",
+    "teller",
     "text",
     "texts",
 ]
@@ -66,19 +68,13 @@ def raw_attribute(obj: h5py.Group | h5py.Dataset, name: str) -> Any:
     """Return an attribute as h5py gives it, or None where it is missing or unreadable."""
     if not isinstance(obj, Seen):
         return _from_hdf5(obj, name)
-    if name not in obj.remembered:
-        obj.remembered[name] = _from_bytes(obj, name)
-    value = obj.remembered[name]
+    known, header = obj.remembered, obj.header
+    if name in known:
+        value = known[name]
+    else:
+        value = UNKNOWN if header is None else header.attribute(name) if name in header.attributes else None
+        value = known[name] = _from_hdf5(obj, name) if value is UNKNOWN else value
     return value.copy() if isinstance(value, np.ndarray) else value
-
-
-def _from_bytes(obj: Seen, name: str) -> Any:
-    if obj.header is None:
-        return _from_hdf5(obj, name)
-    if name not in obj.header.attributes:
-        return None
-    value = obj.header.attribute(name)
-    return _from_hdf5(obj, name) if value is UNKNOWN else value
 
 
 def _from_hdf5(obj: Any, name: str) -> Any:
@@ -114,6 +110,13 @@ def has_attribute(obj: Any, name: str) -> bool:
     return bool(h5a.exists(obj.id, name.encode("utf-8", "surrogateescape")))
 
 
+def teller(obj: Any) -> Callable[[str], bool]:
+    """Return what tells whether an object has an attribute, for who asks for several; see `has_attribute`."""
+    if isinstance(obj, Seen) and obj.header is not None:
+        return obj.header.attributes.__contains__
+    return functools.partial(has_attribute, obj)
+
+
 def referred(obj: Any, name: str) -> int | None:
     """Return the address of the object that an attribute refers to, where that is known without asking HDF5."""
     return obj.header.reference(name) if isinstance(obj, Seen) and obj.header is not None else None
@@ -131,11 +134,16 @@ def attribute(obj: h5py.Group | h5py.Dataset, name: str) -> Any:
 
 def decoded(value: Any) -> Any:
     """Return a value of HDF5 with text as str, text arrays as lists, and NULL as None."""
-    if isinstance(value, bytes | str):
+    if isinstance(value, str):
+        return value if type(value) is str and value.isascii() else text(value)
+    if isinstance(value, bytes):
         return text(value)
     if isinstance(value, h5py.Empty):
         return None
     if isinstance(value, np.ndarray) and value.dtype.kind in "SO":
+        plain = value.tolist()
+        if value.ndim == 1 and all(type(v) is str and v.isascii() for v in plain):
+            return plain
         if value.dtype.kind == "O" and not all(isinstance(v, str | bytes) for v in value.ravel()):
             return None if h5py.check_ref_dtype(value.dtype) is not None else value.tolist()
         return texts(value).tolist()

@@ -25,6 +25,7 @@ from sid_xarray.io._attrs import (
     raw_attribute,
     references,
     referred,
+    teller,
     text,
     texts,
 )
@@ -43,10 +44,12 @@ __all__ = [
     "decoded",
     "find",
     "first_line",
+    "forget",
     "has_attribute",
     "is_scale",
     "is_stored_here",
     "is_text",
+    "lacks",
     "manager",
     "members",
     "opened",
@@ -55,6 +58,7 @@ __all__ = [
     "raw_attribute",
     "references",
     "referred",
+    "teller",
     "text",
     "texts",
     "unopened",
@@ -233,16 +237,20 @@ def _encoded(name: str) -> bytes:
 
 
 def members(group: h5py.Group) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
-    """Yield what can be opened in a group; links that lead nowhere, or out of the file, are passed over."""
-    if not isinstance(group, SeenGroup):
-        group = SeenGroup(None, b"", None, 0, None, group.id)
-    if group.held is None:
-        links = _links(group)
-        group.held = dict(_members(group, links))
-        if len(links) > len(group.held):
+    """Return what can be opened in a group; links that lead nowhere, or out of the file, are passed over."""
+    return iter(_listed(group).held.items())  # type: ignore[union-attr]
+
+
+def _listed(group: h5py.Group) -> SeenGroup:
+    """Return a group as one whose members have been listed."""
+    seen = group if isinstance(group, SeenGroup) else SeenGroup(None, b"", None, 0, None, group.id)
+    if seen.held is None:
+        links = _links(seen)
+        seen.held = dict(_members(seen, links))
+        if len(links) > len(seen.held):
             names = (link.name.decode("utf-8", "surrogateescape") for link in links)
-            group.unopened = [name for name in names if name not in group.held]
-    yield from group.held.items()
+            seen.unopened = [name for name in names if name not in seen.held]
+    return seen
 
 
 def _members(group: SeenGroup, links: list[Link]) -> Iterator[tuple[str, SeenGroup | SeenDataset]]:
@@ -273,11 +281,13 @@ def _members(group: SeenGroup, links: list[Link]) -> Iterator[tuple[str, SeenGro
 
 def unopened(group: h5py.Group) -> list[str]:
     """Return the names of links that lead to nothing that can be opened, or out of the file."""
-    if not isinstance(group, SeenGroup):
-        group = SeenGroup(None, b"", None, 0, None, group.id)
-    for _ in members(group):
-        break
-    return group.unopened or []
+    return _listed(group).unopened or []
+
+
+def lacks(group: h5py.Group, name: str) -> bool:
+    """Tell whether a group has no link of a name, wherever that would lead to."""
+    listed = _listed(group)
+    return name not in listed.held and name not in (listed.unopened or ())  # type: ignore[operator]
 
 
 def _links(group: SeenGroup) -> list[Link]:
@@ -330,10 +340,21 @@ def walk(group: h5py.Group, path: str = "") -> Iterator[tuple[str, h5py.Group, d
             continue
         inner: list[tuple[str, h5py.Group]] = []
         for name, obj in inside.items():
-            if isinstance(obj, SeenGroup) and obj.address not in seen:
+            # To ask whether something is no group takes h5py ten times as long.
+            if not isinstance(obj, h5py.Dataset) and obj.address not in seen:
                 seen.add(obj.address)
                 inner.append((f"{here}/{name}", obj))
         stack += reversed(inner)
+
+
+def forget(group: h5py.Group) -> None:
+    """Let go of what a survey found in a group and below, which would wait for Python to look for circular garbage."""
+    todo = [group]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, SeenGroup) and one.held is not None:
+            todo += one.held.values()
+            one.held = None
 
 
 def address(obj: h5py.Group | h5py.Dataset) -> int:

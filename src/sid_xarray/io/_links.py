@@ -22,7 +22,7 @@ def broken(group: h5py.Group) -> dict[str, str]:
     out: dict[str, str] = {}
     try:
         names = _h5.unopened(group)
-        if not names and not dict(_h5.members(group)):
+        if not names and next(_h5.members(group), None) is None:
             list(group)  # a damaged group looks empty
     except Exception:  # noqa: BLE001 - a damaged group cannot even be listed; h5py raises anything
         return {"": f"{DAMAGED}: the list of its members is damaged"}

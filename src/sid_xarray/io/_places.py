@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -189,7 +190,8 @@ def survey(file: h5py.File, start: str, kinds: Sequence[Kind[Any]]) -> list[Foun
     return out
 
 
-def asked_for(file: h5py.File, group: str | None, kinds: Sequence[Kind[Any]]) -> list[Found]:
+@contextlib.contextmanager
+def asked_for(file: h5py.File, group: str | None, kinds: Sequence[Kind[Any]]) -> Iterator[list[Found]]:
     """Find the groups with arrays that a user asked for: all, those in a group, or that of one main.
 
     Parameters
@@ -198,21 +200,26 @@ def asked_for(file: h5py.File, group: str | None, kinds: Sequence[Kind[Any]]) ->
     group : str, optional
     kinds : sequence of Kind
 
-    Returns
-    -------
+    Yields
+    ------
     list of Found
-        One a kind.
+        One a kind; afterwards the survey is forgotten.
     """
     start = "/" if group is None else "/" + group.strip("/")
-    if group is None or not isinstance(_h5.find(file, start), h5py.Dataset):
-        return survey(file, start, kinds)
-    above = start.rpartition("/")[0] or "/"
+    one = group is not None and isinstance(_h5.find(file, start), h5py.Dataset)
+    above = (start.rpartition("/")[0] or "/") if one else start
     out = survey(file, above, kinds)
-    start = _first_name(file, above, start)
-    for kind, found in zip(kinds, out, strict=True):
-        found.places = kind.only(found.places, above, start)
-        found.problems = [p for p in found.problems if p.startswith(f"{start}:")]
-    return out
+    try:
+        if one:
+            start = _first_name(file, above, start)
+            for kind, found in zip(kinds, out, strict=True):
+                found.places = kind.only(found.places, above, start)
+                found.problems = [p for p in found.problems if p.startswith(f"{start}:")]
+        yield out
+    finally:
+        for found in out:
+            for walked, _ in found.walked.values():
+                _h5.forget(walked)
 
 
 def _first_name(file: h5py.File, above: str, path: str) -> str:

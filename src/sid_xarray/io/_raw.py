@@ -18,7 +18,7 @@ _FARTHEST = 2**62
 _MOST_STEPS = 5_000_000
 _BYTES_A_STEP = 64
 _HEAP_ID = struct.Struct("<IQI")
-_HEAP_OBJECT = struct.Struct("<HH4xQ")
+_HEAP_OBJECT = struct.Struct("<H6xQ")
 
 
 class OddError(Exception):
@@ -61,31 +61,33 @@ class Raw:
             return None
         return found if start[:8] == _SIGNATURE and start[8] in (0, 1) and start[13:15] == b"\x08\x08" else None
 
-    def read(self, start: int, length: int) -> bytes:
-        """Return some bytes.
+    def window(self, start: int, length: int) -> tuple[bytes, int]:
+        """Return bytes among which those of a place are, and where: nothing is copied, of what many small parts make.
 
         Raises
         ------
         OddError
             If the file ends before, or they are more than anything but values would need.
         """
-        if start > _FARTHEST:
-            raise OddError
         first, at = divmod(start, _PAGE)
-        if at + length <= _PAGE:
-            page = self._pages.get(first)
-            if page is None:
-                if len(self._pages) >= _MOST_PAGES:
-                    self._pages.clear()
-                page = self._pages[first] = os.pread(self._descriptor, _PAGE, first * _PAGE)
-            found = page[at : at + length]
-        else:
-            if length > _LARGEST:
-                raise OddError
-            found = os.pread(self._descriptor, length, start)
+        page = self._pages.get(first)
+        if page is None and start <= _FARTHEST:
+            if len(self._pages) >= _MOST_PAGES:
+                self._pages.clear()
+            page = self._pages[first] = os.pread(self._descriptor, _PAGE, first * _PAGE)
+        if page is not None and at + length <= len(page):
+            return page, at
+        if page is None or at + length <= _PAGE or length > _LARGEST:
+            raise OddError
+        found = os.pread(self._descriptor, length, start)
         if len(found) < length:
             raise OddError
-        return found
+        return found, 0
+
+    def read(self, start: int, length: int) -> bytes:
+        """Return the bytes of a place and no others; see `window`."""
+        found, at = self.window(start, length)
+        return found[at : at + length]
 
     def spend(self, steps: int) -> None:
         """Take note of some steps of work.
@@ -122,6 +124,7 @@ class Raw:
 
     def _heap(self, address: int) -> tuple[bytes, dict[int, tuple[int, int]], bool]:
         """Return a heap, where its objects lie, and whether HDF5 would never get to its end."""
+        self.spend(0)  # whoever has spent all gets no further heap
         start = self.read(address, 16)
         if start[:5] != b"GCOL\x01":
             raise OddError
@@ -130,11 +133,12 @@ class Raw:
         objects: dict[int, tuple[int, int]] = {}
         at, endless = 16, False
         while at + 16 <= length:
-            index, _, size = _HEAP_OBJECT.unpack_from(heap, at)
-            endless = index == size == 0  # free space of no size: HDF5 goes on by that much
-            if index == 0 or index in objects or at + 16 + size > length:
+            index, size = _HEAP_OBJECT.unpack_from(heap, at)
+            at += 16
+            if index == 0 or index in objects or at + size > length:
+                endless = index == size == 0  # free space of no size: HDF5 goes on by that much
                 break  # free space up to the end
-            objects[index] = (at + 16, size)
-            self.spend(1)
-            at += 16 + (size + 7) // 8 * 8
+            objects[index] = at, size
+            at += (size + 7) // 8 * 8
+        self.spend(len(objects))
         return heap, objects, endless

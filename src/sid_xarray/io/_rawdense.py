@@ -22,8 +22,8 @@ _BY_NAME = 8
 _RECORD = 17
 
 
-def dense_messages(raw: Raw, heap_at: int, tree_at: int) -> Iterator[tuple[int, int, bytes]]:
-    """Yield number, flags and bytes of every attribute message.
+def dense_messages(raw: Raw, heap_at: int, tree_at: int) -> Iterator[tuple[int, int, bytes, int, int]]:
+    """Yield number and flags of every attribute message; and bytes, where in them it begins, and its length.
 
     Parameters
     ----------
@@ -54,4 +54,4 @@ def dense_messages(raw: Raw, heap_at: int, tree_at: int) -> Iterator[tuple[int, 
         at = int.from_bytes(heap_id[1 : 1 + offset_size], "little")
         length = int.from_bytes(heap_id[1 + offset_size :], "little")
         order = int.from_bytes(records[i + 9 : i + 13], "little")
-        yield order, records[i + 8], raw.read(block + at, length)
+        yield order, records[i + 8], *raw.window(block + at, length), length

@@ -47,31 +47,27 @@ def list_table(raw: Raw, message: bytes) -> list[Link]:
     if mark != b"HEAP":
         raise OddError
     names = read(names_at, size)
-    out: list[Link] = []
+    out: list[tuple[int, Link]] = []
     nodes = [root]
     for node in nodes:
         mark, kind, level, count, _, _ = _TREE.unpack(read(node, _TREE.size))
         raw.spend(1 + count)
         if mark != b"TREE" or kind:
             raise OddError
-        children = [_TWO.unpack_from(part)[1] for part in _cut(read(node + _TREE.size, 16 * count), 16)]
-        if level:
-            nodes += children
-            continue
-        for leaf in children:
-            mark, _, used = _LEAF.unpack(read(leaf, _LEAF.size))
+        for _, child in _TWO.iter_unpack(read(node + _TREE.size, _TWO.size * count)):
+            if level:
+                nodes.append(child)
+                continue
+            mark, _, used = _LEAF.unpack(read(child, _LEAF.size))
             raw.spend(1 + used)
             if mark != b"SNOD":
                 raise OddError
-            out += [_entry(part, names) for part in _cut(read(leaf + _LEAF.size, _ENTRY.size * used), _ENTRY.size)]
-    return _in_order([(0, link) for link in out])
-
-
-def _entry(part: bytes, names: bytes) -> Link:
-    at, address, cached, _ = _ENTRY.unpack(part)
-    if at >= len(names) or cached > 2:
-        raise OddError
-    return Link(names[at : names.index(b"\0", at)], _SOFT if cached == 2 else _HARD, address)
+            for at, address, cached, _ in _ENTRY.iter_unpack(read(child + _LEAF.size, _ENTRY.size * used)):
+                if at >= len(names) or cached > 2:
+                    raise OddError
+                name = names[at : names.index(b"\0", at)]
+                out.append((0, Link(name, _SOFT if cached == 2 else _HARD, address)))
+    return _in_order(out)
 
 
 def list_messages(info: bytes, messages: Sequence[bytes]) -> list[Link]:
@@ -110,11 +106,8 @@ def _message(message: bytes) -> tuple[int, Link]:
 
 
 def _in_order(links: list[tuple[int, Link]]) -> list[Link]:
-    out = [link for _, link in sorted(links)]
+    links.sort()
+    out = [link for _, link in links]
     if len({link.name for link in out}) != len(out):
         raise OddError
     return out
-
-
-def _cut(data: bytes, width: int) -> list[bytes]:
-    return [data[i : i + width] for i in range(0, len(data), width)]

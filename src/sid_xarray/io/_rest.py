@@ -84,7 +84,7 @@ def _again(walked: Mapping[str, tuple[h5py.Group, Members]]) -> Iterator[tuple[s
             below = _below(path, name)
             if below in walked:
                 todo.append(below)
-            elif isinstance(obj, h5py.Group) and _h5.address(obj) not in seen:
+            elif not isinstance(obj, h5py.Dataset) and _h5.address(obj) not in seen:
                 # Groups of metadata, which the survey did not enter.
                 yield from _h5.walk(obj, below)
 
@@ -127,8 +127,8 @@ class _Rest:
         # The group that a node was made of, and where its results lie: their nodes may be elsewhere.
         self.owners: dict[str, str] = {}
         for key, ds in self.nodes.items():
-            for var in ds.data_vars.values():
-                place = var.encoding.get("sid_h5path")
+            for name in ds.data_vars:
+                place = ds.variables[name].encoding.get("sid_h5path")
                 if isinstance(place, str):
                     self.owners.setdefault(place.rpartition("/")[0] or "/", key)
 
@@ -145,11 +145,13 @@ class _Rest:
         self._look_for_damage(path, group)
         inner = inside.get(_h5.PIN)
         read = any((path, model) in self.plans for model in (MODEL, USID_MODEL))
-        if isinstance(inner, h5py.Group) and (USID_MODEL in inner or not read):
+        if isinstance(inner, h5py.Group) and (
+            not read or USID_MODEL in {*dict(_h5.members(inner)), *_h5.unopened(inner)}
+        ):
             self._walk_for_damage(inner, _below(path, _h5.PIN))
         for name in [n for n in inside if n.startswith("_")]:
             del inside[name]
-        self._describe(path, inner)
+        self._describe(path)
         datasets = {n: o for n, o in inside.items() if isinstance(o, h5py.Dataset)}
         ours = {n for n in datasets if _below(path, n) in self.described}
         mains = {n for n, o in datasets.items() if n not in ours and _is_main(o)}
@@ -157,8 +159,9 @@ class _Rest:
         if usid:
             found = (linked(self.file, datasets[n], link) for n in mains for link in _TABLES)
             self.tables |= {_h5.address(table) for table in found if table is not None}
-        out = _Group(path, group, datasets, any(isinstance(o, h5py.Group) for o in inside.values()), ours, mains, usid)
-        for name in [n for n, o in inside.items() if isinstance(o, h5py.Group)]:
+        groups = [n for n in inside if n not in datasets]
+        out = _Group(path, group, datasets, bool(groups), ours, mains, usid)
+        for name in groups:
             if out.is_place and self._is_shown(out, name, inside[name]):
                 shown = inside.pop(name)
                 if not ours and isinstance(shown, h5py.Group):
@@ -191,11 +194,9 @@ class _Rest:
         if unknown:
             self._show(one, dict(sorted(unknown.items())))
 
-    def _describe(self, path: str, inner: Any) -> None:
+    def _describe(self, path: str) -> None:
         """Take note of the datasets that a model of ours describes."""
-        for model in (MODEL, USID_MODEL) if isinstance(inner, h5py.Group) else ():
-            if model not in inner:
-                continue
+        for model in (MODEL, USID_MODEL):
             # A damaged one is told by the reader, and what it describes is read as that of another program.
             plan = self.plans.get((path, model), {})
             rows = [r for part in ("variables", "sides") for r in plan.get(part) or () if isinstance(r, dict)]

@@ -114,25 +114,25 @@ class SeenDataset(Seen, h5py.Dataset):  # type: ignore[misc]
     @property
     def shape(self) -> tuple[int, ...] | None:
         """Shape; None if it holds nothing."""
-        return self._said("shape", lambda identifier: identifier.shape)  # type: ignore[no-any-return]
+        found = UNKNOWN if self.header is None else self.header.shape
+        return self._asked("shape", lambda identifier: identifier.shape) if found is UNKNOWN else found  # type: ignore[no-any-return]
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the values."""
-        return self._said("dtype", lambda identifier: identifier.dtype)  # type: ignore[no-any-return]
+        found = UNKNOWN if self.header is None else self.header.dtype
+        return self._asked("dtype", lambda identifier: identifier.dtype) if found is UNKNOWN else found  # type: ignore[no-any-return]
 
     @property
     def layout(self) -> tuple[bool, tuple[int, ...] | None]:
         """Whether the values are in this file, and in which chunks."""
-        return self._said("layout", layout)  # type: ignore[no-any-return]
+        found = UNKNOWN if self.header is None else self.header.layout
+        return self._asked("layout", layout) if found is UNKNOWN else found  # type: ignore[no-any-return]
 
-    def _said(self, what: str, ask: Callable[[Any], Any]) -> Any:
-        found = UNKNOWN if self.header is None else getattr(self.header, what)
-        if found is UNKNOWN:
-            if what not in self.asked:
-                self.asked[what] = ask(self._id)
-            found = self.asked[what]
-        return found
+    def _asked(self, what: str, ask: Callable[[Any], Any]) -> Any:
+        if what not in self.asked:
+            self.asked[what] = ask(self._id)
+        return self.asked[what]
 
     def __getitem__(self, args: Any, new_dtype: Any = None) -> Any:
         """Values; all of a small dataset at once without HDF5."""

@@ -10,11 +10,13 @@ import sys
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from sid_xarray.core.chunked import is_source
+from sid_xarray.io import _journal
 from sid_xarray.io._digest import Sum
 from sid_xarray.io._layout import read_blocks
 from sid_xarray.io._progress import progress
@@ -36,6 +38,7 @@ def store(jobs: Sequence[Job]) -> dict[Hashable, Sum]:
     """
     total = sum(int(job.values.size) * job.target.dtype.itemsize for job in jobs)
     room = _UNFINISHED // max(1, len(jobs))
+    jobs = [replace(job, values=_journal.kept(job.values)) for job in jobs]
     with progress(total, "writing") as advance:
         sinks = [Sink(job, advance=advance, room=room) for job in jobs]
         lazy = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import datetime as dt
 import platform
 import socket
@@ -14,7 +15,7 @@ import h5py
 import xarray as xr
 
 from sid_xarray.errors import FormatError
-from sid_xarray.io import _h5, _sources
+from sid_xarray.io import _h5, _journal, _sources
 from sid_xarray.io._names import next_index, safe_name
 from sid_xarray.io._target import editing
 from sid_xarray.options import OPTIONS
@@ -44,6 +45,7 @@ class Request:
     source: xr.DataArray | xr.Dataset | str | None
     tool: str | None
     overwrite: bool
+    resume: bool = False
 
 
 @dataclass
@@ -143,7 +145,8 @@ def write(ask: Request, form: Format[P]) -> str:
     if ask.mode == "w" and ask.source is not None and _sources.lies_in(ask.source, path):
         raise FormatError(path, "", "mode='w' would replace the file that holds the source. Type: mode='a'")
     expected = sum(plan.nbytes for plan in content.groups.values())
-    with editing(path, mode=ask.mode, expected=expected) as file:
+    journal = _journal.keeping(path) if ask.resume else contextlib.nullcontext()
+    with journal, editing(path, mode=ask.mode, expected=expected) as file:
         main = None if ask.source is None else form.find_source(file, ask.source)
         if "" in content.groups:
             only = content.groups.pop("")

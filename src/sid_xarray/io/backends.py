@@ -89,7 +89,10 @@ class HDF5BackendEntrypoint(BackendEntrypoint):
         fill: Any = None,
     ) -> xr.DataTree:
         """Open the whole file as ``xarray.open_datatree`` does when nothing special is asked for, and quicker."""
-        return _tree(self.open_lazy_groups(path, drop_variables=drop_variables, group=group, fill=fill))
+        from sid_xarray.io._pause import paused
+
+        with paused():
+            return _tree(self.open_lazy_groups(path, drop_variables=drop_variables, group=group, fill=fill))
 
     def open_datatree(
         self,

@@ -21,6 +21,8 @@ from sid_xarray.options import OPTIONS
 __all__ = ["fit_curves"]
 
 _COLUMN = "_sid_column"
+# Results that are looked at again at once, in bytes.
+_BAND = 2**21
 
 
 def fit_curves(
@@ -74,20 +76,71 @@ def fit_curves(
         **kwargs,
     }
     maps = [d for d in da.dims if d not in dims]
-    if not passes or not maps or not all(da.sizes[d] for d in maps):
-        kinds = [*([float] * (2 * count + 2)), np.int8, np.int32]
-        return lift(_fit_block, *arrays, core=core, out=[Out((), {}, kind) for kind in kinds], **given)
-    # One array for all results, and a last column for whether they changed.
-    total = 2 * count + 5
+    passes = passes if maps and all(da.sizes[d] for d in maps) else 0
+    lazy = any(is_chunked(array) for array in arrays)
+    kinds = [*([float] * (2 * count + 2)), np.int8, np.int32]
+    if passes and lazy:
+        return _fit_lazily(arrays, maps, core, kinds, passes, given)
+    found = lift(_fit_block, *arrays, core=core, out=[Out((), {}, kind) for kind in kinds], **given)
+    if passes:
+        _again_in_bands(found, arrays, maps, core, passes, given)
+    return found
+
+
+def _fit_lazily(
+    arrays: Sequence[xr.DataArray],
+    maps: Sequence[Hashable],
+    core: Sequence[Sequence[Hashable]],
+    kinds: Sequence[Any],
+    passes: int,
+    given: Mapping[str, Any],
+) -> tuple[xr.DataArray, ...]:
+    """Fit, and again from the results of neighbours: one array for all results, the last column says what is new."""
+    total = len(kinds) + 1
     out = [Out((_COLUMN,), {_COLUMN: total}, float)]
     (found,) = lift(_fit_stacked, *arrays, core=core, out=out, **given)
-    near = [f"_sid_near_{i}" for i in range(len(maps))]
+    near = _near(maps)
     for _ in range(passes):
         around = with_neighbours(found, maps, near)
-        wanted = [*core, [_COLUMN, *near]]
-        (found,) = lift(_refit_block, *arrays, around, core=wanted, out=out, count=count, **given)
+        (found,) = lift(_refit_block, *arrays, around, core=[*core, [_COLUMN, *near]], out=out, **given)
     columns = [found.isel({_COLUMN: i}, drop=True) for i in range(total - 1)]
-    return (*columns[:-2], columns[-2].astype(np.int8), columns[-1].astype(np.int32))
+    return tuple(column.astype(kind, copy=False) for column, kind in zip(columns, kinds, strict=True))
+
+
+def _again_in_bands(
+    found: Sequence[xr.DataArray],
+    arrays: Sequence[xr.DataArray],
+    maps: Sequence[Hashable],
+    core: Sequence[Sequence[Hashable]],
+    passes: int,
+    given: Mapping[str, Any],
+) -> None:
+    """Replace results in memory by those of further passes, some rows at a time; every row sees the old ones around."""
+    dim, size = maps[0], found[0].sizes[maps[0]]
+    near, out = _near(maps), [Out((_COLUMN,), {_COLUMN: len(found) + 1}, float)]
+    rows = max(1, _BAND // max(1, sum(column.nbytes for column in found) // size))
+    columns = [*found, xr.ones_like(found[0], dtype=bool)]
+
+    def stacked(rows: slice) -> xr.DataArray:
+        parts = [xr.DataArray(column.variable[{dim: rows}].astype(float)) for column in columns]
+        return xr.concat(parts, _COLUMN)
+
+    for _ in range(passes):
+        before: list[xr.DataArray] = []
+        for begin in range(0, size, rows):
+            end = min(size, begin + rows)
+            old = xr.concat([*before, stacked(slice(begin, end + 1))], dim)
+            own = {dim: slice(len(before), len(before) + end - begin)}
+            before = [stacked(slice(end - 1, end))]
+            here = [array.isel({dim: slice(begin, end)}) if dim in array.dims else array for array in arrays]
+            around = with_neighbours(old, maps, near).isel(own)
+            (new,) = lift(_refit_block, *here, around, core=[*core, [_COLUMN, *near]], out=out, **given)
+            for i, column in enumerate(columns):
+                column.variable[{dim: slice(begin, end)}] = new.variable[{_COLUMN: i}].astype(column.dtype)
+
+
+def _near(maps: Sequence[Hashable]) -> list[Hashable]:
+    return [f"_sid_near_{i}" for i in range(len(maps))]
 
 
 def _engine(model: FitModel, count: int) -> str:
@@ -158,7 +211,6 @@ def _refit_block(
     maps: tuple[str, ...],
     numbers: Mapping[str, float],
     fixed: tuple[bool, ...],
-    count: int,
     **kwargs: Any,
 ) -> Any:
     """Fit what is poor in a block again; ``extra`` ends with the results of every curve and of those around it."""
@@ -177,4 +229,5 @@ def _refit_block(
         found = lsq.fit_batch(y[at], x, model, start, fixed=np.array(fixed), covariance=False, derive=ties, **options)
         return np.stack(_results(found), axis=-1)
 
+    count = len(model.names) + (0 if ties is None else len(ties.ways))
     return fit_again(around, fit, parameters=len(model.names), count=count, fixed=np.array(fixed))

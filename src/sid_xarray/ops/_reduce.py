@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from sid_xarray.core.lift import Out, lift
+from sid_xarray.core.lift import Out, bare, lift
 from sid_xarray.errors import DimensionError
 
 __all__ = ["reduced_over"]
@@ -31,7 +31,7 @@ def reduced_over(da: xr.DataArray, dims: Sequence[Hashable], reduce: str) -> xr.
         if reduce == "std":
             off = abs(da - out)
             out = _mean(off * off, dims) ** 0.5
-        return out.drop_attrs(deep=False).assign_attrs(da.attrs).rename(da.name)
+        return bare(out).assign_attrs(da.attrs).rename(da.name)
     return getattr(da, reduce)(dims, keep_attrs=True)  # type: ignore[no-any-return]
 
 

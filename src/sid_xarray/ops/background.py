@@ -11,7 +11,7 @@ import xarray as xr
 
 from sid_xarray.core import provenance
 from sid_xarray.core.dims import one_dim, units_of, values_of
-from sid_xarray.core.lift import Out, float_dtype, lift
+from sid_xarray.core.lift import Out, bare, float_dtype, lift
 from sid_xarray.errors import DimensionError, ModelError, nearest
 from sid_xarray.kernels import background as kernels
 from sid_xarray.ops._results import flags, refuse_taken
@@ -142,8 +142,7 @@ def _like(out: xr.DataArray, da: xr.DataArray, quantity: str | None = None) -> x
     if quantity is not None:
         said = da.attrs.get(names.LONG_NAME)
         attrs[names.LONG_NAME] = f"{quantity} of {said}" if said else quantity
-    bare: xr.DataArray = out.drop_attrs(deep=False)
-    return bare.assign_attrs(attrs)
+    return bare(out).assign_attrs(attrs)
 
 
 def _units(da: xr.DataArray, dim: Hashable, name: str) -> str:

@@ -12,7 +12,7 @@ import xarray as xr
 from sid_xarray.core import provenance
 from sid_xarray.core.adopt import apply_units, with_units
 from sid_xarray.core.dims import describe, units_of, values_of
-from sid_xarray.core.lift import float_dtype
+from sid_xarray.core.lift import bare, float_dtype
 from sid_xarray.errors import DimensionError
 from sid_xarray.ops._windows import keywords
 from sid_xarray.schema import units
@@ -145,8 +145,8 @@ def _values(da: xr.DataArray, how: Mapping[str, Any]) -> xr.DataArray:
     attrs = apply_units(with_units(da.attrs, how.get("units", units_of(da))))
     dtype = float_dtype(da)
     if not {"scale", "offset"} & set(how):
-        return da.drop_attrs(deep=False).assign_attrs(attrs)
+        return bare(da).assign_attrs(attrs).rename(da.name)
     # In the floating type of the data: float32 stays float32.
     scale, offset = dtype.type(how.get("scale", 1.0)), dtype.type(how.get("offset", 0.0))
     out: xr.DataArray = da.astype(dtype) * scale + offset
-    return out.drop_attrs(deep=False).assign_attrs(attrs).rename(da.name)
+    return bare(out).assign_attrs(attrs).rename(da.name)

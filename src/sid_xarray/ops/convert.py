@@ -11,7 +11,7 @@ import xarray as xr
 from sid_xarray.core import provenance
 from sid_xarray.core.adopt import with_units
 from sid_xarray.core.dims import describe, units_of
-from sid_xarray.core.lift import float_dtype
+from sid_xarray.core.lift import bare, float_dtype
 from sid_xarray.errors import DimensionError, UnitsError
 from sid_xarray.ops._windows import keywords
 from sid_xarray.schema import units
@@ -77,7 +77,7 @@ def to_units(
         if factor != 1.0:
             dtype = float_dtype(da)
             out = out.astype(dtype, copy=False) * dtype.type(factor)
-        out = out.drop_attrs(deep=False).assign_attrs(attrs).rename(da.name)
+        out = bare(out).assign_attrs(attrs).rename(da.name)
     plain = {str(dim): str(text) for dim, text in chosen.items()}
     return provenance.stamp(out, "to_units", da, axes=plain, data=data)
 

@@ -12,7 +12,7 @@ import xarray as xr
 from sid_xarray.core import provenance, samples
 from sid_xarray.core.chunked import is_chunked
 from sid_xarray.core.dims import dims_of, units_of
-from sid_xarray.core.lift import Out, float_dtype, lift
+from sid_xarray.core.lift import Out, bare, float_dtype, lift
 from sid_xarray.errors import DimensionError, ModelError, nearest
 from sid_xarray.kernels import decomposition as kernels
 from sid_xarray.ops._results import refuse_taken
@@ -262,7 +262,7 @@ def reconstruct(
     part = ds[["scores", "components"]].isel(component=which)
     out = xr.dot(part["scores"], part["components"], dim="component") + ds["mean"]
     dims = [*(d for d in ds["scores"].dims if d != "component"), *ds["mean"].dims]
-    out = out.transpose(*dims).drop_attrs(deep=False).drop_encoding().rename(name or "reconstruction")
+    out = bare(out.transpose(*dims)).drop_encoding().rename(name or "reconstruction")
     said = ds["mean"].attrs.get(names.LONG_NAME, "").removeprefix("mean of ")
     out.attrs = {names.LONG_NAME: said or "reconstruction", names.UNITS: units_of(ds["scores"])}
     result: xr.DataArray = provenance.stamp(

@@ -10,6 +10,7 @@ import xarray as xr
 from sid_xarray.core import provenance
 from sid_xarray.core.dims import units_of
 from sid_xarray.core.evaluate import curve, fitted, positions
+from sid_xarray.core.lift import bare
 from sid_xarray.errors import AlignmentError, DimensionError, ModelError, UnitsError
 from sid_xarray.models import FitModel
 from sid_xarray.schema import attrs as names
@@ -64,18 +65,18 @@ def residuals(
         raise UnitsError(f"the data are in {units_of(da)!r}, {unit!r} was fitted. Type: da.sid.to_units(data={unit!r})")
     where = positions(ds, da[dims[0]] if len(dims) == 1 else da, dims)
     values = curve(ds, found.model, where).drop_vars(list(dims))
-    bare = da.drop_vars([d for d in dims if d in da.coords])
+    there = da.drop_vars([d for d in dims if d in da.coords])
     try:
-        bare, values = xr.align(bare, values, join="exact")
+        there, values = xr.align(there, values, join="exact")
     except xr.AlignmentError as error:
         raise AlignmentError(
             "the data and the maps of the fit do not lie on the same grid. "
             "Give one the grid of the other: da.reindex_like(fit, method='nearest', tolerance=...)."
         ) from error
-    left = (bare - values).transpose(*da.dims)
+    left = (there - values).transpose(*da.dims)
     left = left.assign_coords({d: da.coords[d] for d in dims if d in da.coords})
     kept = {k: v for k, v in da.attrs.items() if k in (names.UNITS, names.SOURCE, names.MODALITY, names.TITLE)}
-    left = left.rename("residual").drop_attrs(deep=False).assign_attrs({**kept, names.LONG_NAME: "residual"})
+    left = bare(left).rename("residual").assign_attrs({**kept, names.LONG_NAME: "residual"})
     out: xr.DataArray = provenance.stamp(left, "residuals", found.parameters, da, **found.said)
     return out
 

@@ -11,7 +11,7 @@ import xarray as xr
 from sid_xarray.core import provenance
 from sid_xarray.core.adopt import with_units
 from sid_xarray.core.dims import position_of, units_of, values_of
-from sid_xarray.core.lift import float_dtype
+from sid_xarray.core.lift import bare, float_dtype
 from sid_xarray.errors import DimensionError
 from sid_xarray.ops._reduce import reduced_over
 from sid_xarray.ops._windows import as_indexer, inside_each, keywords, nearest_index
@@ -129,4 +129,4 @@ def _integral(da: xr.DataArray, along: Mapping[Hashable, np.ndarray]) -> xr.Data
     for dim, weights in along.items():
         out = (out * xr.DataArray(weights.astype(dtype), dims=(dim,))).sum([dim], skipna=False)
         unit = units.multiply(unit, units_of(da, dim))
-    return out.drop_attrs(deep=False).assign_attrs(with_units(da.attrs, unit)).rename(da.name)
+    return bare(out).assign_attrs(with_units(da.attrs, unit)).rename(da.name)

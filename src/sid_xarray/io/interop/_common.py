@@ -14,6 +14,7 @@ import xarray as xr
 from sid_xarray.core import metadata as _metadata
 from sid_xarray.core.adopt import apply_units
 from sid_xarray.core.chunked import is_lazy
+from sid_xarray.core.lift import bare
 from sid_xarray.errors import DimensionError, MetadataError, MissingDependencyError, SidWarning, warn
 from sid_xarray.io.interop import _carry
 from sid_xarray.io.nsid.tags import tagged, untagged
@@ -149,7 +150,7 @@ def with_variance(da: xr.DataArray, values: Any) -> Pair:
     attrs = {names.UNITS: units.power(da.attrs[names.UNITS], 2), names.VERSION: names.VERSION_VALUE}
     if names.LONG_NAME in da.attrs:
         attrs[names.LONG_NAME] = f"variance of {da.attrs[names.LONG_NAME]}"
-    variance = da.copy(data=values).rename(called).drop_attrs(deep=False).assign_attrs(attrs)
+    variance = bare(da.copy(data=values)).rename(called).assign_attrs(attrs)
     return Pair(da.assign_attrs({names.ANCILLARY: called}), variance)
 
 

@@ -35,8 +35,8 @@ Place = _places.Place[Main]
 
 def _says_main(dataset: h5py.Dataset) -> bool:
     try:
-        versioned = any(_h5.has_attribute(dataset, n) for n in ("pyNSID_version", "nsid_version"))
-        return versioned and all(_h5.has_attribute(dataset, n) for n in _MARKS)
+        has = _h5.teller(dataset)
+        return (has("pyNSID_version") or has("nsid_version")) and all(map(has, _MARKS))
     except Exception:  # noqa: BLE001 - the attributes of a damaged dataset say nothing
         return False
 

@@ -107,7 +107,9 @@ def _variable(source: Any, place: Place, dataset: h5py.Dataset, row: dict[str, A
     array = H5Array(source, path, dataset, cast=cast, pinned=place.pinned)
     if row.get("coord") and len(dims) == 1 and (dims == (untagged(row["name"]),) or row.get("index")):
         values = with_filters(dataset, lambda: array.fetch(dataset, ()) if array.text else np.asarray(dataset[()]))
-        return xr.Variable(dims, values.astype(array.dtype, copy=False), attrs)
+        values = values.astype(array.dtype, copy=False)
+        # xarray takes numbers as they are.
+        return xr.Variable(dims, values, attrs, fastpath=values.dtype.kind in "iuf")
     encoding: dict[Hashable, Any] = {"source": str(source._args[0]), "sid_h5path": path}
     blocks = read_blocks(dataset.shape, array.dtype.itemsize, dataset.chunks)
     if blocks:

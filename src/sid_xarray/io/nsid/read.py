@@ -10,6 +10,7 @@ import xarray as xr
 from sid_xarray.errors import FormatError, warn
 from sid_xarray.io import _h5, _nodes
 from sid_xarray.io._assemble import bare
+from sid_xarray.io._pause import paused
 from sid_xarray.io._places import Found, asked_for
 from sid_xarray.io.nsid import foreign, model
 from sid_xarray.io.nsid.find import KIND, Main, Place, agree
@@ -48,8 +49,7 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False) -> 
     """
     source = _h5.manager(path)
     full = str(source._args[0])
-    with _h5.opened(source, full) as file:
-        (found,) = asked_for(file, group, [KIND])
+    with _h5.opened(source, full) as file, paused(), asked_for(file, group, [KIND]) as (found,):
         return read_groups(source, file, found, group=group, exact=exact)
 
 
@@ -63,7 +63,7 @@ def read_groups(source: Any, file: h5py.File, found: Found, *, group: str | None
     if not nodes:
         raise FormatError(full, group or "", "; ".join(problems) or "nothing could be read")
     for parent in _nodes.parents(nodes) - set(nodes):
-        above = found.groups[parent] if parent in found.groups else _h5.find(file, parent)
+        above = found.walked[parent][0] if parent in found.walked else _h5.find(file, parent)
         nodes[parent] = bare(foreign.group_attrs(above) if isinstance(above, h5py.Group) else {})
     problems += _settle(nodes)
     for ds in nodes.values():

@@ -61,6 +61,8 @@ def tagged(value: Any) -> Any:
 
 def untagged(value: Any) -> Any:
     """Undo `tagged`."""
+    if type(value) is str:
+        return value
     if isinstance(value, list):
         return [untagged(v) for v in value]
     tag = value.get(TAG) if isinstance(value, dict) else None

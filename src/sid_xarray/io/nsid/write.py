@@ -36,6 +36,7 @@ def to_nsid(
     overwrite: bool = False,
     compression: str | int | Mapping[str, Any] | None = "auto",
     encoding: Mapping[Hashable, Mapping[str, Any]] | None = None,
+    resume: bool = False,
     compute: bool = True,
 ) -> Any:
     """Write to an NSID file that pyNSID, sidpy, HyperSpy and any netCDF-4 program open, too.
@@ -70,6 +71,10 @@ def to_nsid(
         filter, ``shuffle``, ``fletcher32`` or ``scaleoffset``, such as
         ``{"signal": {"chunks": {"y": 8, "x": 8}, "compression": "zstd"}}``. The words of netCDF (``chunksizes``,
         ``zlib``, ``complevel``) mean the same.
+    resume : bool, default: False
+        Keep computed blocks in the folder ``.<name>.sidjob`` beside the file until it is complete. After an
+        interruption, the same call goes on with the blocks that are missing; it needs no other arrays than the same
+        ones, opened and computed in the same way. What a function of your own does must not have changed meanwhile.
     compute : bool, default: True
         If False, return a ``dask.delayed`` that writes when it is computed.
 
@@ -99,7 +104,7 @@ def to_nsid(
     '/Measurement_000/Channel_000/current'
     """
     where = os.path.expanduser(os.fsdecode(path))
-    ask = Request(obj, where, group, mode, source, tool, overwrite)
+    ask = Request(obj, where, group, mode, source, tool, overwrite, resume)
     return now_or_later(functools.partial(write, ask, _Nsid(where, compression, dict(encoding or {}))), compute)
 
 

@@ -12,6 +12,7 @@ from sid_xarray.errors import FormatError, warn
 from sid_xarray.io import _h5, _nodes
 from sid_xarray.io._assemble import bare
 from sid_xarray.io._links import damaged
+from sid_xarray.io._pause import paused
 from sid_xarray.io._places import Found, asked_for
 from sid_xarray.io._rest import add_rest
 from sid_xarray.io.nsid import read as nsid
@@ -55,8 +56,7 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False, fil
     """
     source = _h5.manager(path)
     full = str(source._args[0])
-    with _h5.opened(source, full) as file:
-        surveyed = asked_for(file, group, [NSID, USID])
+    with _h5.opened(source, full) as file, paused(), asked_for(file, group, [NSID, USID]) as surveyed:
         if group is not None:
             return _nodes_of(source, file, surveyed, group=group, exact=exact, fill=fill)
         try:
@@ -86,8 +86,7 @@ def _tell(root: xr.Dataset, lost: list[str], path: str) -> None:
 def open_nodes(path: str, *, group: str | None = None, exact: bool = False, fill: Any = None) -> dict[str, xr.Dataset]:
     """Open what `open_groups` opens, but for what is neither NSID nor USID."""
     source = _h5.manager(path)
-    with _h5.opened(source, str(source._args[0])) as file:
-        surveyed = asked_for(file, group, [NSID, USID])
+    with _h5.opened(source, str(source._args[0])) as file, asked_for(file, group, [NSID, USID]) as surveyed:
         return _nodes_of(source, file, surveyed, group=group, exact=exact, fill=fill)
 
 

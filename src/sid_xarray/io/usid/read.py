@@ -10,6 +10,7 @@ import xarray as xr
 from sid_xarray.errors import FormatError, warn
 from sid_xarray.io import _h5, _nodes
 from sid_xarray.io._assemble import bare
+from sid_xarray.io._pause import paused
 from sid_xarray.io._places import Found, asked_for
 from sid_xarray.io.nsid.model import slash_free
 from sid_xarray.io.usid import context, model
@@ -54,8 +55,7 @@ def open_groups(path: str, *, group: str | None = None, exact: bool = False, fil
     """
     source = _h5.manager(path)
     full = str(source._args[0])
-    with _h5.opened(source, full) as file:
-        (found,) = asked_for(file, group, [KIND])
+    with _h5.opened(source, full) as file, paused(), asked_for(file, group, [KIND]) as (found,):
         return read_groups(source, file, found, group=group, exact=exact, fill=fill)
 
 
@@ -95,8 +95,12 @@ def _read_all(reader: Reader, places: list[Place], exact: bool) -> tuple[dict[st
     stamp: dict[str, Any] = {}
     described, owned, more = _described(reader, places)
     problems += more
+    inside: dict[str, set[str]] = {}
+    for path in owned:
+        above, _, name = path.rpartition("/")
+        inside.setdefault(above, set()).add(name)
     for place in places:
-        problems += place.complete(but={p.rpartition("/")[2] for p in owned if p.rpartition("/")[0] == place.path})
+        problems += place.complete(but=inside.get(place.path, ()))
         place.mains = [m for m in place.mains if m.path not in owned]
     if any(place.mains for place in places):
         reader.known = _known(reader, places, owned)

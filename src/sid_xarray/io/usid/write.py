@@ -37,6 +37,7 @@ def to_usid(
     encoding: Mapping[Hashable, Mapping[str, Any]] | None = None,
     position_dims: Iterable[Hashable] | None = None,
     compound: bool | str = False,
+    resume: bool = False,
     compute: bool = True,
 ) -> Any:
     """Write to a USID file that pyUSID, SciFiReaders and HyperSpy open with the right N-D array.
@@ -77,6 +78,10 @@ def to_usid(
     compound : bool or str, default: False
         Write the variables of a Dataset as the fields of one main, as pycroscopy keeps the parameters of a fit; text
         names it, else the title of the Dataset, else it is ``Parameters``. They must have the same dimensions.
+    resume : bool, default: False
+        Keep computed blocks in the folder ``.<name>.sidjob`` beside the file until it is complete. After an
+        interruption, the same call goes on with the blocks that are missing; it needs no other arrays than the same
+        ones, opened and computed in the same way. What a function of your own does must not have changed meanwhile.
     compute : bool, default: True
         If False, return a ``dask.delayed`` that writes when it is computed.
 
@@ -111,7 +116,7 @@ def to_usid(
     """
     where = os.path.expanduser(os.fsdecode(path))
     rows = None if position_dims is None else [position_dims] if isinstance(position_dims, str) else list(position_dims)
-    ask = Request(obj, where, group, mode, source, tool, overwrite)
+    ask = Request(obj, where, group, mode, source, tool, overwrite, resume)
     form = _Usid(where, compression, dict(encoding or {}), rows, compound)
     return now_or_later(lambda: sources.node_of(where, write(ask, form)), compute)
 
