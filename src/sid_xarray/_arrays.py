@@ -9,11 +9,11 @@ import numpy as np
 
 from sid_xarray._types import AnyArray
 
-__all__ = ["NUMPY", "Arrays", "arrays_of", "host", "is_foreign"]
+__all__ = ["NUMPY", "Arrays", "arrays_of", "host", "is_foreign", "numpy_dtype"]
 
 # They keep the standard through a package of adapters.
 _ADAPTED = ("torch", "cupy")
-_PLAIN = "abs clip isfinite matmul maximum minimum permute_dims sqrt where".split()
+_PLAIN = "abs clip isfinite matmul maximum minimum permute_dims reshape sqrt where".split()
 
 
 class Arrays:
@@ -29,6 +29,7 @@ class Arrays:
     maximum: Any = staticmethod(np.maximum)
     minimum: Any = staticmethod(np.minimum)
     permute_dims: Any = staticmethod(np.transpose)
+    reshape: Any = staticmethod(np.reshape)
     sqrt: Any = staticmethod(np.sqrt)
     where: Any = staticmethod(np.where)
 
@@ -195,7 +196,7 @@ class _Standard(Arrays):
     def _no_float64(self) -> str:
         return (
             f"fits are computed in float64, which {self.library} has not got on {self._device}. "
-            "Pass arrays on another device, or numpy.asarray(...) of them."
+            "Pass arrays on another device, or of NumPy."
         )
 
 
@@ -247,3 +248,13 @@ def host(values: Any) -> AnyArray:
         return np.asarray(values)
     except (TypeError, ValueError, RuntimeError):
         return np.from_dlpack(values)
+
+
+def numpy_dtype(dtype: Any) -> np.dtype[Any]:
+    """Return the dtype of any library as one of NumPy; void for one that NumPy has not got."""
+    if isinstance(dtype, np.dtype):
+        return dtype
+    try:
+        return np.dtype(str(dtype).rpartition(".")[2])
+    except TypeError:
+        return np.dtype("V")

@@ -90,9 +90,7 @@ class Job:
         def rows(value: npt.ArrayLike | None, core: int, what: str, missing: npt.ArrayLike) -> Any:
             array, shape = host(missing if value is None else value), (*lead, core)
             try:
-                if array.ndim <= 1:
-                    return np.broadcast_to(array, (core,))
-                return np.broadcast_to(array, shape)
+                return np.broadcast_to(array, (core,) if array.ndim <= 1 else shape)
             except ValueError:
                 raise ValueError(f"{what} of shape {array.shape} does not broadcast to {shape}") from None
 

@@ -218,12 +218,10 @@ def fit_batch(
     """
     if weights is not None and variance is not None:
         raise ValueError("weights and variance are two ways to say the same. Pass one of them.")
-    if loss not in LOSSES:
-        raise ValueError(f"loss is one of {', '.join(LOSSES)}; got {loss!r}")
     absolute = weights is not None or variance is not None if absolute_sigma is None else absolute_sigma
     start = None if guess is None else np.atleast_1d(host(guess).astype(np.float64))
     fitted, own = _as_model(model, start), arrays_of(y)
-    _check_engine(engine, own)
+    _check_words(engine, loss, own)
     job = Job.prepare(
         y,
         x,
@@ -254,12 +252,14 @@ def fit_batch(
     return out if own is NUMPY else out.brought_to(own)
 
 
-def _check_engine(engine: str, xp: Arrays) -> None:
+def _check_words(engine: str, loss: str, xp: Arrays) -> None:
+    if loss not in LOSSES:
+        raise ValueError(f"loss is one of {', '.join(LOSSES)}; got {loss!r}")
     if engine not in ENGINES:
         raise ValueError(f"engine is one of {', '.join(ENGINES)}; got {engine!r}")
     if engine == "numba" and xp is not NUMPY:
         raise ValueError(
-            f"engine='numba' fits arrays of NumPy, got one of {xp.library}. Leave engine out, or pass numpy.asarray(y)."
+            f"engine='numba' fits arrays of NumPy, got one of {xp.library}. Leave engine out, or pass one of NumPy."
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import xarray as xr
 
+from sid_xarray._arrays import numpy_dtype
 from sid_xarray.core import provenance
 from sid_xarray.core.dims import units_of
 from sid_xarray.core.evaluate import FIT_MODEL, model_of
@@ -179,7 +180,7 @@ def _noise(da: xr.DataArray, along: Sequence[Hashable], **given: Any) -> dict[st
 
 
 def _check_data(da: xr.DataArray, along: Sequence[Hashable]) -> None:
-    if da.dtype.kind not in "biufc":
+    if numpy_dtype(da.dtype).kind not in "biufc":
         raise ModelError(f"a fit needs numbers, {da.name!r} is {da.dtype}")
     for d in along:
         if not da.sizes[d]:
