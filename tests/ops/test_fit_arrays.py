@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -26,6 +28,11 @@ def peaks():
     da = sid.datasets.peak_map()
     da[1, 2] = np.nan
     return da.astype(float)
+
+
+def steps(da):
+    """What a history says, but for the time of day."""
+    return re.sub(r"\S+Z\b", "", str(da.sid.provenance))
 
 
 def agree(here, there):
@@ -56,7 +63,7 @@ def test_a_fit_gives_maps_of_the_same_library(peaks, options):
     here, there = peaks.sid.fit(MODEL, **options), away(peaks).sid.fit(MODEL, **options)
     agree(here, there)
     assert int(host(there.status.data)[1, 2]) == 4
-    assert str(there.center.sid.provenance) == str(here.center.sid.provenance)
+    assert steps(there.center) == steps(here.center)
 
 
 def test_a_formula_from_maps_of_starts_and_a_function(peaks):
