@@ -224,7 +224,8 @@ def test_nan_stays_where_it_is(verb):
     close(out.isel(repeat=0), alone)
     for part in parts(out.isel(repeat=1)).values():
         failed = part.isnull() if part.dtype.kind in "fc" else part != 0
-        assert part.attrs["long_name"] == "iterations" or failed.all(), part.name
+        counts = part.attrs["long_name"] in ("iterations", "number of peaks")
+        assert counts or failed.all(), part.name
 
 
 @VERBS
@@ -304,8 +305,9 @@ def test_names_may_be_latex(verb):
     da = sample(verb)
     names = {d: f"$\\sqrt{{{d}}}$ / a.u." for d in da.dims}
     out, plain = run(verb, da.rename(names), names), run(verb, da)
+    before = {new: old for old, new in names.items()}  # positions are called like their dimension
     for key, part in parts(out).items():
-        np.testing.assert_array_equal(part.values, parts(plain)[key].values)
+        np.testing.assert_array_equal(part.values, parts(plain)[before.get(key, key)].values)
     assert out.sid.provenance.status == "verified"
 
 

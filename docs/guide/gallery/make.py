@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from scipy.ndimage import gaussian_filter, maximum_filter
 
 import sid_xarray as sid
 
@@ -18,18 +17,19 @@ def arrays(tree):
 
 
 def columns(image):
-    """Return where an image has bright spots, and two vectors between neighbours."""
-    smooth = gaussian_filter(image.values.astype(float), 3)
-    where = np.argwhere((smooth == maximum_filter(smooth, 11)) & (smooth > np.percentile(smooth, 80)))
-    inside = (where > 8).all(axis=1) & (where < np.array(image.shape) - 8).all(axis=1)
-    where = where[inside]
-    places = np.stack([image.x.values[where[:, 1]], image.y.values[where[:, 0]]], axis=1)
-    middle = places[len(places) // 2]
+    """Return where an image has columns, as a fit finds them, a bright one, and two vectors to its neighbours."""
+    peaks = image.sid.find_peaks(dim=("y", "x"), smooth="0.44 angstrom", prominence=0.5)
+    fit = image.sid.fit("gaussian2d + constant", at=peaks, window="2.2 angstrom")
+    found = fit[["center_x", "center_y", "height"]].rename(center_x="x", center_y="y")
+    bright = found.where(found.height > 5, drop=True)
+    places = np.stack([bright.x.values, bright.y.values], axis=1)
+    places = places[np.argsort(np.hypot(*(places - np.median(places, axis=0)).T))]
+    middle = places[0]
     away = places - middle
     away = away[np.argsort(np.hypot(*away.T))][1:]
     a = away[0]
     b = next(v for v in away if abs(a[0] * v[1] - a[1] * v[0]) > 0.7 * np.hypot(*a) * np.hypot(*v))
-    return places, middle, a, b
+    return found, middle, a, b
 
 
 def diffraction():
@@ -57,7 +57,7 @@ def main(folder):
     put(sto(title="SrTiO₃, HAADF"), "image")
     part = image.isel(x=slice(20, 140), y=slice(20, 140)).transpose("y", "x")
     places, middle, a, b = columns(part)
-    put(part.sid.plot.peaks(positions=places, title="maxima"), "peaks")
+    put(part.sid.plot.peaks(positions=places, title="columns"), "peaks")
     put(part.sid.plot.lattice(a=tuple(a), b=tuple(b), origin=tuple(middle), title="unit cell"), "lattice")
 
     iv = sid.datasets.bfo_iv()

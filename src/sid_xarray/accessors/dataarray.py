@@ -22,6 +22,7 @@ class SidDataArray(SidArrays):
     calibrate = method(TABLE["calibrate"].place)
     decompose = method(TABLE["decompose"].place)
     fft = method(TABLE["fft"].place)
+    find_peaks = method(TABLE["find_peaks"].place)
     fit = method(TABLE["fit"].place)
     ifft = method(TABLE["ifft"].place)
     rebin = method(TABLE["rebin"].place)

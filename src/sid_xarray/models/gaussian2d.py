@@ -24,7 +24,9 @@ def guess(x: Array, y: Array) -> Array:
     x, y = np.asarray(x, dtype=np.float64), np.real(np.asarray(y)).astype(np.float64, copy=False)
     valid = np.isfinite(y)
     with np.errstate(all="ignore"):
-        level = np.nanmedian(np.where(valid, y, np.nan), axis=-1, keepdims=True) if y.size else y[..., :1]
+        # Where there is no sample the median is not asked for: it would warn.
+        known = np.where(valid, y, np.where(valid.any(axis=-1, keepdims=True), np.nan, 0.0))
+        level = np.nanmedian(known, axis=-1, keepdims=True) if y.size else y[..., :1]
         away = np.where(valid, y - level, 0.0)
         at = np.abs(away).argmax(axis=-1)[..., np.newaxis] if y.shape[-1] else np.zeros((*y.shape[:-1], 1), int)
         height = np.take_along_axis(away, at, -1)

@@ -62,6 +62,11 @@ TABLE: dict[str, Verb] = {
         references=("jolliffe2002", "lee1999", "cichocki2009"),
     ),
     "fft": Verb("sid_xarray.ops.fft:fft", sample="lattice_image", references=("harris1978",)),
+    "find_peaks": Verb(
+        "sid_xarray.ops.find_peaks:find_peaks",
+        params={"prominence": 10.0, "smooth": 0.2, "max_peaks": 2},
+        references=("gasior2004",),
+    ),
     "fit": Verb(
         "sid_xarray.ops.fit:fit",
         params={"model": "gaussian + constant"},

@@ -71,9 +71,14 @@ def check_names(model: FitModel, given: Mapping[str, Any], what: str) -> None:
 
 
 def start_of(
-    model: FitModel, guess: Any, held: Mapping[str, Any], da: xr.DataArray, dims: Sequence[Hashable]
+    model: FitModel,
+    guess: Any,
+    held: Mapping[str, Any],
+    da: xr.DataArray,
+    dims: Sequence[Hashable],
+    more: Mapping[Hashable, int],
 ) -> dict[str, xr.DataArray | float]:
-    """Return the starting values that were given: numbers, or maps."""
+    """Return the starting values that were given: numbers, or maps; over ``more`` dimensions, with their sizes."""
     if isinstance(guess, str):
         if guess != "auto":
             raise ModelError(f"guess is 'auto', a mapping or a Dataset, got {guess!r}")
@@ -89,12 +94,14 @@ def start_of(
         found = type(guess).__name__
         raise ModelError(f"guess is 'auto', a mapping from parameter to value, or a Dataset; got {found}")
     given |= {k: v for k, v in held.items() if v is not None}
-    return {name: _value(name, value, da, dims) for name, value in given.items()}
+    return {name: _value(name, value, da, dims, more) for name, value in given.items()}
 
 
-def _value(name: str, value: Any, da: xr.DataArray, dims: Sequence[Hashable]) -> xr.DataArray | float:
+def _value(
+    name: str, value: Any, da: xr.DataArray, dims: Sequence[Hashable], more: Mapping[Hashable, int]
+) -> xr.DataArray | float:
     """Return the starting value of one parameter: a number, or a map over all dimensions but the fitted ones."""
-    maps = [d for d in da.dims if d not in dims]
+    maps = [*(d for d in da.dims if d not in dims), *more]
     if isinstance(value, xr.DataArray):
         if value.ndim and not set(value.dims) <= set(maps):
             raise ModelError(f"the values of {name!r} lie over {value.dims}; the maps of this fit over {tuple(maps)}")
@@ -103,7 +110,7 @@ def _value(name: str, value: Any, da: xr.DataArray, dims: Sequence[Hashable]) ->
         raise ModelError(f"the value of {name!r} is a number or a map, got {value!r}")
     if np.ndim(value) == 0:
         return float(value)
-    shape = tuple(da.sizes[d] for d in maps)
+    shape = tuple({**da.sizes, **more}[d] for d in maps)
     if np.shape(value) != shape:
         raise ModelError(f"the values of {name!r} have shape {np.shape(value)}; the maps of this fit have {shape}")
     return xr.DataArray(value, dims=maps, coords={d: da.coords[d] for d in maps if d in da.coords})

@@ -19,7 +19,7 @@ from sid_xarray.models import FitModel
 from sid_xarray.models._tie import Ties
 from sid_xarray.options import OPTIONS
 
-__all__ = ["fit_curves"]
+__all__ = ["engine_for", "fit_curves"]
 
 _COLUMN = "_sid_column"
 # Results that are looked at again at once, in bytes.
@@ -70,12 +70,13 @@ def fit_curves(
     along = 1 + (noise is not None)
     count = len(model.names) + (0 if ties is None else len(ties.ways))
     core: list[Sequence[Hashable]] = [*(list(dims) for _ in arrays[:along]), *([] for _ in arrays[along:])]
+    many = int(np.prod([n for d, n in da.sizes.items() if d not in dims]))
     given = {
         "model": model,
         "ties": ties,
         "noise": noise,
         "x": axes[0] if len(axes) == 1 else on_grid(axes, dims),
-        "engine": _engine(da, model, int(np.prod([n for d, n in da.sizes.items() if d not in dims]))),
+        "engine": engine_for(model, many) if own is NUMPY else OPTIONS["fit_engine"],
         "threads": 1 if any(is_chunked(array) for array in arrays) else None,
         "lower": limits[0],
         "upper": limits[1],
@@ -149,10 +150,10 @@ def _near(maps: Sequence[Hashable]) -> list[Hashable]:
     return [f"_sid_near_{i}" for i in range(len(maps))]
 
 
-def _engine(da: xr.DataArray, model: FitModel, count: int) -> str:
+def engine_for(model: FitModel, count: int) -> str:
     """Return the engine for a map, whatever its chunks: results do not depend on them."""
     wanted: str = OPTIONS["fit_engine"]
-    if wanted == "auto" and not is_foreign(da.variable._data):
+    if wanted == "auto":
         return "numba" if lsq.takes_compiled(model, count) else "numpy"
     return wanted
 

@@ -30,6 +30,9 @@ from sid_xarray.ops._fit_args import (
     unit_of,
 )
 from sid_xarray.ops._fit_block import fit_curves
+from sid_xarray.ops._fit_windows import NO_PEAK, fit_windows
+from sid_xarray.ops._peak_args import PEAK
+from sid_xarray.ops._places import Places, dims_of_places, places_of, recalled
 from sid_xarray.ops._results import flags, refuse_taken
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import units
@@ -54,6 +57,8 @@ def fit(
     loss: str = "linear",
     loss_scale: float | None = None,
     refine: str | None = None,
+    at: Any = None,
+    window: Any = None,
 ) -> xr.Dataset:
     """Fit a model along a dimension, at every point of the others at once.
 
@@ -92,12 +97,20 @@ def fit(
     refine : "neighbours", optional
         Fit again, from the results of their neighbours, what failed, stopped at a bound, or stands out from them; and
         keep what fits better. Three times, so that what is good spreads by three points of the map.
+    at : Dataset, DataArray, mapping or list, optional
+        Positions, as `find_peaks` gives them: at each the model is fitted to what is near, and results have the
+        dimension ``peak``. Or an array with that dimension, or a list for all points; for several dimensions, a mapping
+        from each. The centre of a peak starts there, and stays in the window unless you say something of it.
+    window : float, str, mapping or DataArray, optional
+        Full width of what is fitted at a position, in the units of the coordinate. By default three times the ``fwhm``
+        of the positions.
 
     Returns
     -------
     Dataset
         A map for every parameter, ``<name>_stderr``, ``redchi``, ``rsquared``, ``status`` (0 converged, see its
-        ``flag_meanings``) and ``nfev``. Where a fit failed, parameters are NaN. Lazy if the input is.
+        ``flag_meanings``) and ``nfev``. Where a fit failed, parameters are NaN. Lazy if the input is. With `at` all
+        have the dimension ``peak``, and status 8 says that there is none.
 
     Raises
     ------
@@ -127,34 +140,33 @@ def fit(
     ('eV', True)
     """
     whole = model_of(model)
-    along = dims_along(da, dim, whole)
+    along = dims_along(da, dim if at is None else dims_of_places(da, at, whole, dim), whole)
     _check_data(da, along)
     check_options(loss, loss_scale, refine)
     chosen, ties = (whole, None) if not tie else tied(whole, tie)
     check_names(chosen, bounds or {}, "bounds")
-    held = held_by(fixed)
-    check_names(chosen, held, "fixed")
-    start = start_of(chosen, guess, held, da, along)
+    check_names(chosen, held := held_by(fixed), "fixed")
+    places = _places(da, along, at, window, refine)
+    peaks: dict[Hashable, int] = {} if places is None else {PEAK: places.centers[0].sizes[PEAK]}
+    start = start_of(chosen, guess, held, da, along, peaks)
     check_start(chosen, start)
-    refuse_taken(da, _variables(whole, da, along))
+    refuse_taken(da, [*_variables(whole, da, along), *peaks])
     noise = _noise(da, along, weights=weights, variance=variance)
     maps = {k: v for k, v in start.items() if isinstance(v, xr.DataArray)}
-    results = fit_curves(
-        [da, *noise.values(), *maps.values()],
-        along,
-        passes=_PASSES if refine else 0,
-        model=chosen,
-        ties=ties,
-        noise=next(iter(noise), None),
-        maps=tuple(maps),
-        numbers={k: float(v) for k, v in start.items() if k not in maps},
-        fixed=tuple(p in held for p in chosen.names),
-        limits=bounds_of(chosen, bounds or {}),
-        absolute_sigma=absolute_sigma,
-        loss=loss,
-        loss_scale=loss_scale,
-    )
-    ds = _dataset(results, whole, ties, da, along, weighted=bool(noise))
+    job: dict[str, Any] = {
+        "model": chosen,
+        "ties": ties,
+        "noise": next(iter(noise), None),
+        "maps": tuple(maps),
+        "numbers": {k: float(v) for k, v in start.items() if k not in maps},
+        "fixed": tuple(p in held for p in chosen.names),
+        "limits": bounds_of(chosen, bounds or {}),
+    }
+    options: dict[str, Any] = {"absolute_sigma": absolute_sigma, "loss": loss, "loss_scale": loss_scale}
+    arrays = [da, *noise.values(), *maps.values()]
+    said_of = {*(bounds or {}), *start, *held}
+    results = _results(arrays, along, places, passes=_PASSES if refine else 0, said=said_of, **job, **options)
+    ds = _dataset(results, whole, ties, da, along, weighted=bool(noise), places=places)
     ds.attrs = {FIT_MODEL: model if isinstance(model, str) else whole.name, **about(da, along)}
     said = _said(
         start,
@@ -162,13 +174,38 @@ def fit(
         list(maps),
         bounds={k: list(v) for k, v in (bounds or {}).items()},
         tie=dict(tie or {}),
-        sigma=next(iter(noise), None),
-        absolute_sigma=absolute_sigma,
-        loss=None if loss == "linear" else loss,
-        loss_scale=loss_scale,
+        sigma=job["noise"],
         refine=refine,
+        **options | {"loss": None if loss == "linear" else loss},
+        **({} if places is None else places.said),
     )
-    return provenance.stamp(ds, "fit", da, *noise.values(), *maps.values(), model=model, dim=plain(along), **said)
+    inputs = [*arrays, *(() if places is None else places.inputs)]
+    return provenance.stamp(ds, "fit", *inputs, model=model, dim=plain(along), **said)
+
+
+def _results(
+    arrays: Sequence[xr.DataArray], along: Sequence[Hashable], places: Places | None, *, said: set[str], **job: Any
+) -> tuple[xr.DataArray, ...]:
+    """Fit whole curves, or windows of them."""
+    if places is None:
+        return fit_curves(arrays, along, **job)
+    return fit_windows(arrays, along, places, said=said, **{k: v for k, v in job.items() if k != "passes"})
+
+
+def _places(da: xr.DataArray, along: Sequence[Hashable], at: Any, window: Any, refine: str | None) -> Places | None:
+    """Return where to fit, if not everywhere."""
+    if at is None:
+        if window is not None:
+            raise ModelError(
+                "window is the width of what is fitted at positions. Pass these, too: at=da.sid.find_peaks()"
+            )
+        return None
+    if refine is not None:
+        raise ModelError(
+            "refine='neighbours' compares the same peak at neighbouring points, and nobody knows which that is: "
+            "leave it out with at=..."
+        )
+    return places_of(da, along, at, window)
 
 
 def _noise(da: xr.DataArray, along: Sequence[Hashable], **given: Any) -> dict[str, xr.DataArray]:
@@ -193,6 +230,8 @@ def recall(inputs: Sequence[Any], params: Mapping[str, Any]) -> tuple[tuple[Any,
     sigma, held = rest.pop("sigma", None), rest.get("fixed", {})
     if sigma is not None:
         rest[sigma] = arrays.pop(0)
+    if "at" in rest:
+        recalled(rest, arrays)
     maps = dict(zip(rest.pop("maps", []), arrays, strict=True))
     guess = {**rest.pop("guess", {}), **{k: v for k, v in maps.items() if k not in held}}
     if held:
@@ -228,6 +267,7 @@ def _dataset(
     dims: Sequence[Hashable],
     *,
     weighted: bool,
+    places: Places | None,
 ) -> xr.Dataset:
     n = len(model.names)
     order = model.names if ties is None else (*ties.free, *(name for name, _ in ties.ways))
@@ -243,7 +283,11 @@ def _dataset(
     square = "1" if weighted else units.power(units_of(da), 2)
     ds["redchi"] = redchi.assign_attrs({names.LONG_NAME: "reduced χ²", names.UNITS: square})
     ds["rsquared"] = rsquared.assign_attrs({names.LONG_NAME: "coefficient of determination", names.UNITS: "1"})
-    ds["status"] = status.assign_attrs(flags(lsq.STATUS, "fit"))
+    ds["status"] = status.assign_attrs(
+        flags(lsq.STATUS if places is None else {**lsq.STATUS, NO_PEAK: "no_peak"}, "fit")
+    )
     ds["nfev"] = nfev.assign_attrs({names.LONG_NAME: "iterations", names.UNITS: "1"})
+    if places is not None:
+        ds = ds.assign_coords({PEAK: places.index})
     # One order of dimensions for all: maps of starting values may have put theirs first.
     return ds.transpose(*(d for d in da.dims if d not in dims), ...)

@@ -162,6 +162,33 @@ def _dims(p: Params, say: Say) -> str:
     return and_(say.dim(d) for d in ([dims] if isinstance(dims, str) else dims))
 
 
+def _find_peaks(p: Params, say: Say) -> str:
+    dims = p.get("dim")
+    many = isinstance(dims, list | tuple)
+    along = f"of images in {and_(map(say.dim, dims))}" if isinstance(dims, list | tuple) else f"along {say.dim(dims)}"
+    more = []
+    for name in ("height", "prominence", "width"):
+        if p.get(name) is not None:
+            low, high = p[name] if isinstance(p[name], list | tuple) else (p[name], None)
+            unit = say.unit(dims) if name == "width" else say.unit()
+            more.append(f"{name} {_bounded(low, high, say, unit)}")
+    if p.get("distance") is not None:
+        more.append(f"{_lengths(p['distance'], dims, say)} or more apart")
+    if p.get("smooth") is not None:
+        more.append(f"after smoothing by a Gaussian with a standard deviation of {_lengths(p['smooth'], dims, say)}")
+    if p.get("max_peaks") is not None:
+        more.append(f"the {p['max_peaks']} {'highest' if many else 'most prominent'} at most")
+    text = f"peaks {along} were found as local maxima, with positions from parabolas [@gasior2004]"
+    return text + (f", {', '.join(more)}" if more else "")
+
+
+def _lengths(given: Any, dims: Any, say: Say) -> str:
+    """Return a length, or one for every dimension."""
+    if isinstance(given, Mapping):
+        return and_(f"{_at(say, d, v)} along {say.dim(d)}" for d, v in given.items())
+    return _at(say, dims[0] if isinstance(dims, list | tuple) else dims, given)
+
+
 def _fit(p: Params, say: Say) -> str:
     model = _model(p.get("model"))
     linear = model is not None and set(model.linear) == set(model.names)
@@ -188,6 +215,12 @@ def _fit(p: Params, say: Say) -> str:
         free += [name for name in p["maps"] if name not in fixed]
     if free:
         more.append(f"starting values of {and_(free)} given")
+    if p.get("at") is not None:
+        width = "in windows"
+        if p.get("window") != "map":
+            given = p.get("window")
+            width += f" of {_lengths(given, dims, say)}" if given is not None else " of three times their width"
+        text = text.replace(" at every point by ", f" {width} around the positions of peaks by ")
     if p.get("refine"):
         more.append("repeated from the results of neighbouring points where it failed or stood out")
     return text + (f", {', '.join(more)}" if more else "")
@@ -318,6 +351,7 @@ TABLE: dict[str, Callable[[Params, Say], str]] = {
     "components": _components,
     "evaluate": _evaluate,
     "fft": _fft,
+    "find_peaks": _find_peaks,
     "fit": _fit,
     "ifft": _ifft,
     "loop_guess": _loop_guess,

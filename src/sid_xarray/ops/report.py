@@ -28,6 +28,7 @@ _MEANS = {
     "guess_out_of_bounds": "the bounds exclude the starting value that was given",
 }
 _PLACES = 4
+_NO_PEAK = 8
 
 
 class FitReport(str):
@@ -81,7 +82,7 @@ def report(ds: xr.Dataset) -> FitReport:
     shape = " × ".join(f"{n} {_plain(d)}" for d, n in ds["status"].sizes.items())
     curves = "one curve" if status.size == 1 else f"{status.size} curves{f' ({shape})' if status.ndim > 1 else ''}"
     lines = [f"{ds.attrs[FIT_MODEL]} along {_plain(along)}: {curves}", *_outcomes(ds, status)]
-    lines += _bounds(ds, names, status == 0)
+    lines += _bounds(ds, names, status == 0, int(np.count_nonzero(status != _NO_PEAK)))
     return FitReport("\n".join([*lines, *_values(ds, names, status == 0)]))
 
 
@@ -95,16 +96,19 @@ def _parameters(ds: xr.Dataset) -> list[str]:
 
 
 def _outcomes(ds: xr.Dataset, status: Any) -> Iterator[str]:
-    total = status.size
+    # Where there was nothing to fit, there is no failure.
+    total = int(np.count_nonzero(status != _NO_PEAK))
     for code, word in STATUS.items():
         where = status == code
         if where.any() or code == 0:
             reason = "" if code == 0 else f": {_MEANS[word]}"
             place = "" if code == 0 else f"\n{'':20}{_where(ds['status'], where)}"
             yield f"{word:<20}{_share(where.sum(), total)}{reason}{place}"
+    if total < status.size:
+        yield f"{'no_peak':<20}{_share(status.size - total, status.size)}: no position was given"
 
 
-def _bounds(ds: xr.Dataset, names: Sequence[str], good: BoolArray) -> Iterator[str]:
+def _bounds(ds: xr.Dataset, names: Sequence[str], good: BoolArray, total: int) -> Iterator[str]:
     said = _said(ds)
     errors = [ds[f"{name}_stderr"].values for name in names if f"{name}_stderr" in ds]
     follow = {*said.get("fixed", {}), *said.get("tie", {})}
@@ -112,7 +116,7 @@ def _bounds(ds: xr.Dataset, names: Sequence[str], good: BoolArray) -> Iterator[s
     # Where no parameter has an error, it is not a bound that took it.
     known = np.any([np.isfinite(e) for e in errors], axis=0) if errors else np.zeros_like(good)
     if (good & ~known).any() and len(free) > 1:
-        share = _share((good & ~known).sum(), good.size)
+        share = _share((good & ~known).sum(), total)
         yield f"{'without errors':<20}{share}: no samples to spare, or the data hardly determine the parameters"
         yield f"{'':20}{_where(ds['status'], good & ~known)}"
     for name in free:
@@ -122,7 +126,7 @@ def _bounds(ds: xr.Dataset, names: Sequence[str], good: BoolArray) -> Iterator[s
             ends = sorted({float(v) for v in (values[at].min(), values[at].max())})
             value = " … ".join(_number(v) for v in ends)
             place = "" if at.all() else f"\n{'':20}{_where(ds['status'], at)}"
-            yield f"{name + ' at a bound':<19} {_share(at.sum(), good.size)}, at {value}{_unit(ds[name])}{place}"
+            yield f"{name + ' at a bound':<19} {_share(at.sum(), total)}, at {value}{_unit(ds[name])}{place}"
 
 
 def _said(ds: xr.Dataset) -> Mapping[str, Any]:

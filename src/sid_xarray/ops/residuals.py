@@ -61,6 +61,11 @@ def residuals(
     missing = [d for d in dims if d not in da.dims]
     if missing:
         raise DimensionError(f"the fit is along {', '.join(dims)}; the data have {tuple(da.dims)}")
+    if extra := [d for d in found.parameters.dims if d not in da.dims]:
+        raise DimensionError(
+            f"the fit has a curve for every {extra[0]!r}, and the data have none of their own for each. Take one: "
+            f"fit.isel({extra[0]}=0).sid.residuals(da)"
+        )
     if units_of(da) != unit:
         raise UnitsError(f"the data are in {units_of(da)!r}, {unit!r} was fitted. Type: da.sid.to_units(data={unit!r})")
     where = positions(ds, da[dims[0]] if len(dims) == 1 else da, dims)

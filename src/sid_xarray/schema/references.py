@@ -60,6 +60,13 @@ TABLE: dict[str, Reference] = {
         2006,
         "10.1063/1.2214699",
     ),
+    "gasior2004": Reference(
+        "M. Gasior, J. L. Gonzalez",
+        "Improving FFT Frequency Measurement Resolution by Parabolic and Gaussian Spectrum Interpolation",
+        "AIP Conference Proceedings 732, 276",
+        2004,
+        "10.1063/1.1831158",
+    ),
     "huber1964": Reference(
         "P. J. Huber",
         "Robust Estimation of a Location Parameter",

@@ -43,6 +43,11 @@ class Review(Explorer):
         found = fitted(fit, None)
         if len(found.dims) != 1:
             raise DimensionError(f"a review shows fits along one dimension, this one is along {', '.join(found.dims)}")
+        if extra := [d for d in found.parameters.dims if d not in data.dims]:
+            raise DimensionError(
+                f"the fit lies over {extra[0]!r}, which the data lack. Take one: "
+                f"fit.isel({{{extra[0]!r}: 0}}).sid.explore(data=da)"
+            )
         (self.dim,) = found.dims
         self.fit = fit
         plan = make_plan(data, signal=self.dim)

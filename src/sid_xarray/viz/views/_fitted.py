@@ -107,7 +107,10 @@ def _where(
         raise AlignmentError("the data and the maps of the fit do not lie on the same grid.") from error
     lacking = [d for d in ds.dims if d not in maps]
     if lacking:
-        raise AlignmentError(f"the maps of the fit lie over {lacking[0]!r}, which the data lack: {data.dims}")
+        raise AlignmentError(
+            f"the maps of the fit lie over {lacking[0]!r}, which the data lack: {data.dims}. Take one: "
+            f"fit.isel({{{lacking[0]!r}: 0}})"
+        )
     if at is not None:
         return indices(bare, None, at)
     left = ds.get("redchi")

@@ -16,7 +16,7 @@ from sid_xarray.viz._axes import axis_of, map_dims
 from sid_xarray.viz._image import Look, check_look, image_element, overlaid
 from sid_xarray.viz._labels import comfortable
 from sid_xarray.viz._place import Frame, factors
-from sid_xarray.viz._select import choose, fixed
+from sid_xarray.viz._select import choose, fixed, indices
 from sid_xarray.viz.views import curve as _curve
 from sid_xarray.viz.views.image import frame_of, title_of
 
@@ -45,7 +45,8 @@ def draw(
     obj : DataArray
     positions : Dataset, DataFrame, mapping or array
         Where peaks are, in the units of the coordinates: columns called like the dimensions of the picture, or an
-        array of shape (n, 2) with x and y; of a curve, shape (n,).
+        array of shape (n, 2) with x and y; of a curve, shape (n,). Of a table that `find_peaks` made of a stack, those
+        of the plane that is drawn.
     x, y : hashable, optional
         Horizontal and vertical dimension, if not by name.
     isel, sel : mapping, optional
@@ -72,7 +73,7 @@ def draw(
     if obj.ndim == 1:
         return _on_curve(obj, positions, component, color, marker_size, look)
     frame, dims, chosen = _frame(obj, x, y, isel, sel, component, look)
-    where = _columns(obj, positions, dims)
+    where = _columns(obj, _of_plane(obj, positions, dims, isel, sel), dims)
     where, lost = where[np.isfinite(where).all(axis=1)], int((~np.isfinite(where).all(axis=1)).sum())
     if lost:
         chosen["title"] = " · ".join(t for t in (chosen["title"], f"{lost} without a place") if t)
@@ -166,6 +167,21 @@ def _frame(
     if component == "phase" and obj.dtype.kind == "c":
         chosen = {"cmap": "twilight", "phase": True, **chosen}
     return frame, dims, {"title": title_of(obj, choice.notes), **chosen}
+
+
+def _of_plane(
+    obj: xr.DataArray,
+    positions: Any,
+    dims: tuple[Hashable, ...],
+    isel: Mapping[Hashable, Any] | None,
+    sel: Mapping[Hashable, Any] | None,
+) -> Any:
+    """Return the part of a table that belongs to the plane, where it has further dimensions of the array."""
+    if not isinstance(positions, xr.Dataset):
+        return positions
+    chosen = indices(obj, isel, sel)
+    rest = [d for d in positions.dims if d in obj.dims and d not in dims]
+    return positions.isel({d: chosen.get(d, obj.sizes[d] // 2) for d in rest})
 
 
 def _columns(obj: xr.DataArray, positions: Any, dims: tuple[Hashable, ...]) -> np.ndarray:
