@@ -12,6 +12,7 @@ import sid_xarray as sid
 from sid_xarray._arrays import host
 from sid_xarray.core.chunked import is_lazy
 from sid_xarray.core.fingerprint import token
+from sid_xarray.errors import ModelError
 
 strict = pytest.importorskip("array_api_strict")
 
@@ -121,6 +122,11 @@ def test_values_that_no_library_brings_to_numpy_have_no_fingerprint():
             raise RuntimeError("no")
 
     assert token(xr.Variable("x", Sealed())) is None
+
+
+def test_fits_at_peaks_are_made_in_numpy(peaks):
+    with pytest.raises(ModelError, match=r"one of array_api_strict. Type: da.as_numpy\(\)"):
+        away(peaks).sid.fit(MODEL, at=[4.0, 5.0])
 
 
 def test_numba_is_asked_for(peaks):
