@@ -255,3 +255,16 @@ def test_the_view_takes_the_table():
     assert len(picture.traverse(lambda p: p.data, ["Points"])[0]) == 4
     spectrum = lines().isel(y=0, x=3)
     assert spectrum.sid.plot.peaks(positions=spectrum.sid.find_peaks(prominence=0.1)) is not None
+
+
+def test_an_axis_cannot_be_called_like_the_peaks():
+    with pytest.raises(DimensionError, match="Rename the dimension"):
+        lines().rename(energy="peak").sid.find_peaks(prominence=0.1)
+
+
+def test_lazy_dims_without_text():
+    da = xr.DataArray(lines().values, dims=(0, 1, 2))
+    wanted = da.sid.find_peaks(dim=2, prominence=0.1, max_peaks=3)
+    found = da.chunk({0: 1, 2: 100}).sid.find_peaks(dim=2, prominence=0.1, max_peaks=3)
+    assert_lazy(found)
+    xr.testing.assert_equal(found.compute(), wanted)

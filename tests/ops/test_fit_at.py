@@ -574,3 +574,20 @@ def test_windows_without_samples_are_silent():
         fit = da.where(da.x > 2).sid.fit("gaussian2d + constant", at=peaks, window=0.5)
     assert set(np.unique(fit.status)) <= {0, 1, 2, 3, 4}
     np.testing.assert_array_equal(fit.status == 4, peaks.x < 1.75 - 1e-9)
+
+
+def test_rows_of_several_points_are_not_fitted_everywhere():
+    da = spectra()
+    peaks = da.sid.find_peaks(prominence=2, smooth=0.2)
+    rows = peaks.to_dataframe().dropna()
+    wanted = da.sid.fit("gaussian + constant", at=peaks, window=4)
+    with pytest.raises(DimensionError, match=r"one 't'.*Type: at=table\.to_xarray\(\)"):
+        da.sid.fit("gaussian + constant", at=rows, window=4)
+    flat = rows.reset_index()
+    with pytest.raises(DimensionError, match=r"set_index\(\['t', 'peak'\]\)\.to_xarray\(\)"):
+        da.sid.fit("gaussian + constant", at=flat, window=4)
+    for table in (rows, flat.set_index(["t", "peak"])):
+        found = da.sid.fit("gaussian + constant", at=table.to_xarray(), window=4)
+        np.testing.assert_array_equal(found.center, wanted.center)
+    one = flat[flat.t == 0].drop(columns="t")
+    assert da.isel(t=0).sid.fit("gaussian + constant", at=one, window=4).sizes == {"peak": 4}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -79,9 +79,10 @@ def lift(
     """
     for array in arrays:
         plain_numbers(array)
+    ready, core, out, back = _spelled(arrays, core, out)
     resized = {dim for o in out for dim in o.sizes}
     sizes = {dim: size for o in out for dim, size in o.sizes.items()}
-    ready = [whole(a.drop_encoding(), c) for a, c in zip(arrays, core, strict=True)]
+    ready = [whole(a.drop_encoding(), c) for a, c in zip(ready, core, strict=True)]
     one = len(out) == 1
     first = arrays[0].dtype
     try:
@@ -105,7 +106,23 @@ def lift(
             "Give one the grid of the other: a.reindex_like(b, method='nearest', tolerance=...)."
         ) from error
     found = (results,) if one else tuple(results)
-    return tuple(bare(r) for r in found)
+    return tuple(bare(r.rename({k: v for k, v in back.items() if k in r.dims})) for r in found)
+
+
+def _spelled(
+    arrays: Sequence[xr.DataArray], core: Sequence[Sequence[Hashable]], out: Sequence[Out]
+) -> tuple[list[xr.DataArray], Sequence[Sequence[Hashable]], Sequence[Out], dict[Hashable, Hashable]]:
+    """Give core dimensions text for names, since xarray sorts those of lazy data; return the way back, too."""
+    dims = dict.fromkeys([*(d for c in core for d in c), *(d for o in out for d in o.dims)])
+    names: dict[Hashable, Hashable] = {d: f"_sid_core_{i}" for i, d in enumerate(dims) if not isinstance(d, str)}
+    if not names:
+        return list(arrays), core, out, {}
+    renamed = [a.rename({d: n for d, n in names.items() if d in a.dims}) for a in arrays]
+    outs = [
+        replace(o, dims=tuple(names.get(d, d) for d in o.dims), sizes={names.get(d, d): n for d, n in o.sizes.items()})
+        for o in out
+    ]
+    return renamed, [[names.get(d, d) for d in c] for c in core], outs, {n: d for d, n in names.items()}
 
 
 @contextlib.contextmanager

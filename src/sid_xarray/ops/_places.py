@@ -70,7 +70,7 @@ def places_of(da: xr.DataArray, along: Sequence[Hashable], at: Any, window: Any)
     DimensionError
         If positions are missing, or lie over something that the data do not have.
     """
-    columns = _columns(along, at)
+    columns = _columns(along, [d for d in da.dims if d not in along], at)
     centers, inputs = [], []
     said: dict[str, list[float] | None] = {}
     for d, values in columns.items():
@@ -122,9 +122,10 @@ def recalled(rest: dict[str, Any], arrays: list[Any]) -> None:
     rest["at"] = at
 
 
-def _columns(along: Sequence[Hashable], at: Any) -> dict[Hashable, Any]:
+def _columns(along: Sequence[Hashable], maps: Sequence[Hashable], at: Any) -> dict[Hashable, Any]:
     """Return positions along every dimension: arrays that have names, or lists."""
     if isinstance(at, xr.Dataset | Mapping) or hasattr(at, "columns"):
+        _refuse_rows(maps, at)
         missing = [d for d in along if d not in at]
         if missing:
             there = ", ".join(repr(str(n)) for n in at) or "nothing"
@@ -136,6 +137,20 @@ def _columns(along: Sequence[Hashable], at: Any) -> dict[Hashable, Any]:
         given = ", ".join(f"{d!r}: ..." for d in along)
         raise DimensionError(f"positions along {len(along)} dimensions are a Dataset or a mapping: at={{{given}}}")
     return {d: v if isinstance(v, xr.DataArray) else np.asarray(v) for d, v in found.items()}
+
+
+def _refuse_rows(maps: Sequence[Hashable], at: Any) -> None:
+    """Refuse a table whose rows say at which point they are: its columns alone would be fitted at every point."""
+    if not hasattr(at, "columns"):
+        return
+    levels = [n for n in at.index.names if n is not None]
+    if not (named := [d for d in maps if d in levels or d in at.columns]):
+        return
+    rows = [d for d in (*maps, PEAK) if d in levels or d in at.columns]
+    array = "table.to_xarray()" if set(rows) <= set(levels) else f"table.reset_index().set_index({rows}).to_xarray()"
+    raise DimensionError(
+        f"every row of at= is of one {named[0]!r}, and would be fitted at all of them. Type: at={array}"
+    )
 
 
 def _positions(da: xr.DataArray, along: Sequence[Hashable], dim: Hashable, values: Any) -> xr.DataArray:

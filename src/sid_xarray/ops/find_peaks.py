@@ -105,7 +105,7 @@ def find_peaks(
     gone = {*along, *(name for name, coord in da.coords.items() if set(coord.dims) & set(along))}
     results = [*along, "height", "prominence", *(["fwhm"] if len(along) == 1 else []), "n_peaks"]
     refuse_taken(da, [name for name in [PEAK, *results] if name not in gone])
-    if clash := [d for d in along if d in results[len(along) :]]:
+    if clash := [d for d in along if d in (PEAK, *results[len(along) :])]:
         raise DimensionError(f"{clash[0]!r} would be two variables of the result. Rename the dimension: da.rename(...)")
     dtype = float_dtype(da)
     kernel: Any = partial(find_along, x=axes[0]) if len(along) == 1 else partial(find_in_planes, axes=axes)
