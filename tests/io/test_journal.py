@@ -106,3 +106,10 @@ def test_says_nothing_where_nothing_is_lazy(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
     with sid.open_dataarray(tmp_path / "a.h5") as found:
         assert_same(found.compute(), da)
+
+
+def test_a_file_in_its_place_is_left_alone(tmp_path):
+    (tmp_path / ".a.h5.sidjob").write_text("mine")
+    with pytest.raises(FileExistsError, match="is no folder"):
+        sid.datasets.peak_map().sid.to_nsid(tmp_path / "a.h5", resume=True)
+    assert [path.name for path in tmp_path.iterdir()] == [".a.h5.sidjob"]

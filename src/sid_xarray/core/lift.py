@@ -106,7 +106,9 @@ def lift(
             "Give one the grid of the other: a.reindex_like(b, method='nearest', tolerance=...)."
         ) from error
     found = (results,) if one else tuple(results)
-    return tuple(bare(r.rename({k: v for k, v in back.items() if k in r.dims})) for r in found)
+    if back:
+        found = tuple(r.rename({k: v for k, v in back.items() if k in r.dims}) for r in found)
+    return tuple(bare(r) for r in found)
 
 
 def _spelled(

@@ -69,6 +69,8 @@ def keeping(path: str) -> Iterator[None]:
     """Keep blocks that are computed for a file, until the block ends well."""
     folder, name = os.path.split(os.path.realpath(path))
     journal = Journal(os.path.join(folder, f".{name}.sidjob"))
+    if os.path.exists(journal.folder) and not os.path.isdir(journal.folder):
+        raise FileExistsError(f"{journal.folder} is no folder, and blocks are kept there; nothing was written")
     token = _ACTIVE.set(journal)
     try:
         yield
