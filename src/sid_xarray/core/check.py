@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from sid_xarray._arrays import numpy_dtype
 from sid_xarray.core import provenance as _provenance
 from sid_xarray.core.dims import describe
 from sid_xarray.schema import attrs as names
@@ -94,7 +95,7 @@ def _dimensions(obj: xr.DataArray | xr.Dataset) -> Iterator[Finding]:
 
 
 def _units(da: xr.DataArray, where: str, *, axis: str | None = None) -> Iterator[Finding]:
-    if da.dtype.kind in "MmUOS":
+    if numpy_dtype(da.dtype).kind in "MmUOS":
         return
     text = da.attrs.get(names.UNITS)
     if text is None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from sid_xarray._arrays import is_foreign
 from sid_xarray.errors import warn
 
 __all__ = ["graph_name", "is_chunked", "is_lazy", "is_source", "same_values", "whole", "with_neighbours"]
@@ -26,7 +27,7 @@ def is_chunked(obj: xr.DataArray | xr.Variable) -> bool:
 def is_lazy(obj: xr.DataArray | xr.Variable) -> bool:
     """Tell whether looking at the values would read a file or start a computation."""
     variable = obj.variable if isinstance(obj, xr.DataArray) else obj
-    return not variable._in_memory
+    return not variable._in_memory and (is_chunked(variable) or not is_foreign(variable._data))
 
 
 def graph_name(obj: xr.DataArray | xr.Variable) -> str | None:

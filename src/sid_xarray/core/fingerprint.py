@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from sid_xarray._arrays import host, is_foreign
 from sid_xarray.core.chunked import is_lazy
 
 __all__ = ["axes_token", "checksum", "file_fingerprint", "token", "token_of_stored"]
@@ -23,11 +24,12 @@ def token(obj: xr.DataArray | xr.Variable) -> str | None:
     """Return a fingerprint of values in memory; None for lazy data and values that have no bytes.
 
     All bytes count below 1 MiB; above, 64 blocks of 16 KiB that are spread evenly, so a change of a few
-    pixels in a large array can go unseen. Files keep a full checksum for that.
+    pixels in a large array can go unseen. Files keep a full checksum for that. An array of another library than NumPy
+    is copied from its device, and has the fingerprint of that copy.
     """
     if is_lazy(obj):
         return None
-    values = obj.data
+    values = _in_numpy(obj.data)
     if not isinstance(values, np.ndarray) or values.dtype.hasobject:
         return None
     digest = hashlib.blake2b(digest_size=12)
@@ -35,6 +37,16 @@ def token(obj: xr.DataArray | xr.Variable) -> str | None:
     for part in _sample(values):
         digest.update(_little(part))
     return digest.hexdigest()
+
+
+def _in_numpy(values: Any) -> Any:
+    """Return an array as one of NumPy, if its library makes one."""
+    if not is_foreign(values):
+        return values
+    try:
+        return host(values)
+    except (AttributeError, TypeError, ValueError, RuntimeError):  # sparse arrays are not filled in passing
+        return None
 
 
 def token_of_stored(da: xr.DataArray) -> str | None:

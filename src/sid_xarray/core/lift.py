@@ -114,7 +114,7 @@ def _casts_of_samples(arrays: Sequence[xr.DataArray]) -> Iterator[None]:
 
     Nothing is computed then. Where a kernel is at work, a loss of imaginary parts is said aloud.
     """
-    if not any(a.dtype.kind == "c" and is_chunked(a) for a in arrays):
+    if not any(is_chunked(a) and a.dtype.kind == "c" for a in arrays):
         yield
         return
     with warnings.catch_warnings():

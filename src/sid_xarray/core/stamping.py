@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import xarray as xr
 
+from sid_xarray._arrays import numpy_dtype
 from sid_xarray.core import history as _history
 from sid_xarray.core.chunked import graph_name, is_lazy, same_values
 from sid_xarray.core.fingerprint import axes_token, token
@@ -76,7 +77,7 @@ def _plain(value: Any) -> str:
 
 def state_of(da: xr.DataArray, *, lazy: bool = False) -> dict[str, Any]:
     """Return what a step says about its result; ``lazy`` leaves the values alone."""
-    dtype = da.dtype
+    dtype = numpy_dtype(da.dtype)
     return {
         "dims": [str(d) for d in da.dims],
         "shape": list(da.shape),

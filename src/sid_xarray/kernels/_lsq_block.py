@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sid_xarray._arrays import NUMPY, Arrays
 from sid_xarray._types import BoolArray, FloatArray, IntArray
 from sid_xarray.kernels._lsq_lm import Tolerances
 from sid_xarray.kernels._lsq_loss import Loss
@@ -21,6 +22,8 @@ _SEGMENTS, _FEW = 8, 24
 # Derivatives that NumPy works on at once: about four megabytes. Fewer curves spend their time in calls, more with
 # getting memory.
 _AT_ONCE, _LEAST, _MOST = 2**19, 64, 512
+# A device other than the processor takes about as long for one curve as for thousands: 128 megabytes of derivatives.
+_LARGE = 2**24, 64, 2**15
 
 
 @dataclass(slots=True)
@@ -47,6 +50,8 @@ class Block:
     tolerances : Tolerances
     excluded : ndarray of bool, shape (b,), or None
         Curves whose given start lies outside the bounds. It was set to NaN.
+    xp : Arrays
+        The library that iterates. All arrays here are NumPy's.
     """
 
     model: Any
@@ -62,6 +67,7 @@ class Block:
     loss: Loss
     tolerances: Tolerances
     excluded: BoolArray | None = None
+    xp: Arrays = NUMPY
 
     @property
     def size(self) -> int:
@@ -84,8 +90,8 @@ class Block:
             valid = valid & np.isfinite(self.weights) & (self.weights > 0)
         return valid
 
-    def problem(self, rows: slice | IntArray) -> Problem:
-        """Return the problem of some curves."""
+    def problem(self, rows: slice | IntArray, xp: Arrays = NUMPY) -> Problem:
+        """Return the problem of some curves, in a library of arrays."""
 
         def cut(values: FloatArray) -> FloatArray:
             return values[rows] if len(values) > 1 or self.size == 1 else values
@@ -96,6 +102,7 @@ class Block:
         part.weights = None if self.weights is None else cut(self.weights)
         valid = part.valid()
         weights = None if part.weights is None else np.where(valid, part.weights, 0.0)
+        put = xp.asarray
         shape = (len(y), self.free.size)
         scale = self.loss.scale
         return Problem(
@@ -103,21 +110,23 @@ class Block:
             derivative=self.model.jacobian,
             expression=getattr(self.model, "expression", None),
             x=self.x,
-            y=y if valid.all() else np.where(np.tile(valid, self.parts), y, 0.0),
+            y=put(y if valid.all() else np.where(np.tile(valid, self.parts), y, 0.0)),
             parts=self.parts,
-            weights=None if weights is None else np.tile(weights, self.parts),
-            holes=None if valid.all() else np.tile(~valid, self.parts),
-            values=start,
+            weights=None if weights is None else put(np.tile(weights, self.parts)),
+            holes=None if valid.all() else put(np.tile(~valid, self.parts)),
+            values=put(start),
             free=self.free,
             solvable=self.solvable,
-            lower=np.broadcast_to(cut(self.lower), shape),
-            upper=np.broadcast_to(cut(self.upper), shape),
-            loss=Loss(self.loss.name, scale[rows] if scale.size > 1 else scale),
+            lower=put(np.broadcast_to(cut(self.lower), shape)),
+            upper=put(np.broadcast_to(cut(self.upper), shape)),
+            loss=Loss(self.loss.name, put(scale[rows] if scale.size > 1 else scale)),
+            xp=xp,
         )
 
     def pieces(self, rows: IntArray) -> Iterator[IntArray]:
-        """Cut curves into as many as NumPy takes at once."""
-        step = min(_MOST, max(_LEAST, _AT_ONCE // max(1, self.x.shape[-1] * self.start.shape[1])))
+        """Cut curves into as many as the library takes at once."""
+        at_once, least, most = _LARGE if self.xp.is_large else (_AT_ONCE, _LEAST, _MOST)
+        step = min(most, max(least, at_once // max(1, self.x.shape[-1] * self.start.shape[1])))
         for begin in range(0, len(rows), step):
             yield rows[begin : begin + step]
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sid_xarray._arrays import NUMPY, Arrays, host, is_foreign
 from sid_xarray._types import AnyArray, BoolArray, FloatArray, IntArray
 from sid_xarray.kernels._lsq_block import Block
 from sid_xarray.kernels._lsq_lm import Tolerances
@@ -20,6 +21,8 @@ __all__ = ["Job"]
 
 # Eight megabytes of samples. So many curves share further attempts, which few of them need.
 _SAMPLES, _MOST = 2**20, 2048
+# On a device other than the processor: 64 megabytes.
+_LARGE = 2**23, 2**15
 _UNBOUNDED = (("lower", -np.inf), ("upper", np.inf))
 # Huber's constant: 95 % of the efficiency of least squares for normal noise.
 _TUNING = 1.345
@@ -40,6 +43,8 @@ class Job:
         Samples where x is finite; None if it is everywhere.
     known : mapping
         From the position of a parameter to its starting values, shape (...).
+    xp : Arrays
+        The library that iterates. Of the arrays, only ``y`` may be its own.
     """
 
     model: Any
@@ -54,11 +59,12 @@ class Job:
     variance: AnyArray | None
     loss: tuple[str, float | None]
     tolerances: Tolerances
+    xp: Arrays = NUMPY
 
     @classmethod
     def prepare(
         cls,
-        y: npt.ArrayLike,
+        y: Any,
         x: npt.ArrayLike,
         model: Any,
         guess: FloatArray | None,
@@ -70,22 +76,21 @@ class Job:
         sigma: tuple[npt.ArrayLike | None, npt.ArrayLike | None],
         loss: tuple[str, float | None],
         tolerances: Tolerances,
+        xp: Arrays = NUMPY,
     ) -> Job:
         """Check shapes and bounds."""
-        y, x = np.asarray(y), np.array(x, dtype=np.float64)
+        y, x = y if is_foreign(y) else np.asarray(y), np.array(host(x), dtype=np.float64)
         axes = len(getattr(getattr(model, "expression", None), "axes", ("x",)))
         if x.ndim != 1 + (axes > 1) or y.shape[-1:] != x.shape[-1:] or (axes > 1 and len(x) != axes):
             wanted = "x must be one axis" if axes == 1 else f"x must be {axes} rows"
             raise ValueError(f"{wanted} as long as the last one of y, got shapes {x.shape} and {y.shape}")
-        p, lead = len(model.params), y.shape[:-1]
+        p, lead = len(model.params), tuple(y.shape[:-1])
         usable = np.isfinite(np.atleast_2d(x)).all(axis=0)
 
         def rows(value: npt.ArrayLike | None, core: int, what: str, missing: npt.ArrayLike) -> Any:
-            array, shape = np.asarray(missing if value is None else value), (*lead, core)
+            array, shape = host(missing if value is None else value), (*lead, core)
             try:
-                if array.ndim <= 1:
-                    return np.broadcast_to(array, (core,))
-                return np.broadcast_to(array, shape)
+                return np.broadcast_to(array, (core,) if array.ndim <= 1 else shape)
             except ValueError:
                 raise ValueError(f"{what} of shape {array.shape} does not broadcast to {shape}") from None
 
@@ -93,14 +98,14 @@ class Job:
         limits = rows(lower, p, "lower", lowest), rows(upper, p, "upper", highest)
         if not (limits[0] <= limits[1]).all():
             raise ValueError("a lower bound is above its upper bound, or is NaN")
-        held = np.broadcast_to(np.asarray(False if fixed is None else fixed, dtype=bool), (p,))
+        held = np.broadcast_to(host(False if fixed is None else fixed).astype(bool), (p,))
         weights, variance = (
             None if s is None else rows(s, y.shape[-1], name, 1.0)
             for s, name in zip(sigma, ("weights", "variance"), strict=True)
         )
         columns = {} if guess is None else dict(enumerate(np.moveaxis(rows(guess, p, "guess", np.nan), -1, 0)))
         try:
-            columns |= {i: np.broadcast_to(np.asarray(value, dtype=np.float64), lead) for i, value in known.items()}
+            columns |= {i: np.broadcast_to(host(value).astype(np.float64), lead) for i, value in known.items()}
         except ValueError as error:
             raise ValueError(f"a starting value does not broadcast to {lead}: {error}") from None
         return cls(
@@ -116,6 +121,7 @@ class Job:
             variance=variance,
             loss=loss,
             tolerances=tolerances,
+            xp=xp,
         )
 
     @property
@@ -126,7 +132,7 @@ class Job:
     @property
     def lead(self) -> tuple[int, ...]:
         """The shape of the curves."""
-        return self.y.shape[:-1]
+        return tuple(self.y.shape[:-1])
 
     @property
     def count(self) -> int:
@@ -140,7 +146,8 @@ class Job:
 
     def block_size(self, workers: int) -> int:
         """Return how many curves to work on at once."""
-        return int(max(1, min(_MOST, _SAMPLES // max(1, self.x.shape[-1]), -(-self.count // workers))))
+        samples, most = _LARGE if self.xp.is_large else (_SAMPLES, _MOST)
+        return int(max(1, min(most, samples // max(1, self.x.shape[-1]), -(-self.count // workers))))
 
     def blocks(self, size: int) -> list[tuple[slice, ...]]:
         """Cut the leading axes into blocks of at most ``size`` curves, the last axis first."""
@@ -155,7 +162,7 @@ class Job:
 
     def block(self, part: tuple[slice, ...]) -> Block:
         """Return a block, with what is given of its start; NaN for the rest."""
-        y = self._samples(self.y[part])
+        y = self._samples(host(self.y[(*part, slice(None))]))
         parts = 2 if np.iscomplexobj(y) else 1
         b = len(y)
         weights = None
@@ -188,6 +195,7 @@ class Job:
             loss=Loss("linear", np.ones(1)),
             tolerances=self.tolerances,
             excluded=excluded,
+            xp=self.xp,
         )
         if self.loss[0] != "linear":
             block.loss = Loss(self.loss[0], self._loss_scale(block))

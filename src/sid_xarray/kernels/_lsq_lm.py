@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
+from sid_xarray._arrays import Arrays, host
 from sid_xarray._types import BoolArray, FloatArray, IntArray
 from sid_xarray.kernels._lsq_problem import Problem
 from sid_xarray.kernels._lsq_solve import EPS, gram, solve_columns, solve_spd, stable_step
@@ -37,7 +39,7 @@ class Tolerances:
 
 @dataclass(slots=True)
 class Outcome:
-    """Where every curve ended: parameters (b, q), chi2 (b,), normal matrix (b, q, q), slope J r (b, q)."""
+    """Where every curve ended, in NumPy: parameters (b, q), chi2 (b,), normal matrix (b, q, q), slope J r (b, q)."""
 
     p: FloatArray
     chi2: FloatArray
@@ -89,6 +91,7 @@ def minimise(problem: Problem, p: FloatArray, rows: IntArray, *, tol: Tolerances
     Parameters
     ----------
     problem : Problem
+        Its library does the work.
     p : ndarray, shape (r, q)
         Start, within the bounds.
     rows : ndarray of int, shape (r,)
@@ -96,7 +99,7 @@ def minimise(problem: Problem, p: FloatArray, rows: IntArray, *, tol: Tolerances
     tol : Tolerances
     near : bool, optional
         If given, take steps through singular values of the Jacobian: slow, for columns that nearly depend on each
-        other. True if the minimum is believed to be near.
+        other. True if the minimum is believed to be near. Of NumPy's arrays only.
 
     References
     ----------
@@ -104,16 +107,22 @@ def minimise(problem: Problem, p: FloatArray, rows: IntArray, *, tol: Tolerances
     .. [2] J. J. Moré, Lecture Notes in Mathematics 630, 105 (1978). :doi:`10.1007/BFb0067700`
     .. [3] H. B. Nielsen, IMM-REP-1999-05, Technical University of Denmark (1999).
     """
-    out = _unfitted(p)
-    active = _start(problem, p, rows, out, near)
+    out, xp = _unfitted(p), problem.xp
+    active = _start(problem, xp.asarray(p), xp.asarray(rows), near)
     flat = (active.chi2 <= active.floor) | (_angle(problem, active) <= tol.gtol)
-    _leave(active, np.where(flat, CONVERGED, _GOING_ON), out, iteration=0)
+    _leave(active, _status(xp, flat), out, xp, iteration=0)
     for iteration in range(1, tol.max_iter + 1):
-        if not active.at.size:
+        if not active.at.shape[0]:
             break
-        _leave(active, _iterate(problem, active, tol), out, iteration=iteration)
-    _leave(active, np.full(active.at.size, NOT_CONVERGED), out, iteration=tol.max_iter)
+        _leave(active, _iterate(problem, active, tol), out, xp, iteration=iteration)
+    _leave(active, xp.full(active.at.shape, NOT_CONVERGED, int), out, xp, iteration=tol.max_iter)
     return out
+
+
+def _status(xp: Arrays, done: BoolArray) -> IntArray:
+    status: IntArray = xp.full(done.shape, _GOING_ON, int)
+    status[done] = CONVERGED
+    return status
 
 
 def _unfitted(p: FloatArray) -> Outcome:
@@ -128,32 +137,33 @@ def _unfitted(p: FloatArray) -> Outcome:
     )
 
 
-def _start(problem: Problem, p: FloatArray, rows: IntArray, out: Outcome, near: bool | None) -> _Active:
+def _start(problem: Problem, p: FloatArray, rows: IntArray, near: bool | None) -> _Active:
+    xp, many = problem.xp, rows.shape
     residual, jac, chi2 = problem.linearised(p, rows)
-    normal, slope = gram(jac, residual)
+    normal, slope = gram(jac, residual, xp)
     data = problem.data(rows)
-    floor = (4 * EPS) ** 2 * np.einsum("bm,bm->b", data, data)
+    floor = (4 * EPS) ** 2 * xp.dot(data, data)
     if near is None and problem.solvable.any():
-        step = solve_columns(jac[:, problem.solvable], residual)
+        step = solve_columns(xp.take(jac, np.flatnonzero(problem.solvable), axis=1), residual, xp)
         p, chi2, normal, slope = _solve_linear(problem, p, rows, step, (chi2, normal, slope), floor)
     active = _Active(
-        at=np.arange(rows.size),
+        at=xp.asarray(np.arange(many[0])),
         rows=rows,
         p=p,
         chi2=chi2,
         normal=normal,
         slope=slope,
-        norm2=np.einsum("bii->bi", normal).copy(),
+        norm2=xp.copy(xp.diagonal(normal)),
         # Near the minimum, any damping would stop the directions that the data hardly determine.
-        damping=np.full(rows.size, _LEAST_DAMPING if near else _FIRST_DAMPING),
-        growth=np.full(rows.size, 2.0),
+        damping=xp.full(many, _LEAST_DAMPING if near else _FIRST_DAMPING),
+        growth=xp.full(many, 2.0),
         floor=floor,
-        leapt=np.zeros(rows.size, dtype=bool),
-        before=np.full(rows.size, np.inf),
+        leapt=xp.full(many, False, bool),
+        before=xp.full(many, np.inf),
         jac=None if near is None else jac.copy(),
         residual=None if near is None else residual.copy(),
     )
-    active.keep(_is_finite(normal, slope, chi2))
+    active.keep(_is_finite(xp, normal, slope, chi2))
     return active
 
 
@@ -166,63 +176,66 @@ def _solve_linear(
     floor: FloatArray,
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Put the linear parameters where they fit best while the others are held; return p, chi2, normal, slope."""
-    chi2, normal, slope = here
-    trial = p.copy()
-    trial[:, problem.solvable] += np.where(np.isfinite(step), step, 0.0)
-    np.clip(trial, problem.lower[rows], problem.upper[rows], out=trial)
+    (chi2, normal, slope), xp = here, problem.xp
+    lower, upper = xp.take(problem.lower, rows), xp.take(problem.upper, rows)
+    trial = xp.copy(p)
+    step = xp.where(xp.isfinite(step), step, 0.0)
+    for k, i in enumerate(np.flatnonzero(problem.solvable).tolist()):
+        trial[:, i] += step[:, k]
+    trial = xp.clip(trial, lower, upper)
     # What rounding leaves of a term that is not there is nothing.
-    share = np.einsum("bqq->bq", normal) * trial * trial
-    trial[(share <= _NOTHING * floor[:, np.newaxis]) & problem.solvable] = 0.0
-    np.clip(trial, problem.lower[rows], problem.upper[rows], out=trial)
+    faint = xp.diagonal(normal) * trial * trial <= _NOTHING * floor[:, np.newaxis]
+    trial = xp.clip(xp.where(faint & xp.asarray(problem.solvable), 0.0, trial), lower, upper)
     residual, jac, found = problem.linearised(trial, rows)
-    normal_there, slope_there = gram(jac, residual)
+    normal_there, slope_there = gram(jac, residual, xp)
     # Data that are explained to rounding are left alone: solving would turn exact zeros into noise.
-    better = (found <= chi2) & (chi2 > floor) & _is_finite(normal_there, slope_there, found)
+    better = (found <= chi2) & (chi2 > floor) & _is_finite(xp, normal_there, slope_there, found)
     one, two = better[:, np.newaxis], better[:, np.newaxis, np.newaxis]
     return (
-        np.where(one, trial, p),
-        np.where(better, found, chi2),
-        np.where(two, normal_there, normal),
-        np.where(one, slope_there, slope),
+        xp.where(one, trial, p),
+        xp.where(better, found, chi2),
+        xp.where(two, normal_there, normal),
+        xp.where(one, slope_there, slope),
     )
 
 
-def _is_finite(normal: FloatArray, slope: FloatArray, chi2: FloatArray) -> BoolArray:
-    out: BoolArray = np.isfinite(chi2) & np.isfinite(normal).all(axis=(1, 2)) & np.isfinite(slope).all(axis=1)
+def _is_finite(xp: Arrays, normal: FloatArray, slope: FloatArray, chi2: FloatArray) -> BoolArray:
+    out: BoolArray = xp.isfinite(chi2) & xp.all(xp.isfinite(normal), axis=(1, 2)) & xp.all(xp.isfinite(slope), axis=1)
     return out
 
 
-def _leave(active: _Active, status: IntArray, out: Outcome, *, iteration: int) -> None:
+def _leave(active: _Active, status: IntArray, out: Outcome, xp: Arrays, *, iteration: int) -> None:
     """Write the curves that are done to the outcome and drop them."""
     done = status != _GOING_ON
-    if not done.any():
+    if not xp.any(done):
         return
-    at = active.at[done]
-    out.p[at], out.chi2[at] = active.p[done], active.chi2[done]
-    out.normal[at], out.slope[at] = active.normal[done], active.slope[done]
-    out.status[at] = status[done]
+    at = host(active.at[done])
+    out.p[at], out.chi2[at] = host(active.p[done]), host(active.chi2[done])
+    out.normal[at], out.slope[at] = host(active.normal[done]), host(active.slope[done])
+    out.status[at] = host(status[done])
     out.n_iter[at] = iteration
     active.keep(~done)
 
 
 def _iterate(problem: Problem, a: _Active, tol: Tolerances) -> IntArray:
     """Make one step; return the status of every curve."""
+    xp = problem.xp
     # What rounding of the data does to chi2 is no gain either.
-    target = tol.ftol * a.chi2 + a.floor + np.sqrt(a.floor * a.chi2)
+    target = tol.ftol * a.chi2 + a.floor + xp.sqrt(a.floor * a.chi2)
     rest = _REST * tol.ftol * a.chi2 + a.floor
     trial, promised = _propose(problem, a, a.damping)
     leap = (a.damping <= 1) & (promised <= target) & ~a.leapt
-    done = np.zeros(leap.size, dtype=bool)
-    if leap.any():
-        bold, more = _propose(problem, a, np.where(leap, _LEAST_DAMPING, a.damping))
-        trial, promised = np.where(leap[:, np.newaxis], bold, trial), np.where(leap, more, promised)
+    done = xp.full(leap.shape, False, bool)
+    if xp.any(leap):
+        bold, more = _propose(problem, a, xp.where(leap, _LEAST_DAMPING, a.damping))
+        trial, promised = xp.where(leap[:, np.newaxis], bold, trial), xp.where(leap, more, promised)
         # A long step that promises nothing goes where the data do not tell: that is looked at.
-        size = np.einsum("bq,bq->b", a.norm2, (trial - a.p) ** 2)
+        size = xp.dot(a.norm2, (trial - a.p) ** 2)
         done = leap & (promised <= target) & (size <= _LONG * target) & (promised**3 <= rest * a.before**2)
         a.p[done] = trial[done]
-        a.chi2[done] -= np.maximum(promised[done], 0.0)
-    status = np.where(done, CONVERGED, _GOING_ON)
-    if done.all():
+        a.chi2[done] -= xp.maximum(promised[done], 0.0)
+    status = _status(xp, done)
+    if xp.all(done):
         return status
     going = ~done
     status[going] = _try(problem, a, trial, promised, leap, going, (target, rest), tol)
@@ -240,30 +253,32 @@ def _try(
     tol: Tolerances,
 ) -> IntArray:
     """Look at the trials of the curves of ``rest``, move those that get better, and return their status."""
+    xp = problem.xp
     residual, jac, found = problem.linearised(trial[rest], a.rows[rest])
-    normal, slope = gram(jac, residual)
+    normal, slope = gram(jac, residual, xp)
     gain = a.chi2[rest] - found
-    better = (gain > 0) & _is_finite(normal, slope, found)
+    better = (gain > 0) & _is_finite(xp, normal, slope, found)
     step = trial[rest] - a.p[rest]
     promised, leap, damping, before = promised[rest], leap[rest], a.damping[rest], a.before[rest]
     target, left = (limit[rest] for limit in limits)
-    settled = (np.abs(gain) <= target) & (promised <= target) & (~better | (gain**3 <= left * before**2))
-    settled |= (np.abs(step) <= tol.xtol * np.abs(trial[rest])).all(axis=1)
+    settled = (xp.abs(gain) <= target) & (promised <= target) & (~better | (gain**3 <= left * before**2))
+    settled |= xp.all(xp.abs(step) <= tol.xtol * xp.abs(trial[rest]), axis=1)
     # Under strong damping every step is small, which says nothing about the minimum.
     settled &= damping <= 1
-    ratio = gain / np.where(promised > 0, promised, 1.0)
-    eased = np.where(leap, _LEAST_DAMPING, damping * np.maximum(0.1, 1 - (2 * ratio - 1) ** 3))
+    ratio = gain / xp.where(promised > 0, promised, 1.0)
+    eased = xp.where(leap, _LEAST_DAMPING, damping * xp.maximum(1 - (2 * ratio - 1) ** 3, 0.1))
     growth = a.growth[rest]
     # A bold step that failed was only a look: the next one is damped as before.
-    raised = np.where(leap, damping, damping * growth)
-    a.damping[rest] = np.clip(np.where(better, eased, raised), _LEAST_DAMPING, _LAST_DAMPING)
-    a.growth[rest] = np.where(better, 2.0, np.where(leap, growth, growth * 2))
+    raised = xp.where(leap, damping, damping * growth)
+    a.damping[rest] = xp.clip(xp.where(better, eased, raised), _LEAST_DAMPING, _LAST_DAMPING)
+    a.growth[rest] = xp.where(better, 2.0, xp.where(leap, growth, growth * 2))
     a.leapt[rest] = ~better & (leap | a.leapt[rest])
 
-    to = np.flatnonzero(rest)[better]
-    a.p[to], a.chi2[to], a.before[to] = trial[rest][better], found[better], gain[better]
+    to = xp.copy(rest)
+    to[rest] = better
+    a.p[to], a.chi2[to], a.before[to] = trial[to], found[better], gain[better]
     a.normal[to], a.slope[to] = normal[better], slope[better]
-    a.norm2[to] = np.maximum(a.norm2[to], np.einsum("bii->bi", normal[better]))
+    a.norm2[to] = xp.maximum(a.norm2[to], xp.diagonal(a.normal[to]))
     if a.jac is not None and a.residual is not None:
         a.jac[to], a.residual[to] = jac[better], residual[better]
 
@@ -272,53 +287,57 @@ def _try(
     # No step helps any more: at a minimum that is rounding, elsewhere a failure.
     stalled = a.damping[rest] >= _LAST_DAMPING
     settled |= stalled & (angle <= _STALLED_ANGLE)
-    return np.where(settled, CONVERGED, np.where(stalled, NOT_CONVERGED, _GOING_ON))
+    status = xp.full(settled.shape, _GOING_ON, int)
+    status[stalled] = NOT_CONVERGED
+    status[settled] = CONVERGED
+    return cast("IntArray", status)
 
 
 def _propose(problem: Problem, a: _Active, damping: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return where to go, within the bounds, and the gain that is promised there."""
-    lower, upper = problem.lower[a.rows], problem.upper[a.rows]
+    xp = problem.xp
+    lower, upper = xp.take(problem.lower, a.rows), xp.take(problem.upper, a.rows)
     held = pinned(a.p, a.slope, lower, upper)
     if a.jac is not None and a.residual is not None:
-        scale = _inverse_norm(a.norm2, held)
+        scale = _inverse_norm(xp, a.norm2, held)
         step = stable_step(a.jac * scale[..., np.newaxis], a.residual, damping) * scale
     else:
-        step = _damped(a.normal, a.slope, a.norm2, held, damping)
-    trial = np.clip(a.p + step, lower, upper)
-    return trial, _promised(a, trial - a.p)
+        step = _damped(xp, a, _inverse_norm(xp, a.norm2, held), damping)
+    trial = xp.clip(a.p + step, lower, upper)
+    return trial, _promised(xp, a, trial - a.p)
 
 
-def _inverse_norm(norm2: FloatArray, held: BoolArray) -> FloatArray:
-    return np.where((norm2 > 0) & ~held, 1 / np.sqrt(np.where(norm2 > 0, norm2, 1.0)), 0.0)
+def _inverse_norm(xp: Arrays, norm2: FloatArray, held: BoolArray) -> FloatArray:
+    out: FloatArray = xp.where((norm2 > 0) & ~held, 1 / xp.sqrt(xp.where(norm2 > 0, norm2, 1.0)), 0.0)
+    return out
 
 
-def _damped(
-    normal: FloatArray, slope: FloatArray, norm2: FloatArray, held: BoolArray, damping: FloatArray
-) -> FloatArray:
-    """Return the damped step (b, q) with held parameters left out."""
-    scale = _inverse_norm(norm2, held)
-    matrix = np.ascontiguousarray((normal * scale[:, :, np.newaxis] * scale[:, np.newaxis, :]).transpose(1, 2, 0))
+def _damped(xp: Arrays, a: _Active, scale: FloatArray, damping: FloatArray) -> FloatArray:
+    """Return the damped step (b, q) with held parameters, whose scale is 0, left out."""
+    scaled = a.normal * scale[:, :, np.newaxis] * scale[:, np.newaxis, :]
+    matrix = xp.contiguous(xp.permute_dims(scaled, (1, 2, 0)))
     for k in range(scale.shape[1]):
-        matrix[k, k] += np.where(scale[:, k] > 0, damping, 1.0)
-    rhs = np.ascontiguousarray((slope * scale).T)[:, np.newaxis]
-    return solve_spd(matrix, rhs)[0][:, 0].T * scale
+        matrix[k, k, :] += xp.where(scale[:, k] > 0, damping, 1.0)
+    rhs = xp.contiguous((a.slope * scale).T)[:, np.newaxis, :]
+    return solve_spd(matrix, rhs, xp)[0][:, 0, :].T * scale
 
 
-def _promised(a: _Active, step: FloatArray) -> FloatArray:
+def _promised(xp: Arrays, a: _Active, step: FloatArray) -> FloatArray:
     """Return the reduction of chi2 that the linearised model promises."""
     if a.jac is not None:
-        along = np.matmul(step[:, np.newaxis, :], a.jac)[:, 0]
-        curved = np.einsum("bm,bm->b", along, along)
+        along = xp.matmul(step[:, np.newaxis, :], a.jac)[:, 0, :]
+        curved = xp.dot(along, along)
     else:
-        curved = np.einsum("bi,bi->b", step, np.matmul(a.normal, step[..., np.newaxis])[..., 0])
-    out: FloatArray = 2 * np.einsum("bi,bi->b", step, a.slope) - curved
+        curved = xp.dot(step, xp.matmul(a.normal, step[..., np.newaxis])[..., 0])
+    out: FloatArray = 2 * xp.dot(step, a.slope) - curved
     return out
 
 
 def _angle(problem: Problem, a: _Active) -> FloatArray:
     """Return the largest cosine between the residual and a derivative, which is 0 at a minimum."""
-    held = pinned(a.p, a.slope, problem.lower[a.rows], problem.upper[a.rows])
-    norm = np.sqrt(np.einsum("bii->bi", a.normal) * a.chi2[:, np.newaxis])
-    cosine = np.where((norm > 0) & ~held, np.abs(a.slope) / np.where(norm > 0, norm, 1.0), 0.0)
-    out: FloatArray = cosine.max(axis=1, initial=0.0)
+    xp = problem.xp
+    held = pinned(a.p, a.slope, xp.take(problem.lower, a.rows), xp.take(problem.upper, a.rows))
+    norm = xp.sqrt(xp.diagonal(a.normal) * a.chi2[:, np.newaxis])
+    cosine = xp.where((norm > 0) & ~held, xp.abs(a.slope) / xp.where(norm > 0, norm, 1.0), 0.0)
+    out: FloatArray = xp.max(cosine, axis=1)
     return out

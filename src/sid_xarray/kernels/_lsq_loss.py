@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sid_xarray._arrays import NUMPY, Arrays
 from sid_xarray._types import FloatArray, IntArray
 from sid_xarray.kernels._lsq_solve import EPS
 
@@ -30,7 +31,7 @@ class Loss:
     name: str
     scale: FloatArray
 
-    def apply(self, residual: FloatArray, jac: FloatArray, rows: IntArray) -> FloatArray:
+    def apply(self, residual: FloatArray, jac: FloatArray, rows: IntArray, xp: Arrays = NUMPY) -> FloatArray:
         """Give residuals (r, m) and derivatives (r, q, m) the weights of the loss, in place; return its sum (r,).
 
         The products of the weighted derivatives are then half the second derivatives of the sum, but for terms in the
@@ -42,20 +43,20 @@ class Loss:
            :doi:`10.1007/3-540-44480-7_21`
         """
         if self.name == "linear":
-            out: FloatArray = np.einsum("bm,bm->b", residual, residual)
+            out: FloatArray = xp.dot(residual, residual)
             return out
-        scale = (self.scale[rows] if self.scale.size > 1 else self.scale)[:, np.newaxis]
+        scale = (xp.take(self.scale, rows) if self.scale.shape[0] > 1 else self.scale)[:, np.newaxis]
         z = (residual / scale) ** 2
         if self.name == "soft_l1":
-            root = np.sqrt(1 + z)
+            root = xp.sqrt(1 + z)
             rho, first, second = 2 * z / (root + 1), 1 / root, -0.5 / root**3
         else:
             far = z > 1
-            root = np.sqrt(np.where(far, z, 1.0))
-            rho = np.where(far, 2 * root - 1, z)
-            first, second = 1 / root, np.where(far, -0.5 / root**3, 0.0)
-        bent = np.sqrt(np.maximum(first + 2 * second * z, EPS))
+            root = xp.sqrt(xp.where(far, z, 1.0))
+            rho = xp.where(far, 2 * root - 1, z)
+            first, second = 1 / root, xp.where(far, -0.5 / root**3, 0.0)
+        bent = xp.sqrt(xp.maximum(first + 2 * second * z, EPS))
         residual *= first / bent
         jac *= bent[:, np.newaxis, :]
-        total: FloatArray = rho.sum(axis=-1) * scale[:, 0] ** 2
+        total: FloatArray = xp.sum(rho, axis=-1) * scale[:, 0] ** 2
         return total

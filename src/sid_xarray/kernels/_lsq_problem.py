@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sid_xarray._arrays import NUMPY, Arrays
 from sid_xarray._types import AnyArray, BoolArray, FloatArray, IntArray
 from sid_xarray.kernels._lsq_loss import Loss
 from sid_xarray.kernels._lsq_solve import EPS
@@ -48,6 +49,9 @@ class Problem:
         Those that are put where they fit best before the first step.
     lower, upper : ndarray, shape (b, q)
     loss : Loss
+    xp : Arrays
+        The library of all arrays but ``x``, ``free`` and ``solvable``, which are NumPy's. One other than NumPy needs an
+        ``expression``.
     """
 
     function: Callable[..., Any]
@@ -64,6 +68,7 @@ class Problem:
     lower: FloatArray
     upper: FloatArray
     loss: Loss
+    xp: Arrays = NUMPY
     _scale: FloatArray | None = None
     _prepared: Any = None
     _memory: tuple[FloatArray, FloatArray] | None = field(default=None, repr=False)
@@ -72,8 +77,9 @@ class Problem:
         """Return all parameters (r, p) from the free ones (r, q) of some rows."""
         if self.free.size == self.values.shape[1]:
             return p
-        values: FloatArray = self.values[rows]
-        values[:, self.free] = p
+        values: FloatArray = self.xp.take(self.values, rows)
+        for k, i in enumerate(self.free.tolist()):
+            values[:, i] = p[:, k]
         return values
 
     def evaluate(self, p: FloatArray, rows: IntArray) -> AnyArray:
@@ -82,7 +88,8 @@ class Problem:
 
     def data(self, rows: IntArray) -> FloatArray:
         """Return the weighted data (r, m)."""
-        return self.y[rows] if self.weights is None else self.y[rows] * self.weights[rows]
+        y: FloatArray = self.xp.take(self.y, rows)
+        return y if self.weights is None else y * self.xp.take(self.weights, rows)
 
     def linearised(self, p: FloatArray, rows: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return weighted residuals (r, m), derivatives (r, q, m), and chi2 (r,).
@@ -91,16 +98,16 @@ class Problem:
         the next call.
         """
         residual, jac = self._both(p, rows)
-        np.subtract(self.y[rows], residual, out=residual)
+        xp = self.xp
+        residual = xp.difference(xp.take(self.y, rows), residual)
         if self.weights is not None:
-            weights = self.weights[rows]
+            weights = xp.take(self.weights, rows)
             residual *= weights
             jac *= weights[:, np.newaxis, :]
         if self.holes is not None:
-            holes = self.holes[rows]
-            residual[holes] = 0.0
-            np.copyto(jac, 0.0, where=holes[:, np.newaxis, :])
-        return residual, jac, self.loss.apply(residual, jac, rows)
+            holes = xp.take(self.holes, rows)
+            residual, jac = xp.blank(residual, holes), xp.blank(jac, holes[:, np.newaxis, :])
+        return residual, jac, self.loss.apply(residual, jac, rows, xp)
 
     def _both(self, p: FloatArray, rows: IntArray) -> tuple[FloatArray, FloatArray]:
         """Return values (r, m) and derivatives (r, q, m)."""
@@ -111,17 +118,16 @@ class Problem:
         return value, self._exact(p, rows) if self.derivative is not None else self._differences(p, rows)
 
     def _by_expression(self, p: FloatArray, rows: IntArray) -> tuple[FloatArray, FloatArray]:
+        xp, (b, m) = self.xp, self.y.shape
         if self._memory is None:
-            b, m = self.y.shape
-            self._memory = np.empty((b, m)), np.empty((b, self.values.shape[1], m))
-            self._prepared = self.expression.prepare(self.x)
-        value, slopes = (memory[: rows.size] for memory in self._memory)
-        n = self.x.shape[-1]
-        half = value.shape[-1] if self.expression.is_complex else n
-        self.expression.evaluate(self._prepared, self.full(p, rows), value[:, :half], slopes[:, :, :half])
-        if half < value.shape[-1]:  # a real model of complex data
+            self._memory = xp.empty((b, m)), xp.empty((b, self.values.shape[1], m))
+            self._prepared = self.expression.prepare(self.x, xp)
+        value, slopes = self._memory[0][: rows.shape[0], :], self._memory[1][: rows.shape[0], :, :]
+        half = m if self.expression.is_complex else self.x.shape[-1]
+        self.expression.evaluate(self._prepared, self.full(p, rows), value[:, :half], slopes[:, :, :half], xp)
+        if half < m:  # a real model of complex data
             value[:, half:], slopes[:, :, half:] = 0.0, 0.0
-        return value, slopes if self.free.size == slopes.shape[1] else slopes[:, self.free]
+        return value, slopes if self.free.size == slopes.shape[1] else xp.take(slopes, self.free, axis=1)
 
     def _exact(self, p: FloatArray, rows: IntArray) -> FloatArray:
         assert self.derivative is not None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sid_xarray._arrays import Arrays
 from sid_xarray._types import FloatArray
 from sid_xarray.kernels._lsq_block import NO_FINITE_DATA, Block, Found
 from sid_xarray.kernels._lsq_lm import CONVERGED, NOT_CONVERGED
@@ -113,6 +115,12 @@ class LsqResult:
             self.covariance[part] = covariance.reshape(*lead, *covariance.shape[1:])
         if derive is not None:
             self._derive(part, p, covariance, derive)
+
+    def brought_to(self, xp: Arrays) -> LsqResult:
+        """Return the same in arrays of a library."""
+        found: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        moved: dict[str, Any] = {name: None if array is None else xp.asarray(array) for name, array in found.items()}
+        return LsqResult(**moved)
 
     def _derive(self, part: tuple[slice, ...], p: FloatArray, covariance: FloatArray, derive: Derive) -> None:
         values, slopes = derive(p)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sid_xarray._arrays import NUMPY, Arrays
 from sid_xarray._types import BoolArray, FloatArray
 
 __all__ = ["EPS", "gram", "invert_normal", "invert_stable", "solve_columns", "solve_spd", "stable_step"]
@@ -14,7 +15,7 @@ _TINY = float(np.finfo(np.float64).tiny)
 DEPENDENT = 1e-20
 
 
-def solve_spd(matrix: FloatArray, rhs: FloatArray) -> tuple[FloatArray, FloatArray]:
+def solve_spd(matrix: FloatArray, rhs: FloatArray, xp: Arrays = NUMPY) -> tuple[FloatArray, FloatArray]:
     """Solve many symmetric positive definite systems by elimination without pivoting.
 
     Parameters
@@ -23,6 +24,8 @@ def solve_spd(matrix: FloatArray, rhs: FloatArray) -> tuple[FloatArray, FloatArr
         The systems, the batch axis last, so that every operation runs over contiguous memory. Overwritten.
     rhs : ndarray, shape (q, k, b)
         Right-hand sides. Overwritten.
+    xp : Arrays
+        The library of both.
 
     Returns
     -------
@@ -32,52 +35,54 @@ def solve_spd(matrix: FloatArray, rhs: FloatArray) -> tuple[FloatArray, FloatArr
         before it do not explain: near zero means singular.
     """
     q = matrix.shape[0]
-    pivot = np.full(matrix.shape[-1], np.inf)
+    pivot = xp.full(matrix.shape[-1:], np.inf)
     for k in range(q):
-        np.minimum(pivot, matrix[k, k], out=pivot)
+        pivot = xp.minimum(pivot, matrix[k, k, :])
         # A lost pivot is replaced, not divided by: the caller sees it in ``pivot`` or rejects the step.
-        np.maximum(matrix[k, k], _TINY, out=matrix[k, k])
-        factor = matrix[k + 1 :, k] / matrix[k, k]
-        matrix[k + 1 :, k + 1 :] -= factor[:, np.newaxis] * matrix[k, np.newaxis, k + 1 :]
-        rhs[k + 1 :] -= factor[:, np.newaxis] * rhs[np.newaxis, k]
+        xp.at_least(matrix[k, k, :], _TINY)
+        factor = matrix[k + 1 :, k, :] / matrix[k, k, :]
+        matrix[k + 1 :, k + 1 :, :] -= factor[:, np.newaxis, :] * matrix[k, np.newaxis, k + 1 :, :]
+        rhs[k + 1 :, :, :] -= factor[:, np.newaxis, :] * rhs[np.newaxis, k, :, :]
     for k in range(q - 1, -1, -1):
-        rhs[k] -= (matrix[k, k + 1 :, np.newaxis] * rhs[k + 1 :]).sum(axis=0)
-        rhs[k] /= matrix[k, k]
+        rhs[k, :, :] -= xp.sum(matrix[k, k + 1 :, np.newaxis, :] * rhs[k + 1 :, :, :], axis=0)
+        rhs[k, :, :] /= matrix[k, k, :]
     return rhs, pivot
 
 
-def gram(jac: FloatArray, residual: FloatArray) -> tuple[FloatArray, FloatArray]:
+def gram(jac: FloatArray, residual: FloatArray, xp: Arrays = NUMPY) -> tuple[FloatArray, FloatArray]:
     """Return ``J J^T`` (b, q, q) and ``J r`` (b, q) for Jacobians (b, q, m) and residuals (b, m)."""
-    return np.matmul(jac, jac.swapaxes(-1, -2)), np.matmul(jac, residual[..., np.newaxis])[..., 0]
+    return xp.matmul(jac, jac.mT), xp.matmul(jac, residual[..., np.newaxis])[..., 0]
 
 
-def solve_columns(columns: FloatArray, residual: FloatArray) -> FloatArray:
+def solve_columns(jac: FloatArray, residual: FloatArray, xp: Arrays = NUMPY) -> FloatArray:
     """Solve least squares (b, q) for columns (b, q, m) by orthogonalisation; a column that others make up gets 0.
 
     References
     ----------
     .. [1] Å. Björck, *Numerical Methods for Least Squares Problems*, SIAM (1996), ch. 2.4.
     """
-    b, q, _ = columns.shape
-    columns, residual = columns.copy(), residual.copy()
-    upper, right = np.zeros((q, q, b)), np.zeros((q, b))
-    for j in range(q):
-        column = columns[:, j]
-        before = np.einsum("bm,bm->b", column, column)
-        for i in range(j):
-            upper[i, j] = np.einsum("bm,bm->b", columns[:, i], column)
-            column -= upper[i, j][:, np.newaxis] * columns[:, i]
-        after = np.einsum("bm,bm->b", column, column)
+    b, q, _ = jac.shape
+    columns, residual = [xp.copy(jac[:, j, :]) for j in range(q)], xp.copy(residual)
+    upper, right = xp.full((q, q, b), 0.0), xp.full((q, b), 0.0)
+    for j, column in enumerate(columns):
+        before = xp.dot(column, column)
+        for i, other in enumerate(columns[:j]):
+            along = xp.dot(other, column)
+            upper[i, j, :] = along
+            column -= along[:, np.newaxis] * other
+        after = xp.dot(column, column)
         new = after > DEPENDENT * before
-        norm = np.sqrt(np.where(new, after, 1.0))
-        column *= np.where(new, 1 / norm, 0.0)[:, np.newaxis]
-        upper[j, j] = norm
-        right[j] = np.einsum("bm,bm->b", column, residual)
-        residual -= right[j][:, np.newaxis] * column
+        norm = xp.sqrt(xp.where(new, after, 1.0))
+        column *= xp.where(new, 1 / norm, 0.0)[:, np.newaxis]
+        upper[j, j, :] = norm
+        along = xp.dot(column, residual)
+        right[j, :] = along
+        residual -= along[:, np.newaxis] * column
     for j in range(q - 1, -1, -1):
-        right[j] /= upper[j, j]
-        right[:j] -= upper[:j, j] * right[j]
-    return right.T
+        right[j, :] /= upper[j, j, :]
+        right[:j, :] -= upper[:j, j, :] * right[j, :]
+    solution: FloatArray = right.T
+    return solution
 
 
 def _column_scale(diagonal: FloatArray) -> FloatArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sid_xarray._arrays import NUMPY
 from sid_xarray._types import BoolArray, FloatArray, IntArray
 from sid_xarray.kernels._lsq_block import GUESS_NOT_FINITE, NO_FINITE_DATA, TOO_FEW_POINTS, Block, Found
 from sid_xarray.kernels._lsq_lm import CONVERGED, MODEL_NOT_FINITE, NOT_CONVERGED, Outcome, minimise, pinned
@@ -40,7 +41,8 @@ def _fit_some(block: Block, rows: IntArray, out: Found) -> None:
         open_ = ~_solve_directly(problem, p, rows, out)
     if open_.any():
         at = here[open_]
-        ended = minimise(problem, p[at], at, tol=block.tolerances)
+        there = problem if block.xp is NUMPY else block.problem(rows, block.xp)
+        ended = minimise(there, p[at], at, tol=block.tolerances)
         held = pinned(ended.p, ended.slope, problem.lower[at], problem.upper[at])
         inverse, out.pivot[rows[at]] = invert_normal(ended.normal, held)
         _store(out, block, rows[at], ended, held, inverse)

@@ -228,7 +228,8 @@ def _joined(height: FloatArray, lowest: FloatArray, low: IntArray, high: IntArra
     # Only the tree of the highest saddles matters. Weights are ranks, which are never 0.
     rank = np.empty(saddle.size)
     rank[np.argsort(-saddle, kind="stable")] = np.arange(1, saddle.size + 1)
-    tree = minimum_spanning_tree(coo_array((rank, (low, high)), shape=(count, count)).tocsr()).tocoo()
+    pairs = low.astype(np.int32), high.astype(np.int32)  # SciPy's trees take no longer ones, before 1.15
+    tree = minimum_spanning_tree(coo_array((rank, pairs), shape=(count, count)).tocsr()).tocoo()
     order = np.argsort(tree.data)
     saddles = np.sort(saddle)[::-1][tree.data[order].astype(np.int64) - 1].tolist()
     position = np.empty(count, dtype=np.int64)

@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
+from sid_xarray._arrays import NUMPY, Arrays, arrays_of, host
 from sid_xarray._types import BoolArray, FloatArray
 from sid_xarray.kernels._lsq_block import GUESS_NOT_FINITE, GUESS_OUT_OF_BOUNDS, NO_FINITE_DATA, TOO_FEW_POINTS, Block
 from sid_xarray.kernels._lsq_compiled import fit_compiled, guess_compiled, is_available, searches, suits
@@ -147,7 +148,10 @@ def fit_batch(
     Parameters
     ----------
     y : array_like, shape (..., n)
-        Real or complex. Samples that are NaN or infinite take no part. Computed in double precision.
+        Real or complex. Samples that are NaN or infinite take no part. Computed in double precision. Of an array of
+        another library that keeps the array API standard (CuPy, PyTorch), a model that has a formula is iterated by
+        that library, on the device of the array; starts are found, what can be solved at once is solved, and
+        statistics are made in NumPy. The results are arrays like it.
     x : array_like, shape (n,) or (axes, n)
         Any order, any spacing. Samples at NaN or infinity take no part.
     model : Model or callable
@@ -187,7 +191,8 @@ def fit_batch(
     covariance : bool, default: True
         Keep the covariances, p * p numbers a curve.
     engine : {"auto", "numpy", "numba"}
-        The compiled one is taken for models that have a formula, where numba is installed and there is much to do.
+        The compiled one is taken for models that have a formula and arrays of NumPy, where numba is installed and there
+        is much to do.
     threads : int, optional
         Blocks that are worked on at once. By default as many as there are processors with compiled functions, else 1.
     block : int, optional
@@ -200,8 +205,10 @@ def fit_batch(
     Raises
     ------
     ValueError
-        If shapes do not fit, bounds cross, both ``weights`` and ``variance`` are given, or the model is complex and
-        the data are not. Never because of the values of the data.
+        If shapes do not fit, bounds cross, both ``weights`` and ``variance`` are given, the model is complex and the
+        data are not, or the device of the data has no float64. Never because of the values of the data.
+    ImportError
+        If the data are of PyTorch or CuPy, and the package array-api-compat is not installed.
 
     References
     ----------
@@ -211,16 +218,14 @@ def fit_batch(
     """
     if weights is not None and variance is not None:
         raise ValueError("weights and variance are two ways to say the same. Pass one of them.")
-    if engine not in ENGINES:
-        raise ValueError(f"engine is one of {', '.join(ENGINES)}; got {engine!r}")
-    if loss not in LOSSES:
-        raise ValueError(f"loss is one of {', '.join(LOSSES)}; got {loss!r}")
     absolute = weights is not None or variance is not None if absolute_sigma is None else absolute_sigma
-    start = None if guess is None else np.atleast_1d(np.asarray(guess, dtype=np.float64))
+    start = None if guess is None else np.atleast_1d(host(guess).astype(np.float64))
+    fitted, own = _as_model(model, start), arrays_of(y)
+    _check_words(engine, loss, own)
     job = Job.prepare(
         y,
         x,
-        _as_model(model, start),
+        fitted,
         start,
         known=known or {},
         lower=lower,
@@ -229,9 +234,10 @@ def fit_batch(
         sigma=(weights, variance),
         loss=(loss, loss_scale),
         tolerances=Tolerances(max_iter, ftol, xtol, gtol),
+        xp=own if own.takes_writes() and suits(fitted) else NUMPY,
     )
     out = LsqResult.empty(job.lead, job.p, covariance=covariance, derive=derive)
-    compiled = _compiles(job, engine)
+    compiled = own is NUMPY and _compiles(job, engine)
     workers = threads if threads is not None else processors() if compiled else 1
     parts = job.blocks(block if block is not None else job.block_size(workers))
     guess_of = guess_compiled if compiled and searches(job.model) else _guess
@@ -243,7 +249,18 @@ def fit_batch(
             out.write(part, piece, found, absolute=absolute, derive=derive)
 
     _for_each(work, parts, workers)
-    return out
+    return out if own is NUMPY else out.brought_to(own)
+
+
+def _check_words(engine: str, loss: str, xp: Arrays) -> None:
+    if loss not in LOSSES:
+        raise ValueError(f"loss is one of {', '.join(LOSSES)}; got {loss!r}")
+    if engine not in ENGINES:
+        raise ValueError(f"engine is one of {', '.join(ENGINES)}; got {engine!r}")
+    if engine == "numba" and xp is not NUMPY:
+        raise ValueError(
+            f"engine='numba' fits arrays of NumPy, got one of {xp.library}. Leave engine out, or pass one of NumPy."
+        )
 
 
 def _for_each(work: Callable[[tuple[slice, ...]], None], parts: Sequence[tuple[slice, ...]], workers: int) -> None:

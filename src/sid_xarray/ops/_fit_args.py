@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from sid_xarray._arrays import numpy_dtype
 from sid_xarray.core.chunked import is_lazy
 from sid_xarray.core.dims import one_dim, units_of
 from sid_xarray.core.evaluate import FIT_DIM, FIT_DIM_UNITS, FIT_UNITS
@@ -143,7 +144,7 @@ def noise_along(sigma: Any, along: Sequence[Hashable], da: xr.DataArray, what: s
                 "Pass a DataArray with named dimensions."
             )
         sigma = xr.DataArray(sigma, dims=dims, coords={d: da.coords[d] for d in dims if d in da.coords})
-    if sigma.dtype.kind not in "biuf":
+    if numpy_dtype(sigma.dtype).kind not in "biuf":
         raise ModelError(f"{what} are real numbers, got {sigma.dtype}")
     if not set(sigma.dims) <= set(da.dims):
         raise ModelError(f"{what} lie over {sigma.dims}, the array over {da.dims}")

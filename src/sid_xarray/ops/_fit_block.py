@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from sid_xarray._arrays import NUMPY, arrays_of, host, is_foreign
 from sid_xarray.core.chunked import is_chunked, with_neighbours
 from sid_xarray.core.dims import values_of
 from sid_xarray.core.evaluate import on_grid
@@ -60,16 +61,22 @@ def fit_curves(
         Parameters, their errors, redchi, rsquared, status, nfev.
     """
     da = arrays[0]
+    own = arrays_of(da.variable._data)
+    if passes and own is not NUMPY:  # neighbours are looked at in NumPy
+        here = [a.copy(data=host(a.data)) if is_foreign(a.variable._data) else a for a in arrays]
+        given = {"model": model, "ties": ties, "noise": noise, "passes": passes, "limits": limits, **kwargs}
+        return tuple(column.copy(data=own.asarray(column.data)) for column in fit_curves(here, dims, **given))
     axes = [values_of(da, d) for d in dims]
     along = 1 + (noise is not None)
     count = len(model.names) + (0 if ties is None else len(ties.ways))
     core: list[Sequence[Hashable]] = [*(list(dims) for _ in arrays[:along]), *([] for _ in arrays[along:])]
+    many = int(np.prod([n for d, n in da.sizes.items() if d not in dims]))
     given = {
         "model": model,
         "ties": ties,
         "noise": noise,
         "x": axes[0] if len(axes) == 1 else on_grid(axes, dims),
-        "engine": engine_for(model, int(np.prod([n for d, n in da.sizes.items() if d not in dims]))),
+        "engine": engine_for(model, many) if own is NUMPY else OPTIONS["fit_engine"],
         "threads": 1 if any(is_chunked(array) for array in arrays) else None,
         "lower": limits[0],
         "upper": limits[1],
@@ -176,7 +183,9 @@ def _curves(y: Any, extra: Sequence[Any], x: Any, noise: str | None) -> tuple[An
     """Return data and their weights or variance with one axis of samples, and the rest."""
     n = x.shape[-1]
     axes = len(x) if x.ndim > 1 else 1
-    y, rest = y.reshape(*y.shape[: y.ndim - axes], n), list(extra)
+    rest = [host(array) for array in extra]
+    if axes > 1:
+        y = arrays_of(y).reshape(y, (*y.shape[: y.ndim - axes], n))
     if noise is None:
         return y, None, rest
     # apply_ufunc gives dimensions that an array lacks the length 1.

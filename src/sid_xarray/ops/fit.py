@@ -7,6 +7,7 @@ from typing import Any
 
 import xarray as xr
 
+from sid_xarray._arrays import NUMPY, arrays_of, numpy_dtype
 from sid_xarray.core import provenance
 from sid_xarray.core.dims import units_of
 from sid_xarray.core.evaluate import FIT_MODEL, model_of
@@ -204,6 +205,8 @@ def _places(da: xr.DataArray, along: Sequence[Hashable], at: Any, window: Any, r
             "refine='neighbours' compares the same peak at neighbouring points, and nobody knows which that is: "
             "leave it out with at=..."
         )
+    if (own := arrays_of(da.variable._data)) is not NUMPY:
+        raise ModelError(f"fits at positions take arrays of NumPy, got one of {own.library}. Type: da.as_numpy()")
     return places_of(da, along, at, window)
 
 
@@ -216,7 +219,7 @@ def _noise(da: xr.DataArray, along: Sequence[Hashable], **given: Any) -> dict[st
 
 
 def _check_data(da: xr.DataArray, along: Sequence[Hashable]) -> None:
-    if da.dtype.kind not in "biufc":
+    if numpy_dtype(da.dtype).kind not in "biufc":
         raise ModelError(f"a fit needs numbers, {da.name!r} is {da.dtype}")
     for d in along:
         if not da.sizes[d]:

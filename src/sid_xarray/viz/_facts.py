@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-import numpy as np
 import xarray as xr
 
+from sid_xarray._arrays import numpy_dtype
 from sid_xarray.core import metadata as _metadata
 from sid_xarray.core import provenance as _provenance
 from sid_xarray.core.chunked import is_chunked, is_lazy
@@ -169,4 +169,4 @@ def where(path: str) -> str:
 
 def kind_of(da: xr.DataArray) -> str:
     """Return the kind of data; text and records have none."""
-    return data_kind(da) if np.dtype(da.dtype).kind in "biufcmM" else "text"
+    return data_kind(da) if numpy_dtype(da.dtype).kind in "biufcmM" else "text"

@@ -9,6 +9,7 @@ import zlib
 import numpy as np
 import xarray as xr
 
+from sid_xarray._arrays import is_foreign
 from sid_xarray.core.chunked import is_lazy
 from sid_xarray.core.dims import data_kind, describe
 from sid_xarray.viz._axes import axis_of, map_dims
@@ -22,7 +23,14 @@ _VALUES = 16_000_000
 
 def thumbnail(da: xr.DataArray) -> str:
     """Return an ``<img>`` or ``<svg>`` of an array, or nothing if that would read a file or take long."""
-    if is_lazy(da) or da.size == 0 or da.size > _VALUES or da.ndim == 0 or da.dtype.kind not in "biufc":
+    if (
+        is_lazy(da)
+        or is_foreign(da.variable._data)
+        or da.size == 0
+        or da.size > _VALUES
+        or da.ndim == 0
+        or da.dtype.kind not in "biufc"
+    ):
         return ""
     kind = data_kind(da)
     if da.ndim == 1 or kind in ("line_profiles", "point_cloud"):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sid_xarray._arrays import NUMPY, Arrays
 from sid_xarray._types import AnyArray, FloatArray
 from sid_xarray.errors import ModelError
 from sid_xarray.models.formula.derive import derivative, linear_together
@@ -120,11 +121,16 @@ class Formula:
         """Parameters in which it is linear while the others are held."""
         return _work(self).linear
 
-    def prepare(self, x: FloatArray) -> dict[int, Any]:
+    def prepare(self, x: FloatArray, xp: Arrays = NUMPY) -> dict[int, Any]:
         """Return what depends on the axes alone, for `evaluate`; x has the shape (n,) or (axes, n)."""
-        return _work(self).both.prepare(self._split_axes(x))
+        known = _work(self).both.prepare(self._split_axes(x))
+        if xp is NUMPY:
+            return known
+        return {i: xp.asarray(v) if np.ndim(v) else np.asarray(v).item() for i, v in known.items()}
 
-    def evaluate(self, prepared: dict[int, Any], p: FloatArray, value: FloatArray, slopes: FloatArray) -> None:
+    def evaluate(
+        self, prepared: dict[int, Any], p: FloatArray, value: FloatArray, slopes: FloatArray, xp: Arrays = NUMPY
+    ) -> None:
         """Write values and derivatives at once.
 
         Parameters
@@ -135,15 +141,17 @@ class Formula:
         value : ndarray, shape (b, m)
             ``m = n``, or ``2 n`` with the real parts first.
         slopes : ndarray, shape (b, p, m)
+        xp : Arrays
+            The library of all of them.
         """
         work = _work(self)
         n = value.shape[-1] // work.parts
-        columns = dict(zip(self.parameters, p.T[:, :, np.newaxis], strict=True))
+        columns = {name: p[:, k : k + 1] for k, name in enumerate(self.parameters)}
         out = []
         for part in range(work.parts):
             here = slice(part * n, (part + 1) * n)
             out += [value[:, here], *(slopes[:, k, here] for k in range(p.shape[1]))]
-        work.both.run(prepared, columns, out)
+        work.both.run(prepared, columns, out, xp)
 
     def source(self) -> tuple[str, tuple[int, ...]]:
         """Return the text of a compiled kernel, and which values it wants as rows; see `write_source`."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from sid_xarray._arrays import NUMPY, Arrays, host
 from sid_xarray.models.formula.graph import ON_AXES, ON_PARAMETERS, Graph
 
 __all__ = ["Tape", "rising"]
@@ -18,6 +22,20 @@ _PLAIN = frozenset(
 )
 # Of these numpy writes into an array that is given, so that temporaries are used again.
 _IN_PLACE = frozenset("add subtract multiply negative sqrt exp inverse sin cos tanh".split())
+# Names in the array API standard, where they are others.
+_STANDARD = {"arcsin": "asin", "arccos": "acos", "arctan": "atan"}
+_BY_OPERATOR: dict[str, Callable[..., Any]] = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "negative": operator.neg,
+    "power": operator.pow,
+    "inverse": partial(operator.truediv, 1.0),
+    "less": operator.lt,
+    "less_equal": operator.le,
+}
+# Where other libraries have functions that the standard has not.
+_SPECIAL_MODULES = {"torch": "torch.special", "cupy": "cupyx.scipy.special"}
 _SERIES = 0.05
 
 
@@ -88,7 +106,13 @@ class Tape:
             known[step.to] = _apply(step.name, [known[k] for k in step.args], None)
         return known
 
-    def run(self, prepared: dict[int, Any], parameters: dict[str, Any], out: Sequence[Any] | None = None) -> list[Any]:
+    def run(
+        self,
+        prepared: dict[int, Any],
+        parameters: dict[str, Any],
+        out: Sequence[Any] | None = None,
+        xp: Arrays = NUMPY,
+    ) -> list[Any]:
         """Return the outputs.
 
         Parameters
@@ -99,17 +123,19 @@ class Tape:
             By name; arrays that broadcast with the axes, or numbers.
         out : sequence of ndarray, optional
             Where the outputs go, in their order.
+        xp : Arrays
+            The library of all arrays.
         """
-        known = dict(prepared)
+        known, apply = dict(prepared), _apply if xp is NUMPY else partial(_apply_elsewhere, xp)
         for i, op in enumerate(self.graph.ops):
             if op.name == "symbol" and i not in known:
                 known[i] = parameters[str(op.value)]
         for step in self.slow:
-            known[step.to] = _apply(step.name, [known[k] for k in step.args], None)
+            known[step.to] = apply(step.name, [known[k] for k in step.args], None)
         for step in self.fast:
             args = [known[k] for k in step.args]
             target = out[step.output] if out is not None and step.output >= 0 else self._reused(step, args, known)
-            known[step.to] = _apply(step.name, args, target)
+            known[step.to] = apply(step.name, args, target)
             for k in step.drops:
                 del known[k]
         results = [known[i] for i in self.outputs]
@@ -117,7 +143,7 @@ class Tape:
             return results
         for result, target in zip(results, out, strict=True):
             if result is not target:
-                target[...] = result
+                target[...] = xp.numbers(result)
         return list(out)
 
     @staticmethod
@@ -144,6 +170,33 @@ def _apply(name: str, args: list[Any], target: Any) -> Any:
         target[...] = value
         return target
     return value
+
+
+def _apply_elsewhere(xp: Arrays, name: str, args: list[Any], target: Any) -> Any:
+    """Work out one operation on arrays of another library than NumPy, and copy it to ``target`` if there is one."""
+    if name == "where":
+        value = xp.where(*_as_arrays(xp, args))
+    elif name in _SPECIAL:
+        value = _special(xp, name, _as_arrays(xp, args))
+    elif name in _BY_OPERATOR:
+        value = _BY_OPERATOR[name](*(xp.numbers(arg) for arg in args))
+    else:
+        value = xp.function(_STANDARD.get(name, name))(*_as_arrays(xp, args))
+    if target is not None:
+        target[...] = xp.numbers(value)
+        return target
+    return value
+
+
+def _as_arrays(xp: Arrays, args: list[Any]) -> list[Any]:
+    return [xp.full((1, 1), arg, type(arg)) if isinstance(arg, bool | int | float) else arg for arg in args]
+
+
+def _special(xp: Arrays, name: str, args: list[Any]) -> Any:
+    """Return a function that the standard has not: of the library if it has it, or else worked out in NumPy."""
+    module = _SPECIAL_MODULES.get(xp.library)
+    own = getattr(importlib.import_module(module), name, None) if module else None
+    return own(*args) if own is not None else xp.asarray(_SPECIAL[name](*map(host, args)))
 
 
 def _erf(a: Any) -> Any:
