@@ -561,6 +561,7 @@ def test_the_report_counts_peaks():
     da = spectra()
     fit = da.sid.fit("gaussian + constant", at=da.sid.find_peaks(prominence=2, smooth=0.2))
     text = str(fit.sid.report())
+    assert "11 peaks (" in text.splitlines()[0]
     assert "11 of 11" in text
     assert "no_peak" in text
     assert "1 of 12" in text

@@ -79,3 +79,13 @@ def test_data_that_do_not_belong_are_answered(hv, fitted):
         fit.sid.plot.fit(data=da.isel(energy=0))
     with pytest.raises(DimensionError, match="no dimension 'z'"):
         fit.sid.plot.fit(data=da, at={"z": 1})
+
+
+def test_axes_of_one_label_are_told_apart(hv, fitted):
+    da, fit = (obj.copy() for obj in fitted)
+    for d in ("y", "x"):
+        for obj in (da, fit):
+            obj.coords[d] = (d, obj[d].values, {**obj[d].attrs, "long_name": "distance"})
+    layout = fit.sid.plot.fit(data=da, at={"x": 2.5, "y": 1.0}, variables=["center"])
+    said = [e.opts.get("plot", backend="bokeh").kwargs.get("title", "") for e in layout]
+    assert "y = 1 nm, x = 2.5 nm" in said

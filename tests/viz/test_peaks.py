@@ -8,7 +8,7 @@ import xarray as xr
 
 from sid_xarray.core.create import dataarray
 from sid_xarray.errors import DimensionError
-from sid_xarray.viz.draw import bound_view
+from sid_xarray.viz.draw import bound_view, plot
 
 PLACES = np.array([[1.0, 2.0], [3.5, 0.5], [0.0, 4.5]])  # x, y in nm
 
@@ -93,3 +93,33 @@ def test_what_makes_no_sense_is_said(image, arrays):
     loop = arrays("image").assign_coords(x=np.abs(np.arange(16) - 8.0))
     with pytest.raises(DimensionError, match="turn back"):
         bound_view(loop, "peaks")(positions=PLACES)
+
+
+def columns():
+    """Return an image of three columns, what was found in it with room for more, and a fit at each."""
+    y, x = 0.1 * np.arange(40), 0.1 * np.arange(50)
+    spots = sum(np.exp(-((y[:, None] - b) ** 2 + (x - a) ** 2) / 0.08) for a, b in ((1.0, 1.0), (3.0, 1.5), (2.0, 3.0)))
+    da = dataarray(spots, dims={"y": (0.1, "nm"), "x": (0.1, "nm")}, units="count")
+    found = da.sid.find_peaks(dim=("y", "x"), prominence=0.5, max_peaks=5)
+    return da, found, da.sid.fit("gaussian2d + constant", at=found, window=1.2)
+
+
+def test_a_fit_has_its_centres_for_columns(hv):
+    da, found, fit = columns()
+    for positions, close in ((found, 0.05), (fit, 1e-3)):
+        picture = bound_view(da, "peaks")(positions=positions)
+        places = np.sort(rings(hv, picture), axis=0)
+        np.testing.assert_allclose(places, [[1, 1], [2, 1.5], [3, 3]], atol=close)
+        assert picture.opts.get("plot", backend="bokeh").kwargs.get("title", "") == ""  # room for more is no loss
+    curve = da.isel(y=10).drop_vars("y")
+    line = curve.sid.fit("gaussian", dim="x", at=[1.0], window=1.0)
+    np.testing.assert_allclose(rings(hv, bound_view(curve, "peaks")(positions=line))[:, 0], [1], atol=1e-3)
+
+
+def test_where_no_peak_is_no_fit_failed():
+    _, _, fit = columns()
+    both = xr.concat([fit, fit], "frame")
+    assert int((fit.status == 8).sum()) == 2
+    assert "failed" not in str(plot(both).opts.get("plot", backend="bokeh").kwargs.get("title", ""))
+    both["center_x"][0, 0] = np.nan
+    assert plot(both).opts.get("plot", backend="bokeh").kwargs["title"] == "1 of 6 fits failed"

@@ -17,19 +17,18 @@ def arrays(tree):
 
 
 def columns(image):
-    """Return where an image has columns, as a fit finds them, a bright one, and two vectors to its neighbours."""
+    """Return a fit at the columns of an image, the place of a bright one, and two vectors to its neighbours."""
     peaks = image.sid.find_peaks(dim=("y", "x"), smooth="0.44 angstrom", prominence=0.5)
     fit = image.sid.fit("gaussian2d + constant", at=peaks, window="2.2 angstrom")
-    found = fit[["center_x", "center_y", "height"]].rename(center_x="x", center_y="y")
-    bright = found.where(found.height > 5, drop=True)
-    places = np.stack([bright.x.values, bright.y.values], axis=1)
+    bright = fit.where(fit.height > 5, drop=True)
+    places = np.stack([bright.center_x.values, bright.center_y.values], axis=1)
     places = places[np.argsort(np.hypot(*(places - np.median(places, axis=0)).T))]
     middle = places[0]
     away = places - middle
     away = away[np.argsort(np.hypot(*away.T))][1:]
     a = away[0]
     b = next(v for v in away if abs(a[0] * v[1] - a[1] * v[0]) > 0.7 * np.hypot(*a) * np.hypot(*v))
-    return found, middle, a, b
+    return fit, middle, a, b
 
 
 def diffraction():
@@ -56,8 +55,8 @@ def main(folder):
     image = next(iter(arrays(sid.open(folder / "STO_test_image.hf5")).values()))
     put(sto(title="SrTiO₃, HAADF"), "image")
     part = image.isel(x=slice(20, 140), y=slice(20, 140)).transpose("y", "x")
-    places, middle, a, b = columns(part)
-    put(part.sid.plot.peaks(positions=places, title="columns"), "peaks")
+    fit, middle, a, b = columns(part)
+    put(part.sid.plot.peaks(positions=fit, title="columns"), "peaks")
     put(part.sid.plot.lattice(a=tuple(a), b=tuple(b), origin=tuple(middle), title="unit cell"), "lattice")
 
     iv = sid.datasets.bfo_iv()

@@ -22,12 +22,11 @@ from sid_xarray.models import FitModel
 from sid_xarray.models._moved import Nowhere, moved, places, travels
 from sid_xarray.models._tie import Ties
 from sid_xarray.ops._fit_block import engine_for
-from sid_xarray.ops._peak_args import PEAK, axis_of
+from sid_xarray.ops._peak_args import NO_PEAK, PEAK, axis_of
 from sid_xarray.ops._places import Places
 
-__all__ = ["NO_PEAK", "fit_windows"]
+__all__ = ["fit_windows"]
 
-NO_PEAK = 8
 _NO_SAMPLE = 4
 # Samples that starts are searched in at once.
 _AT_ONCE = 2**17

@@ -14,10 +14,13 @@ from sid_xarray.errors import DimensionError, UnitsError
 from sid_xarray.schema import attrs as names
 from sid_xarray.schema import units
 
-__all__ = ["PEAK", "axis_of", "lengths", "peak_index", "span_of", "value_of"]
+__all__ = ["NO_PEAK", "PEAK", "axis_of", "lengths", "peak_index", "span_of", "value_of"]
 
 PEAK = "peak"
 """The dimension of results that have another number of entries at every point."""
+
+NO_PEAK = 8
+"""The status of a fit where a point has no such entry."""
 
 
 def peak_index(size: int) -> xr.Variable:

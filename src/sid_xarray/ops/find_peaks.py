@@ -57,7 +57,7 @@ def find_peaks(
         Heights, prominences and widths are then those of the smoothed data.
     max_peaks : int, optional
         How many to keep at a point: the most prominent of a curve, the highest of an image. By default as many as the
-        point with most has; lazy data need it.
+        point with most has; data in dask chunks need it.
 
     Returns
     -------
@@ -70,7 +70,8 @@ def find_peaks(
     Raises
     ------
     DimensionError
-        If there is no spectral dimension, positions turn back, the data are complex, or lazy without `max_peaks`.
+        If there is no spectral dimension, positions turn back, the data are complex, or in dask chunks without
+        `max_peaks`.
     UnitsError
         If units do not fit those of the coordinate.
 
@@ -164,7 +165,7 @@ def _check(da: xr.DataArray, along: Sequence[Hashable], width: Any, max_peaks: A
     if max_peaks is None:
         if is_chunked(da):
             raise DimensionError(
-                "the data are lazy, so nobody knows yet how many peaks there will be. Say how many to keep: "
+                "the data are in dask chunks, so nobody knows yet how many peaks there will be. Say how many to keep: "
                 "da.sid.find_peaks(max_peaks=10); n_peaks tells how many there were"
             )
     elif isinstance(max_peaks, bool) or not isinstance(max_peaks, int | np.integer) or not 1 <= max_peaks < 2**31:

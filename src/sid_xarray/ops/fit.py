@@ -30,8 +30,8 @@ from sid_xarray.ops._fit_args import (
     unit_of,
 )
 from sid_xarray.ops._fit_block import fit_curves
-from sid_xarray.ops._fit_windows import NO_PEAK, fit_windows
-from sid_xarray.ops._peak_args import PEAK
+from sid_xarray.ops._fit_windows import fit_windows
+from sid_xarray.ops._peak_args import NO_PEAK, PEAK
 from sid_xarray.ops._places import Places, dims_of_places, places_of, recalled
 from sid_xarray.ops._results import flags, refuse_taken
 from sid_xarray.schema import attrs as names

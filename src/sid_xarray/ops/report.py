@@ -14,6 +14,7 @@ from sid_xarray.core.evaluate import FIT_DIM, FIT_MODEL, model_of
 from sid_xarray.core.provenance import provenance
 from sid_xarray.errors import ModelError
 from sid_xarray.kernels.lsq import STATUS
+from sid_xarray.ops._peak_args import NO_PEAK, PEAK
 from sid_xarray.schema import units
 
 __all__ = ["FitReport", "report"]
@@ -28,7 +29,6 @@ _MEANS = {
     "guess_out_of_bounds": "the bounds exclude the starting value that was given",
 }
 _PLACES = 4
-_NO_PEAK = 8
 
 
 class FitReport(str):
@@ -41,7 +41,7 @@ class FitReport(str):
 
 
 def report(ds: xr.Dataset) -> FitReport:
-    """Say what became of a fit: how many curves converged, stopped at bounds, failed, and where.
+    """Say what became of a fit: how many curves, images or peaks converged, stopped at bounds, failed, and where.
 
     Lazy maps are computed for it.
 
@@ -80,9 +80,11 @@ def report(ds: xr.Dataset) -> FitReport:
     status = ds["status"].values
     along = ds.attrs.get(FIT_DIM, "")
     shape = " × ".join(f"{n} {_plain(d)}" for d, n in ds["status"].sizes.items())
-    curves = "one curve" if status.size == 1 else f"{status.size} curves{f' ({shape})' if status.ndim > 1 else ''}"
-    lines = [f"{ds.attrs[FIT_MODEL]} along {_plain(along)}: {curves}", *_outcomes(ds, status)]
-    lines += _bounds(ds, names, status == 0, int(np.count_nonzero(status != _NO_PEAK)))
+    what = "peak" if PEAK in ds["status"].dims else "image" if isinstance(along, list | tuple) else "curve"
+    total = int(np.count_nonzero(status != NO_PEAK))
+    curves = f"one {what}" if status.size == 1 else f"{total} {what}s{f' ({shape})' if status.ndim > 1 else ''}"
+    lines = [f"{ds.attrs[FIT_MODEL]} along {_plain(along)}: {curves}", *_outcomes(ds, status, total)]
+    lines += _bounds(ds, names, status == 0, total)
     return FitReport("\n".join([*lines, *_values(ds, names, status == 0)]))
 
 
@@ -95,9 +97,8 @@ def _parameters(ds: xr.Dataset) -> list[str]:
     return [name for name in named if name in ds]
 
 
-def _outcomes(ds: xr.Dataset, status: Any) -> Iterator[str]:
+def _outcomes(ds: xr.Dataset, status: Any, total: int) -> Iterator[str]:
     # Where there was nothing to fit, there is no failure.
-    total = int(np.count_nonzero(status != _NO_PEAK))
     for code, word in STATUS.items():
         where = status == code
         if where.any() or code == 0:

@@ -13,7 +13,7 @@ from sid_xarray.core.chunked import is_lazy
 from sid_xarray.core.dims import position_of, values_of
 from sid_xarray.errors import DimensionError, nearest
 from sid_xarray.viz._axes import axis_of
-from sid_xarray.viz._labels import comfortable, number, unit_text
+from sid_xarray.viz._labels import comfortable, number, plain, unit_text
 
 __all__ = ["Choice", "choose", "fixed", "indices", "read", "say", "window_of"]
 
@@ -88,7 +88,7 @@ def window_of(da: xr.DataArray, dim: Hashable, window: slice) -> slice:
 
 def _checked(da: xr.DataArray, where: Mapping[Hashable, Any]) -> tuple[dict[Hashable, Any], list[str]]:
     out: dict[Hashable, Any] = {}
-    notes: list[str] = []
+    told: list[tuple[Hashable, int]] = []
     for dim in da.dims:
         if dim not in where:
             continue
@@ -97,9 +97,12 @@ def _checked(da: xr.DataArray, where: Mapping[Hashable, Any]) -> tuple[dict[Hash
             if not -n <= index < n:
                 raise DimensionError(f"index {index} is outside {dim!r}, which has {n} points.")
             if n > 1:
-                notes.append(say(da, dim, int(index) % n))
+                told.append((dim, int(index) % n))
         out[dim] = index
-    return out, notes
+    labels = [axis_of(da, dim).label for dim, _ in told]
+    # Files call x and y "distance" both: then their names tell them apart.
+    names = [str(dim) if labels.count(label) > 1 else None for (dim, _), label in zip(told, labels, strict=True)]
+    return out, [say(da, dim, index, name=name) for (dim, index), name in zip(told, names, strict=True)]
 
 
 def _nothing(da: xr.DataArray, keep: Sequence[Hashable], notes: tuple[str, ...]) -> Choice:
@@ -110,14 +113,15 @@ def _nothing(da: xr.DataArray, keep: Sequence[Hashable], notes: tuple[str, ...])
     return Choice(xr.DataArray(blank, dims=dims, coords=coords, name=da.name, attrs=da.attrs), notes)
 
 
-def say(da: xr.DataArray, dim: Hashable, index: int) -> str:
-    """Return where along a dimension something is, as ``"energy = 532 eV"``."""
+def say(da: xr.DataArray, dim: Hashable, index: int, *, name: str | None = None) -> str:
+    """Return where along a dimension something is, as ``"energy = 532 eV"``; by another name if one is given."""
     axis = axis_of(da, dim)
+    label = axis.label if name is None else plain(name)
     if axis.counted and dim in da.coords and da[dim].dtype.kind in "USO":
-        return f"{axis.label.removesuffix(', index')} = {number(da[dim].values[index])}"
+        return f"{label.removesuffix(', index')} = {number(da[dim].values[index])}"
     units, factor = comfortable(axis.units, axis.reach)  # as on the axis of a picture
     unit = unit_text(units)
-    return f"{axis.label} = {number(axis.values[index] * factor)}{f' {unit}' if unit else ''}"
+    return f"{label} = {number(axis.values[index] * factor)}{f' {unit}' if unit else ''}"
 
 
 def read(da: xr.DataArray, dims: Sequence[Hashable]) -> np.ndarray:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+import numpy as np
 import xarray as xr
 
+from sid_xarray._types import BoolArray
 from sid_xarray.errors import DimensionError
 from sid_xarray.schema import attrs as names
 
-__all__ = ["looks_like_fit", "main_variable", "own_variables", "parameters", "quantities", "variance_of"]
+__all__ = ["fitted_at", "looks_like_fit", "main_variable", "own_variables", "parameters", "quantities", "variance_of"]
 
 _BOOKKEEPING = ("status", "redchi", "rsquared", "nfev")
 
@@ -50,6 +52,14 @@ def looks_like_fit(ds: xr.Dataset) -> bool:
     """Tell whether a Dataset holds the parameters of a fit: errors beside values, and how good it is."""
     known = {str(n) for n in ds.data_vars}
     return any(f"{name}_stderr" in known for name in known) and bool(known & {"redchi", "status"})
+
+
+def fitted_at(status: xr.DataArray) -> BoolArray:
+    """Tell where there was something to fit, going by what the values of a status mean: not where no peak is."""
+    codes = np.atleast_1d(np.asarray(status.attrs.get("flag_values", ())))
+    words = str(status.attrs.get("flag_meanings", "")).split()
+    absent = [code for code, word in zip(codes, words, strict=False) if word == "no_peak"]
+    return np.asarray(~np.isin(status.values, absent))
 
 
 def parameters(ds: xr.Dataset) -> list[Hashable]:

@@ -15,7 +15,7 @@ from sid_xarray.viz._axes import axis_of, map_dims
 from sid_xarray.viz._image import component_of
 from sid_xarray.viz._labels import number, quantity, unit_text
 from sid_xarray.viz._select import choose, read
-from sid_xarray.viz._siblings import parameters
+from sid_xarray.viz._siblings import fitted_at, parameters
 from sid_xarray.viz.views import map_grid
 from sid_xarray.viz.views._fitted import curve_panes
 from sid_xarray.viz.views.curve import Line, lines_element
@@ -115,10 +115,12 @@ def _with_data(
 
 
 def _failures(ds: xr.Dataset, names: Sequence[Hashable]) -> str:
-    """Count failed points, from values in memory only."""
+    """Count failed points, from values in memory only; where no peak is, nothing failed."""
     own = [ds[n] for n in names if ds[n].variable._in_memory and ds[n].dtype.kind in "fc" and ds[n].size]
-    failed = max((int(np.isnan(da.values).sum()) for da in own), default=0)
-    return f"{failed} of {own[0].size} fits failed" if failed else ""
+    status = ds["status"] if "status" in ds and ds["status"].variable._in_memory else None
+    absent = 0 if status is None else int((~fitted_at(status)).sum())
+    failed = max((int(np.isnan(da.values).sum()) for da in own), default=0) - absent
+    return f"{failed} of {own[0].size - absent} fits failed" if failed > 0 else ""
 
 
 def _curves(

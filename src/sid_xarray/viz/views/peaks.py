@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from sid_xarray.core.dims import position_of
+from sid_xarray.core.evaluate import FIT_MODEL
 from sid_xarray.errors import DimensionError
 from sid_xarray.viz import _style
 from sid_xarray.viz._axes import axis_of, map_dims
@@ -17,6 +18,7 @@ from sid_xarray.viz._image import Look, check_look, image_element, overlaid
 from sid_xarray.viz._labels import comfortable
 from sid_xarray.viz._place import Frame, factors
 from sid_xarray.viz._select import choose, fixed, indices
+from sid_xarray.viz._siblings import fitted_at
 from sid_xarray.viz.views import curve as _curve
 from sid_xarray.viz.views.image import frame_of, title_of
 
@@ -45,8 +47,8 @@ def draw(
     obj : DataArray
     positions : Dataset, DataFrame, mapping or array
         Where peaks are, in the units of the coordinates: columns called like the dimensions of the picture, or an
-        array of shape (n, 2) with x and y; of a curve, shape (n,). Of a table that `find_peaks` made of a stack, those
-        of the plane that is drawn.
+        array of shape (n, 2) with x and y; of a curve, shape (n,). A fit has its centres for
+        columns. Of a table that `find_peaks` made of a stack, those of the plane that is drawn.
     x, y : hashable, optional
         Horizontal and vertical dimension, if not by name.
     isel, sel : mapping, optional
@@ -176,18 +178,27 @@ def _of_plane(
     isel: Mapping[Hashable, Any] | None,
     sel: Mapping[Hashable, Any] | None,
 ) -> Any:
-    """Return the part of a table that belongs to the plane, where it has further dimensions of the array."""
+    """Return the part of a table that belongs to the plane, without the entries behind its last peak."""
     if not isinstance(positions, xr.Dataset):
         return positions
     chosen = indices(obj, isel, sel)
     rest = [d for d in positions.dims if d in obj.dims and d not in dims]
-    return positions.isel({d: chosen.get(d, obj.sizes[d] // 2) for d in rest})
+    own = positions.isel({d: chosen.get(d, obj.sizes[d] // 2) for d in rest})
+    if own.sizes.get("peak") and "n_peaks" in own and not own["n_peaks"].ndim:
+        own = own.isel(peak=slice(int(own["n_peaks"])))
+    elif "status" in own and own["status"].dims == ("peak",):
+        own = own.isel(peak=fitted_at(own["status"]))
+    return own
 
 
 def _columns(obj: xr.DataArray, positions: Any, dims: tuple[Hashable, ...]) -> np.ndarray:
     """Return positions as columns along the dimensions, in their units."""
     if isinstance(positions, xr.Dataset | Mapping) or hasattr(positions, "columns"):
         there = [*positions.variables] if isinstance(positions, xr.Dataset) else [*positions]
+        centers = {d: "center" if len(dims) == 1 else f"center_{d}" for d in dims}
+        if FIT_MODEL in getattr(positions, "attrs", {}) and set(centers.values()) <= set(there):
+            positions = {d: positions[name] for d, name in centers.items()}
+            there = [*positions]
         missing = [d for d in dims if d not in there]
         if missing:
             raise DimensionError(f"no positions along {missing[0]!r}: the table has {', '.join(map(repr, there))}.")
