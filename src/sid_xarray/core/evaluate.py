@@ -27,6 +27,7 @@ __all__ = [
     "FIT_UNITS",
     "Fitted",
     "Positions",
+    "axis_order",
     "curve",
     "evaluate",
     "fitted",
@@ -222,14 +223,19 @@ def positions(ds: xr.Dataset, x: Any, dims: Sequence[str]) -> Positions:
     return Positions(coords, on_grid([v.values for v in coords.values()], dims), said)
 
 
-def on_grid(axes: Sequence[np.ndarray], dims: Sequence[Hashable]) -> np.ndarray:
-    """Return positions on a grid, shape (axes, n), with the axis x of a model first.
+def axis_order(dims: Sequence[Hashable]) -> list[int]:
+    """Return which dimension every axis of a model is, x first.
 
     The last dimension is x and the one before it y, as in an image, unless they are called so.
     """
+    every = range(len(dims))
+    return sorted(every, key=lambda i: str(dims[i])) if set(dims) == {"x", "y"} else list(reversed(every))
+
+
+def on_grid(axes: Sequence[np.ndarray], dims: Sequence[Hashable]) -> np.ndarray:
+    """Return positions on a grid, shape (axes, n), with the axis x of a model first; see `axis_order`."""
     grid = [a.ravel() for a in np.meshgrid(*axes, indexing="ij")]
-    order = sorted(range(len(dims)), key=lambda i: str(dims[i])) if set(dims) == {"x", "y"} else range(len(dims))[::-1]
-    return np.stack([grid[i] for i in order])
+    return np.stack([grid[i] for i in axis_order(dims)])
 
 
 def curve(ds: xr.Dataset, model: FitModel, where: Positions, parameters: Sequence[str] = ()) -> xr.DataArray:

@@ -108,7 +108,7 @@ def lift(
     found = (results,) if one else tuple(results)
     if back:
         found = tuple(r.rename({k: v for k, v in back.items() if k in r.dims}) for r in found)
-    return tuple(bare(r) for r in found)
+    return tuple(bare(r).rename(None) for r in found)
 
 
 def _spelled(
@@ -142,10 +142,10 @@ def _casts_of_samples(arrays: Sequence[xr.DataArray]) -> Iterator[None]:
 
 
 def bare(da: xr.DataArray) -> xr.DataArray:
-    """Return the same values without attributes of their own, and without a name; coordinates keep theirs.
+    """Return the same values without attributes of their own; coordinates keep theirs.
 
     ``DataArray.drop_attrs`` copies the values.
     """
     out = da.copy(deep=False)
-    out.attrs, out.name = {}, None
+    out.attrs = {}
     return out

@@ -118,11 +118,15 @@ def _attempts(
         block.tolerances = replace(patience, max_iter=min(patience.max_iter, _SHORT))
     block.start = start(0, todo)
     found = fit(block, todo)
-    noise = _noise(block, found) if attempts > 1 else found.noise
+    noise: FloatArray | None = None
     tried, ahead, further = [block.start], np.full(block.size, np.inf), found.p.copy()
     agreed = np.zeros(block.size, dtype=int)
     for number in range(1, attempts):
-        todo = _doubtful(block, found, noise, every=number < block.model.always) & (agreed < _AGREED)
+        todo = np.asarray(found.points > block.free.size)
+        if number >= block.model.always:
+            noise = _noise(block, found) if noise is None else noise
+            todo &= _is_doubtful(block, found, noise)
+        todo &= agreed < _AGREED
         if not todo.any():
             break
         block.start = start(number, todo)
@@ -174,17 +178,12 @@ def _noise(block: Block, found: Found) -> FloatArray:
     return found.noise.copy() if known else block.noise()
 
 
-def _doubtful(block: Block, found: Found, noise: FloatArray, *, every: bool) -> BoolArray:
-    """Return which curves may have a better minimum."""
-    possible = found.points > block.free.size
-    if every:
-        return np.asarray(possible)
-    left = found.chi2 / np.where(possible, found.points - block.free.size, 1.0)
+def _is_doubtful(block: Block, found: Found, noise: FloatArray) -> BoolArray:
+    """Tell which curves, of those with points to spare, may have a better minimum."""
+    left = found.chi2 / np.maximum(found.points - block.free.size, 1.0)
     # What hardly stands out of the noise may be noise: then other places may do as well.
     faint = ~(found.about - found.chi2 > _FAINT * block.free.size * left)
-    return np.asarray(
-        possible & (~_is_good(found) | (left > _SUSPICIOUS * noise) | faint | _is_stopped(block, found, left))
-    )
+    return ~_is_good(found) | (left > _SUSPICIOUS * noise) | faint | _is_stopped(block, found, left)
 
 
 def _is_stopped(block: Block, found: Found, left: FloatArray) -> BoolArray:

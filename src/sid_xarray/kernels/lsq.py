@@ -22,7 +22,7 @@ from sid_xarray.kernels._lsq_result import Derive, LsqResult
 from sid_xarray.kernels._lsq_starts import fit_from_starts
 from sid_xarray.kernels._lsq_strategy import SINGULAR, fit_with_numpy
 
-__all__ = ["LOSSES", "STATUS", "LsqResult", "Model", "fit_batch", "processors", "takes_compiled"]
+__all__ = ["LOSSES", "NO_FINITE_DATA", "STATUS", "LsqResult", "Model", "fit_batch", "processors", "takes_compiled"]
 
 ENGINES = ("auto", "numpy", "numba")
 # Fewer curves than this are fitted before a compiled function is read from disk.

@@ -19,7 +19,7 @@ from sid_xarray.models import FitModel
 from sid_xarray.models._tie import Ties
 from sid_xarray.options import OPTIONS
 
-__all__ = ["engine_for", "fit_curves"]
+__all__ = ["engine_for", "fit_curves", "kinds_of"]
 
 _COLUMN = "_sid_column"
 # Results that are looked at again at once, in bytes.
@@ -68,7 +68,6 @@ def fit_curves(
         return tuple(column.copy(data=own.asarray(column.data)) for column in fit_curves(here, dims, **given))
     axes = [values_of(da, d) for d in dims]
     along = 1 + (noise is not None)
-    count = len(model.names) + (0 if ties is None else len(ties.ways))
     core: list[Sequence[Hashable]] = [*(list(dims) for _ in arrays[:along]), *([] for _ in arrays[along:])]
     many = int(np.prod([n for d, n in da.sizes.items() if d not in dims]))
     given = {
@@ -85,7 +84,7 @@ def fit_curves(
     maps = [d for d in da.dims if d not in dims]
     passes = passes if maps and all(da.sizes[d] for d in maps) else 0
     lazy = any(is_chunked(array) for array in arrays)
-    kinds = [*([float] * (2 * count + 2)), np.int8, np.int32]
+    kinds = kinds_of(model, ties)
     if passes and lazy:
         return _fit_lazily(arrays, maps, core, kinds, passes, given)
     found = lift(_fit_block, *arrays, core=core, out=[Out((), {}, kind) for kind in kinds], **given)
@@ -148,6 +147,16 @@ def _again_in_bands(
 
 def _near(maps: Sequence[Hashable]) -> list[Hashable]:
     return [f"_sid_near_{i}" for i in range(len(maps))]
+
+
+def count_of(model: FitModel, ties: Ties | None) -> int:
+    """Return how many parameters there are, those that follow from others included."""
+    return len(model.names) + (0 if ties is None else len(ties.ways))
+
+
+def kinds_of(model: FitModel, ties: Ties | None) -> list[Any]:
+    """Return the types of all results: parameters, their errors, redchi, rsquared, status, nfev."""
+    return [*([float] * (2 * count_of(model, ties) + 2)), np.int8, np.int32]
 
 
 def engine_for(model: FitModel, count: int) -> str:
@@ -238,5 +247,5 @@ def _refit_block(
         found = lsq.fit_batch(y[at], x, model, start, fixed=np.array(fixed), covariance=False, derive=ties, **options)
         return np.stack(_results(found), axis=-1)
 
-    count = len(model.names) + (0 if ties is None else len(ties.ways))
+    count = count_of(model, ties)
     return fit_again(around, fit, parameters=len(model.names), count=count, fixed=np.array(fixed))

@@ -13,7 +13,7 @@ import xarray as xr
 from sid_xarray._types import BoolArray, FloatArray
 from sid_xarray.core.chunked import is_chunked
 from sid_xarray.core.dims import coordinate
-from sid_xarray.core.evaluate import on_grid
+from sid_xarray.core.evaluate import axis_order, on_grid
 from sid_xarray.core.lift import Out, lift
 from sid_xarray.kernels import lsq
 from sid_xarray.kernels.smoothing import line_through
@@ -21,13 +21,12 @@ from sid_xarray.kernels.windows import Axis, Piece, cut, pieces
 from sid_xarray.models import FitModel
 from sid_xarray.models._moved import Nowhere, moved, places, travels
 from sid_xarray.models._tie import Ties
-from sid_xarray.ops._fit_block import engine_for
+from sid_xarray.ops._fit_block import engine_for, kinds_of
 from sid_xarray.ops._peak_args import NO_PEAK, PEAK, axis_of
 from sid_xarray.ops._places import Places
 
 __all__ = ["fit_windows"]
 
-_NO_SAMPLE = 4
 # Samples that starts are searched in at once.
 _AT_ONCE = 2**17
 
@@ -67,8 +66,6 @@ def fit_windows(
     core: list[Sequence[Hashable]] = [*([along] * first), *([[PEAK]] * len(at.centers))]
     core += [[PEAK] if PEAK in w.dims else [] for w in ragged]
     given = [*arrays[:first], *at.centers, *ragged]
-    count = len(model.names) + (0 if ties is None else len(ties.ways))
-    kinds = [*([float] * (2 * count + 2)), np.int8, np.int32]
     curves = size * int(np.prod([n for d, n in da.sizes.items() if d not in along]))
     options |= {"engine": engine_for(model, curves), "threads": 1 if any(is_chunked(a) for a in given) else None}
     guessed = any(
@@ -78,7 +75,7 @@ def fit_windows(
         _fit_block,
         *given,
         core=core,
-        out=[Out((PEAK,), {}, kind) for kind in kinds],
+        out=[Out((PEAK,), {}, kind) for kind in kinds_of(model, ties)],
         axes=_axes(da, along, free=not guessed and travels(model)),
         dims=tuple(along),
         peaks=size,
@@ -150,10 +147,9 @@ def _fit_block(
     known |= {name: np.full(centers[0].size, value) for name, value in job.numbers.items()}
     there = np.flatnonzero(np.isfinite(np.stack([*centers, *wide])).all(axis=0))
     curve = np.repeat(np.arange(int(np.prod(lead, dtype=int))), peaks)[there]
-    count = len(job.model.names) + (0 if job.ties is None else len(job.ties.ways))
-    out = np.full((2 * count + 4, centers[0].size), np.nan)
+    out = np.full((len(kinds_of(job.model, job.ties)), centers[0].size), np.nan)
     out[-2], out[-1] = NO_PEAK, 0
-    out[-2, there] = _NO_SAMPLE
+    out[-2, there] = lsq.NO_FINITE_DATA
     own_axes = [axis for axis, _ in axes]
     travelling = any(axis.line is not None for axis in own_axes)
     found_at = [c[there] for c in centers]
@@ -189,12 +185,6 @@ class _Window:
     travelling: bool
 
     @property
-    def order(self) -> list[int]:
-        """Which dimension every axis of the model is."""
-        probe = on_grid([np.full(1, float(i)) for i in range(len(self.dims))], self.dims)
-        return [int(v) for v in probe[:, 0]]
-
-    @property
     def x(self) -> FloatArray:
         """Positions as models take them."""
         grids = self.piece.axes
@@ -204,8 +194,9 @@ class _Window:
 def _fit_piece(y: Any, sigma: Any, window: _Window, start: dict[str, FloatArray], job: _Job) -> FloatArray:
     """Fit windows that share their positions but for where these begin; return results, shape (columns, k)."""
     model, x = job.model, window.x
-    origin = window.piece.origin[window.order]
-    where = {i: window.order[k] for i, k in places(model).items()}
+    order = axis_order(window.dims)
+    origin = window.piece.origin[order]
+    where = {i: order[k] for i, k in places(model).items()}
     lower, upper = (np.tile(limit, (len(y), 1)) for limit in job.limits)
     for i, k in where.items():
         if model.names[i] not in job.said:

@@ -145,7 +145,7 @@ def _values(da: xr.DataArray, how: Mapping[str, Any]) -> xr.DataArray:
     attrs = apply_units(with_units(da.attrs, how.get("units", units_of(da))))
     dtype = float_dtype(da)
     if not {"scale", "offset"} & set(how):
-        return bare(da).assign_attrs(attrs).rename(da.name)
+        return bare(da).assign_attrs(attrs)
     # In the floating type of the data: float32 stays float32.
     scale, offset = dtype.type(how.get("scale", 1.0)), dtype.type(how.get("offset", 0.0))
     out: xr.DataArray = da.astype(dtype) * scale + offset

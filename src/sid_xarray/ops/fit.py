@@ -165,7 +165,7 @@ def fit(
     options: dict[str, Any] = {"absolute_sigma": absolute_sigma, "loss": loss, "loss_scale": loss_scale}
     arrays = [da, *noise.values(), *maps.values()]
     said_of = {*(bounds or {}), *start, *held}
-    results = _results(arrays, along, places, passes=_PASSES if refine else 0, said=said_of, **job, **options)
+    results = _results(arrays, along, places, _PASSES if refine else 0, said_of, **job, **options)
     ds = _dataset(results, whole, ties, da, along, weighted=bool(noise), places=places)
     ds.attrs = {FIT_MODEL: model if isinstance(model, str) else whole.name, **about(da, along)}
     said = _said(
@@ -184,12 +184,17 @@ def fit(
 
 
 def _results(
-    arrays: Sequence[xr.DataArray], along: Sequence[Hashable], places: Places | None, *, said: set[str], **job: Any
+    arrays: Sequence[xr.DataArray],
+    along: Sequence[Hashable],
+    places: Places | None,
+    passes: int,
+    said: set[str],
+    **job: Any,
 ) -> tuple[xr.DataArray, ...]:
     """Fit whole curves, or windows of them."""
     if places is None:
-        return fit_curves(arrays, along, **job)
-    return fit_windows(arrays, along, places, said=said, **{k: v for k, v in job.items() if k != "passes"})
+        return fit_curves(arrays, along, passes=passes, **job)
+    return fit_windows(arrays, along, places, said=said, **job)
 
 
 def _places(da: xr.DataArray, along: Sequence[Hashable], at: Any, window: Any, refine: str | None) -> Places | None:
