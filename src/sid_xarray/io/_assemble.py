@@ -173,4 +173,5 @@ def cached(ds: xr.Dataset) -> None:
     lazy = [(name, var) for name, var in ds.variables.items() if not var._in_memory]
     for name, var in lazy:
         if name not in ds.xindexes:
-            var.data = indexing.MemoryCachedArray(indexing.CopyOnWriteArray(var._data))  # type: ignore[no-untyped-call]
+            kept: Any = indexing.MemoryCachedArray(indexing.CopyOnWriteArray(var._data))  # type: ignore[no-untyped-call]
+            var._data = kept

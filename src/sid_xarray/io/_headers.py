@@ -21,9 +21,9 @@ import h5py
 import numpy as np
 
 from sid_xarray.io._raw import EndlessError, OddError, Raw
-from sid_xarray.io._rawattrs import Attribute, attribute_at, read_attribute
+from sid_xarray.io._rawattrs import Attribute, Form, attribute_at, read_attribute
 from sid_xarray.io._rawdense import dense_messages
-from sid_xarray.io._rawlayout import Layouts
+from sid_xarray.io._rawlayout import Layout, Layouts
 from sid_xarray.io._rawlinks import Link, list_messages, list_table
 from sid_xarray.io._rawtypes import dtype_of, shape_of
 
@@ -32,7 +32,11 @@ __all__ = ["UNKNOWN", "Header", "Headers"]
 UNKNOWN: Any = object()
 """Stands for what HDF5 has to be asked for."""
 
+Table = dict[str, tuple[Form, int, int, int]]
+"""Attributes by name: the form, the part of the header, and where in it the value begins and the message ends."""
+
 _MOST_CHUNKS = 256
+_MOST_TABLES = 1024
 _SMALLEST = 8
 _NOWHERE = 2**64 - 1
 _SPACE, _LINKS, _KIND = 0x01, 0x02, 0x03
@@ -54,6 +58,7 @@ class Headers:
     def __init__(self, raw: Raw) -> None:
         self._raw = raw
         self._layouts = Layouts()
+        self._tables: dict[tuple[int, ...], Table] = {}
 
     @classmethod
     def of(cls, file: h5py.File) -> Headers | None:
@@ -75,26 +80,32 @@ class Headers:
 
     def _header(self, address: int) -> Header:
         messages: dict[int, bytes] = {}
-        attributes: list[Attribute] = []
+        layouts: list[Layout] = []
+        parts: list[tuple[bytes, int]] = []
+        dense: list[Attribute] = []
         links: list[bytes] = []
-        start = self._raw.read(address, 16)
-        old = start[0] == 1
-        place, length, left = self._first(address, start)
-        # A header of the newer sort says whether the order of attributes is kept.
-        numbered = not old and bool(start[5] & 4)
+        raw = self._raw
+        start, at = raw.window(address, 16)
+        old, numbered, left = start[at] == 1, False, -1
+        if old:
+            _, left, _, length = _OLD_PREFIX.unpack_from(start, at)
+            place = address + 16
+        else:
+            # A header of the newer sort says whether the order of attributes is kept.
+            place, length, numbered = self._first(address, start[at : at + 16])
         prefix = _OLD_MESSAGE if old else _NUMBERED_MESSAGE if numbered else _MESSAGE
         chunks = [(place, length)]
         for i, (place, length) in enumerate(chunks):
-            self._raw.spend(1 + length // _SMALLEST)
-            chunk, at = self._raw.window(place, length)
+            raw.spend(1 + length // _SMALLEST)
+            chunk, at = raw.window(place, length)
             if i and not old:
                 if chunk[at : at + 4] != b"OCHK":
                     raise OddError
                 at, length = at + 4, length - 8  # it ends with a check sum
             found = self._layouts.of(chunk, at, length, prefix, left)
+            layouts.append(found)
+            parts.append((chunk, at))
             # Plain loops: most of these lists are empty.
-            for number, name, form, a, b in found.attributes:
-                attributes.append((number, name, form, chunk, at + a, at + b))
             for kind, a, b in found.others:
                 messages[kind] = chunk[at + a : at + b]
             for a, b in found.links:
@@ -102,26 +113,42 @@ class Headers:
             for a, b in found.more:
                 chunks.append(_TWO.unpack(chunk[at + a : at + min(b, a + 16)]))
             for a, b in found.dense:
-                attributes += self._dense(chunk[at + a : at + b], numbered)
+                dense += self._dense(chunk[at + a : at + b], numbered)
             left -= found.messages if old else 0
             if i > _MOST_CHUNKS:
                 raise OddError
         if left > 0:
             raise OddError
-        return Header(self._raw, messages, _by_name(attributes), links)
+        return Header(raw, messages, self._table(layouts, dense, parts), parts, links)
 
-    def _first(self, address: int, start: bytes) -> tuple[int, int, int]:
-        """Return where the messages of a header begin, how long they are, and how many; -1 if that is not said."""
-        if start[0] == 1:
-            _, count, _, length = _OLD_PREFIX.unpack(start)
-            return address + 16, length, count
+    def _table(self, layouts: list[Layout], dense: list[Attribute], parts: list[tuple[bytes, int]]) -> Table:
+        """Return the attributes of a header by name; headers that look alike share them.
+
+        Attributes that lie in a heap become further parts.
+        """
+        key = tuple([one.known_as for one in layouts])
+        table = None if dense else self._tables.get(key)
+        if table is None:
+            found = [
+                (n, name, form, i, a, b) for i, one in enumerate(layouts) for n, name, form, a, b in one.attributes
+            ]
+            for number, name, form, chunk, at, end in dense:
+                found.append((number, name, form, len(parts), 0, end - at))
+                parts.append((chunk, at))
+            table = _by_name(found)
+            if not dense and -1 not in key and len(self._tables) < _MOST_TABLES:
+                self._tables[key] = table
+        return table
+
+    def _first(self, address: int, start: bytes) -> tuple[int, int, bool]:
+        """Return where the messages of a newer header begin, how long they are, and whether they are numbered."""
         if start[:5] != b"OHDR\x02":
             raise OddError
         flags = start[5]
         at = 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0)
         width = 1 << (flags & 3)
         length = int.from_bytes(self._raw.read(address + at, width), "little")
-        return address + at + width, length, -1
+        return address + at + width, length, bool(flags & 4)
 
     def _dense(self, message: bytes, numbered: bool) -> list[Attribute]:
         """Return the attributes that lie in a heap."""
@@ -143,7 +170,7 @@ class Header:
     Attributes
     ----------
     attributes : dict
-        By name; `attribute` reads them.
+        By name; `attribute` reads them. Other headers may share it.
     shape : tuple of int, None or UNKNOWN
         Of a dataset; None if it holds nothing.
     dtype : dtype or UNKNOWN
@@ -151,12 +178,18 @@ class Header:
         Whether the values lie in this file, and the shape of their chunks.
     """
 
-    __slots__ = ("_links", "_listed", "_messages", "_raw", "attributes", "dtype", "layout", "shape")
+    __slots__ = ("_links", "_listed", "_messages", "_parts", "_raw", "attributes", "dtype", "layout", "shape")
 
     def __init__(
-        self, raw: Raw, messages: dict[int, bytes], attributes: dict[str, Attribute], links: list[bytes]
+        self,
+        raw: Raw,
+        messages: dict[int, bytes],
+        attributes: Table,
+        parts: list[tuple[bytes, int]],
+        links: list[bytes],
     ) -> None:
         self._raw, self._messages, self.attributes, self._links = raw, messages, attributes, links
+        self._parts = parts
         self._listed: Any = UNKNOWN
         self.shape: Any = UNKNOWN
         self.dtype: Any = UNKNOWN
@@ -221,7 +254,7 @@ class Header:
             if not text:
                 numbers = np.frombuffer(found, dtype)
                 return numbers.reshape(shape).copy() if shape else numbers[0]
-            return UNKNOWN if shape else self._raw.text(found)
+            return UNKNOWN if shape else self._raw.text(found, 0)
         except EndlessError:
             return None
         except (OddError, struct.error, ValueError, OSError):
@@ -233,17 +266,26 @@ class Header:
         None if it is damaged so that HDF5 must not read it.
         """
         try:
-            return read_attribute(self._raw, self.attributes[name])
+            form, part, a, b = self.attributes[name]
+            chunk, at = self._parts[part]
+            if form.is_one_text and a + _HEAP_ID <= b:  # as nine of ten attributes are
+                return self._raw.text(chunk, at + a)
+            return read_attribute(self._raw, form, chunk, at + a, at + b)
         except EndlessError:
             return None
         except (OddError, struct.error, IndexError, ValueError, OSError):
             return UNKNOWN
 
+    def _found(self, name: str) -> tuple[Form, bytes, int, int]:
+        form, part, a, b = self.attributes[name]
+        chunk, at = self._parts[part]
+        return form, chunk, at + a, at + b
+
     def reference(self, name: str) -> int | None:
         """Return the address of the object that an attribute refers to; None if it is no single reference."""
         if name not in self.attributes:
             return None
-        _, _, form, chunk, at, end = self.attributes[name]
+        form, chunk, at, end = self._found(name)
         kind, shape = form.kind, _understood(shape_of, form.space)
         one = shape is not UNKNOWN and math.prod(shape or ()) == 1
         # Not to a region of it, and not of the newer sort.
@@ -255,7 +297,7 @@ class Header:
         """Return the addresses that an attribute with a list of references for every axis holds; None if unknown."""
         if name not in self.attributes:
             return None
-        _, _, form, chunk, at, end = self.attributes[name]
+        form, chunk, at, end = self._found(name)
         kind, shape = form.kind, _understood(shape_of, form.space)
         if shape is UNKNOWN or shape is None or len(shape) != 1 or kind[:2] not in (b"\x19\x00", b"\x39\x00"):
             return None
@@ -268,18 +310,16 @@ class Header:
         try:
             if at + 16 * shape[0] > end:
                 return None
-            held = [self._raw.held(chunk[i : i + 16], 8) for i in range(at, at + 16 * shape[0], 16)]
+            held = [self._raw.held(chunk, i, 8) for i in range(at, at + 16 * shape[0], 16)]
         except (OddError, struct.error, OSError):
             return None
         return [set(struct.unpack(f"<{len(part) // 8}Q", part)) for part in held]
 
 
-def _by_name(attributes: list[Attribute]) -> dict[str, Attribute]:
+def _by_name(attributes: list[tuple[int, bytes, Form, int, int, int]]) -> Table:
     """Return attributes in the order of their making, where that was kept."""
     attributes.sort()
-    out: dict[str, Attribute] = {}
-    for one in attributes:
-        out[one[2].name] = one
+    out = {form.name: (form, part, a, b) for _, _, form, part, a, b in attributes}
     if len(out) != len(attributes):
         raise OddError
     return out

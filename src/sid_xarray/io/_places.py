@@ -161,11 +161,14 @@ def survey(file: h5py.File, start: str, kinds: Sequence[Kind[Any]]) -> list[Foun
     for path, group, inside in _h5.walk(root, start):
         walked[path], groups[path] = (group, dict(inside)), group
         inner = inside.pop(_h5.PIN, None)
+        if inner is None and not any(isinstance(obj, h5py.Dataset) for obj in inside.values()):
+            continue  # nothing but groups
         own = dict(_h5.members(inner)) if isinstance(inner, h5py.Group) else {}
         tag = _h5.attribute(inner, "id") if isinstance(inner, h5py.Group) else None
         pinned = tag if isinstance(tag, str) else None
         datasets = {name: obj for name, obj in inside.items() if isinstance(obj, h5py.Dataset)}
-        objects |= {obj.address: obj for obj in datasets.values()}
+        for obj in datasets.values():
+            objects[obj.address] = obj
         closed: set[str] = set()
         for kind, found in zip(kinds, out, strict=True):
             # A dataset with two names in a group is one array; an old writer gave it both.

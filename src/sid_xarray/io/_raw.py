@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Callable
 
 import h5py
 
@@ -17,6 +18,11 @@ _FARTHEST = 2**62
 # A file of a hundred signals takes twenty thousand steps. What a hostile one makes of few bytes ends here.
 _MOST_STEPS = 5_000_000
 _BYTES_A_STEP = 64
+_SHORT = _BYTES_A_STEP
+_NOTHING = 0, -1
+_MOST_ALIKE, _LARGEST_ALIKE = 4, 8192
+Objects = dict[int, tuple[int, int]]
+Alike = tuple[Callable[[bytes], tuple[int, ...]], tuple[int, ...], Objects, bool]
 _HEAP_ID = struct.Struct("<IQI")
 _HEAP_OBJECT = struct.Struct("<H6xQ")
 
@@ -42,7 +48,8 @@ class Raw:
         self._descriptor = descriptor
         self._left = _MOST_STEPS
         self._pages: dict[int, bytes] = {}
-        self._heaps: dict[int, tuple[bytes, dict[int, tuple[int, int]], bool]] = {}
+        self._heaps: dict[int, tuple[bytes, Objects, bool]] = {}
+        self._alike: dict[int, tuple[Alike, ...]] = {}
 
     @classmethod
     def of(cls, file: h5py.File) -> Raw | None:
@@ -101,15 +108,26 @@ class Raw:
         if self._left < 0:
             raise OddError
 
-    def text(self, heap_id: bytes) -> str:
-        """Return the text that a reference into a global heap leads to."""
-        found = self.held(heap_id, 1)
+    def text(self, chunk: bytes, at: int) -> str:
+        """Return the text that a reference into a global heap leads to, given bytes and where in them it is."""
+        # The same as `held`, without its generality: most of what a file says is a short text.
+        length, address, index = _HEAP_ID.unpack_from(chunk, at)
+        heap = self._heaps.get(address)
+        if heap is None or length > _SHORT:
+            found = self.held(chunk, at, 1)
+        else:
+            start, size = heap[1].get(index, _NOTHING)
+            self._left -= 1
+            if length > size or self._left < 0:
+                found = self.held(chunk, at, 1)
+            else:
+                found = heap[0][start : start + length]
         # It ends where it says, or at the first zero.
         return (found if 0 not in found else found[: found.index(0)]).decode("utf-8", "surrogateescape")
 
-    def held(self, heap_id: bytes, width: int) -> bytes:
+    def held(self, chunk: bytes, at: int, width: int) -> bytes:
         """Return what a reference into a global heap leads to: so many items of some bytes each."""
-        length, address, index = _HEAP_ID.unpack(heap_id)
+        length, address, index = _HEAP_ID.unpack_from(chunk, at)
         if length == 0:
             return b""
         nbytes = length * width
@@ -117,12 +135,12 @@ class Raw:
         heap = self._heaps.get(address)
         if heap is None:
             heap = self._heaps[address] = self._heap(address)
-        at, size = heap[1].get(index, (0, -1))
+        at, size = heap[1].get(index, _NOTHING)
         if nbytes > size or self._left < 0:
             raise EndlessError if heap[2] else OddError
         return heap[0][at : at + nbytes]
 
-    def _heap(self, address: int) -> tuple[bytes, dict[int, tuple[int, int]], bool]:
+    def _heap(self, address: int) -> tuple[bytes, Objects, bool]:
         """Return a heap, where its objects lie, and whether HDF5 would never get to its end."""
         self.spend(0)  # whoever has spent all gets no further heap
         start = self.read(address, 16)
@@ -130,15 +148,45 @@ class Raw:
             raise OddError
         length = int.from_bytes(start[8:], "little")
         heap = self.read(address, length)
-        objects: dict[int, tuple[int, int]] = {}
-        at, endless = 16, False
-        while at + 16 <= length:
-            index, size = _HEAP_OBJECT.unpack_from(heap, at)
-            at += 16
-            if index == 0 or index in objects or at + size > length:
-                endless = index == size == 0  # free space of no size: HDF5 goes on by that much
-                break  # free space up to the end
-            objects[index] = at, size
-            at += (size + 7) // 8 * 8
+        objects, endless = self._told(heap)
         self.spend(len(objects))
         return heap, objects, endless
+
+    def _told(self, heap: bytes) -> tuple[Objects, bool]:
+        """Return what `_objects` does; heaps of signals that are alike tell the same, which one call sees."""
+        known = self._alike.get(len(heap), ())
+        for unpack, sizes, objects, endless in known:
+            if unpack(heap) == sizes:
+                return objects, endless
+        objects, endless = _objects(heap)
+        if len(known) < _MOST_ALIKE and len(heap) <= _LARGEST_ALIKE:
+            unpack = _sizes_of(objects, heap)
+            self._alike[len(heap)] = (*known, (unpack, unpack(heap), objects, endless))
+        return objects, endless
+
+
+def _objects(heap: bytes) -> tuple[Objects, bool]:
+    """Return where the objects of a heap lie, by number, and whether HDF5 would never get to its end."""
+    objects: Objects = {}
+    at, length = 16, len(heap)
+    while at + 16 <= length:
+        index, size = _HEAP_OBJECT.unpack_from(heap, at)
+        at += 16
+        if index == 0 or index in objects or at + size > length:
+            return objects, bool(index == size == 0)  # free space up to the end; of no size: HDF5 goes on by that much
+        objects[index] = at, size
+        at += (size + 7) // 8 * 8
+    return objects, False
+
+
+def _sizes_of(objects: Objects, heap: bytes) -> Callable[[bytes], tuple[int, ...]]:
+    """Return what reads the numbers and sizes by which these objects were found, and those that ended the search."""
+    form, last = "<", 0
+    places = [at - 16 for at, _ in objects.values()]
+    at, size = list(objects.values())[-1] if objects else (16, 0)
+    end = at + (size + 7) // 8 * 8
+    places += [end] if end + 16 <= len(heap) else []
+    for place in places:
+        form += f"{place - last}xH6xQ"
+        last = place + 16
+    return struct.Struct(form).unpack_from

@@ -94,23 +94,32 @@ def _is_one_text(kind: bytes, space: bytes) -> bool:
         return False  # which is said again when the value is asked for
 
 
-def read_attribute(raw: Raw, one: Attribute) -> Any:
+def read_attribute(raw: Raw, form: Form, chunk: bytes, at: int, end: int) -> Any:
     """Return the value of an attribute as h5py would.
+
+    Parameters
+    ----------
+    raw : Raw
+    form : Form
+    chunk : bytes
+    at, end : int
+        Where in it the value begins and the message ends.
 
     Raises
     ------
     OddError
         If it is of another sort.
     """
-    _, _, form, chunk, at, end = one
-    if form.is_one_text:  # as nine of ten attributes are
-        return raw.text(chunk[at : min(at + 16, end)])
+    if form.is_one_text:
+        if at + 16 > end:
+            raise OddError
+        return raw.text(chunk, at)
     shape, value = shape_of(form.space), chunk[at:end]
     count = math.prod(shape) if shape is not None and len(shape) < 2 else -1
     if count < 0 or count > len(value):
         raise OddError
     if is_text(form.kind):
-        found = [raw.text(value[i : i + 16]) for i in range(0, 16 * count, 16)]
+        found = [raw.text(value, i) for i in range(0, 16 * count, 16)]
         return np.array(found, dtype=object)
     if form.kind[0] & 0x0F == _STRING and form.kind[1] & 0x0F in (0, 1):
         fixed = np.frombuffer(value, f"S{int.from_bytes(form.kind[4:8], 'little')}", count)

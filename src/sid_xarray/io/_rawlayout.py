@@ -11,6 +11,7 @@ References
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -45,6 +46,8 @@ class Layout(NamedTuple):
         Start and end of all bytes that have been looked at.
     messages : int
         How many there are.
+    known_as : int
+        A number that no other layout of the file has; -1 of one that is not kept.
     """
 
     attributes: list[tuple[int, bytes, Form, int, int]]
@@ -54,6 +57,7 @@ class Layout(NamedTuple):
     dense: list[tuple[int, int]]
     told_by: list[tuple[int, int]]
     messages: int
+    known_as: int = -1
 
 
 class Layouts:
@@ -61,6 +65,7 @@ class Layouts:
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, int, int], list[Found]] = {}
+        self._numbers = itertools.count()
 
     def of(self, chunk: bytes, at: int, length: int, prefix: struct.Struct, most: int) -> Layout:
         """Return the layout of a chunk.
@@ -90,6 +95,7 @@ class Layouts:
                 form += f"{start - last}x{end - start}s"
                 last = end
             unpack = struct.Struct(form).unpack_from
+            layout = layout._replace(known_as=next(self._numbers))
             known.append((unpack, unpack(chunk, at), layout))
         return layout
 

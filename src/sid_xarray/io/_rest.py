@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +31,7 @@ NOT_SHOWN = "sid_not_shown"
 
 Members = dict[str, h5py.Group | h5py.Dataset]
 _TABLES = frozenset(name for side in SIDES for name in LINKS[side])
+_MODELS = (MODEL, USID_MODEL)
 # Of our own groups: what the older readers show, made of the record that we read.
 _MIRRORED = ("metadata", "original_metadata", "provenance")
 _MOST_POINTS = 2**27
@@ -59,12 +59,16 @@ def add_rest(source: Any, file: h5py.File, nodes: dict[str, xr.Dataset], surveye
     rest = _Rest(source, file, nodes, {key: plan for key, plan in plans.items() if plan is not None})
     groups: list[_Group] = []
     for path, group, inside in _again(surveyed[0].walked):
-        with rest.telling(path):
+        try:
             groups.append(rest.looked_at(path, group, inside))
+        except Exception as error:  # noqa: BLE001 - h5py raises anything for a damaged file
+            rest.tell(path, error)
     # The tables of a main may lie anywhere: all mains come first.
     for one in groups:
-        with rest.telling(one.path):
+        try:
             rest.show(one)
+        except Exception as error:  # noqa: BLE001 - see above
+            rest.tell(one.path, error)
     if rest.left:
         root = nodes.setdefault("/", xr.Dataset())
         root.attrs[NOT_SHOWN] = "\n".join(rest.left)
@@ -132,26 +136,25 @@ class _Rest:
                 if isinstance(place, str):
                     self.owners.setdefault(place.rpartition("/")[0] or "/", key)
 
-    @contextlib.contextmanager
-    def telling(self, path: str) -> Iterator[None]:
-        """Tell of whatever goes wrong: what lies beside must not hide the arrays."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - h5py raises anything for a damaged file
-            self.damaged.append(f"{path}: what lies beside the arrays cannot be read: {_h5.first_line(error)}")
+    def tell(self, path: str, error: Exception) -> None:
+        """Tell of whatever went wrong: what lies beside must not hide the arrays."""
+        self.damaged.append(f"{path}: what lies beside the arrays cannot be read: {_h5.first_line(error)}")
 
     def looked_at(self, path: str, group: h5py.Group, inside: Members) -> _Group:
         """Tell what of a group is known; what is shown elsewhere is not entered."""
         self._look_for_damage(path, group)
+        known = self._describe(path)
         inner = inside.get(_h5.PIN)
-        read = any((path, model) in self.plans for model in (MODEL, USID_MODEL))
+        read = [model for model in _MODELS if (path, model) in self.plans]
+        if known and self._is_known(inside, known) and all(m in read or _h5.lacks(inner, m) for m in _MODELS):
+            inside.clear()  # as most groups of ours are: nothing lies beside what was read
+            return _Group(path, group, {}, False, known, set(), False)
         if isinstance(inner, h5py.Group) and (
             not read or USID_MODEL in {*dict(_h5.members(inner)), *_h5.unopened(inner)}
         ):
             self._walk_for_damage(inner, _below(path, _h5.PIN))
         for name in [n for n in inside if n.startswith("_")]:
             del inside[name]
-        self._describe(path)
         datasets = {n: o for n, o in inside.items() if isinstance(o, h5py.Dataset)}
         ours = {n for n in datasets if _below(path, n) in self.described}
         mains = {n for n, o in datasets.items() if n not in ours and _is_main(o)}
@@ -167,6 +170,16 @@ class _Rest:
                 if not ours and isinstance(shown, h5py.Group):
                     self._walk_for_damage(shown, _below(path, name))
         return out
+
+    def _is_known(self, inside: Members, known: set[str]) -> bool:
+        """Tell whether a group holds what its models describe, and nothing else."""
+        for name, obj in inside.items():
+            if isinstance(obj, h5py.Dataset):
+                if name not in known:
+                    return False
+            elif name not in _MIRRORED and name != _h5.PIN:
+                return False
+        return isinstance(inside.get(_h5.PIN), h5py.Group)
 
     def _walk_for_damage(self, group: h5py.Group, path: str) -> None:
         for here, inner, _ in _h5.walk(group, path):
@@ -194,14 +207,18 @@ class _Rest:
         if unknown:
             self._show(one, dict(sorted(unknown.items())))
 
-    def _describe(self, path: str) -> None:
-        """Take note of the datasets that a model of ours describes."""
-        for model in (MODEL, USID_MODEL):
+    def _describe(self, path: str) -> set[str]:
+        """Take note of the datasets that models of ours describe, and return what they call them."""
+        known: set[str] = set()
+        for model in _MODELS:
             # A damaged one is told by the reader, and what it describes is read as that of another program.
             plan = self.plans.get((path, model), {})
-            rows = [r for part in ("variables", "sides") for r in plan.get(part) or () if isinstance(r, dict)]
-            known = [row.get(k) for row in rows for k in ("disk", "indices", "values")]
-            self.described |= {k if str(k).startswith("/") else _below(path, str(k)) for k in known if k}
+            for part in ("variables", "sides") if plan else ():
+                for row in plan.get(part) or ():
+                    if isinstance(row, dict):
+                        known.update(str(row[k]) for k in ("disk", "indices", "values") if row.get(k))
+        self.described |= {k if k.startswith("/") else _below(path, k) for k in known}
+        return known
 
     def _is_shown(self, one: _Group, name: str, group: Any) -> bool:
         """Tell whether a group beside arrays is in their metadata."""

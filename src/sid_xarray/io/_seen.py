@@ -41,9 +41,12 @@ class Seen:
         Values of attributes that were read.
     names : list of str or None
         Of all attributes, once HDF5 was asked for them.
-    asked : dict
+    asked : dict or None
         What else HDF5 was asked for.
     """
+
+    names: list[str] | None = None
+    asked: dict[str, Any] | None = None
 
     def __init__(
         self, above: Any, link: bytes, headers: Headers | None, address: int, header: Header | None, bind: Any = None
@@ -51,8 +54,6 @@ class Seen:
         # What h5py itself sets up waits until it is needed, too.
         self.above, self.link, self.headers, self.address, self.header = above, link, headers, address, header
         self.remembered: dict[str, Any] = {}
-        self.asked: dict[str, Any] = {}
-        self.names: list[str] | None = None
         if bind is not None:
             self._id = bind
 
@@ -130,6 +131,8 @@ class SeenDataset(Seen, h5py.Dataset):  # type: ignore[misc]
         return self._asked("layout", layout) if found is UNKNOWN else found  # type: ignore[no-any-return]
 
     def _asked(self, what: str, ask: Callable[[Any], Any]) -> Any:
+        if self.asked is None:
+            self.asked = {}
         if what not in self.asked:
             self.asked[what] = ask(self._id)
         return self.asked[what]

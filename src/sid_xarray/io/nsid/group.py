@@ -13,6 +13,7 @@ from sid_xarray.core import metadata as _metadata
 from sid_xarray.core.dims import data_kind
 from sid_xarray.core.history import read as read_history
 from sid_xarray.io import _checksums, _digest
+from sid_xarray.io._groups import ordered_group
 from sid_xarray.io._names import safe_name
 from sid_xarray.io._sink import Job
 from sid_xarray.io._store import store
@@ -33,7 +34,7 @@ __all__ = ["write_attrs", "write_group"]
 
 def write_group(file: h5py.File, place: str, plan: GroupPlan, *, stamp: Mapping[str, str]) -> None:
     """Write a group that is not there yet; the root is always there."""
-    group = file["/"] if place == "/" else file.create_group(place, track_order=True)
+    group = file["/"] if place == "/" else ordered_group(file, place)
     ds = plan.ds
     rows: list[dict[str, Any]] = []
     scales: dict[Hashable, h5py.Dataset] = {}
@@ -74,7 +75,7 @@ def write_attrs(file: h5py.File, place: str, attrs: PlannedAttrs) -> None:
 
 
 def _write_model(group: h5py.Group, content: dict[str, Any]) -> None:
-    inner = group.create_group(MODEL_GROUP)
+    inner = ordered_group(group, MODEL_GROUP)
     inner.attrs["sid_xarray_version"] = __version__
     # An array that was opened before knows by this that another one came to its place.
     inner.attrs["id"] = secrets.token_hex(8)

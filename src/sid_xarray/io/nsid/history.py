@@ -13,6 +13,7 @@ from sid_xarray.core.calls import Call, calls, line
 from sid_xarray.core.history import History, read
 from sid_xarray.errors import MetadataError
 from sid_xarray.io import _h5
+from sid_xarray.io._groups import ordered_group
 from sid_xarray.io._names import safe_name
 from sid_xarray.io.nsid import attributes
 from sid_xarray.schema import attrs as names
@@ -43,12 +44,12 @@ def write_history(group: h5py.Group, arrays: Iterable[Mapping[Any, Any]], *, own
     if not found.steps and not others:
         return None
     everything = calls(found.steps.values())
-    inner = group.create_group(PROVENANCE, track_order=True)  # so that a group without members is small
+    inner = ordered_group(group, PROVENANCE)  # so that a group without members is small
     attributes.write_tree(inner, others)
     number = {step.id: call.number for call in everything for step in call.steps}
     for i, call in enumerate(everything, 1):
         if i > len(everything) - _MOST:
-            step = inner.create_group(f"{i:03d}_{safe_name(call.name, 'step')}", track_order=True)
+            step = ordered_group(inner, f"{i:03d}_{safe_name(call.name, 'step')}")
             for key, value in _about(call, number).items():
                 step.attrs[key] = value
     return None if own else _written(group, everything)

@@ -103,12 +103,15 @@ def _variable(source: Any, place: Place, dataset: h5py.Dataset, row: dict[str, A
     attrs = _attrs(dataset, row)
     if dataset.shape is None or len(dims) != len(dataset.shape) or not _h5.is_stored_here(dataset):
         raise FormatError(str(source._args[0]), path, "is not the array that the model describes")
-    cast = restored_dtype(row.get("restore"))
+    cast, dtype = restored_dtype(row.get("restore")), dataset.dtype
+    inner = row.get("coord") and len(dims) == 1 and (dims == (untagged(row["name"]),) or row.get("index"))
+    if inner and cast is None and dtype.kind in "iuf" and dtype.metadata is None:
+        # As most axes are: xarray takes numbers as they are.
+        return xr.Variable(dims, with_filters(dataset, lambda: np.asarray(dataset[()])), attrs, fastpath=True)
     array = H5Array(source, path, dataset, cast=cast, pinned=place.pinned)
-    if row.get("coord") and len(dims) == 1 and (dims == (untagged(row["name"]),) or row.get("index")):
+    if inner:
         values = with_filters(dataset, lambda: array.fetch(dataset, ()) if array.text else np.asarray(dataset[()]))
         values = values.astype(array.dtype, copy=False)
-        # xarray takes numbers as they are.
         return xr.Variable(dims, values, attrs, fastpath=values.dtype.kind in "iuf")
     encoding: dict[Hashable, Any] = {"source": str(source._args[0]), "sid_h5path": path}
     blocks = read_blocks(dataset.shape, array.dtype.itemsize, dataset.chunks)

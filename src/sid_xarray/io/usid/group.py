@@ -16,6 +16,7 @@ from sid_xarray.core.history import read as read_history
 from sid_xarray.errors import MetadataError
 from sid_xarray.io import _checksums, _digest, _h5
 from sid_xarray.io._filters import filters, whole
+from sid_xarray.io._groups import ordered_group
 from sid_xarray.io._layout import chunk_shape
 from sid_xarray.io._sink import Job
 from sid_xarray.io._store import store
@@ -54,13 +55,13 @@ def write_group(
     reuse : sequence of pair of h5py.Dataset
         Tables that are there already; they are linked where they say the same.
     """
-    group = file.create_group(place, track_order=True)
+    group = ordered_group(file, place)
     group.attrs.update(stamp)
     pairs = [_write_side(group, side, i, plan.sides, reuse) for i, side in enumerate(plan.sides)]
     rows: list[dict[str, Any]] = []
     jobs: list[Job] = []
     channels = re.search(r"(^|/)Measurement_\d+$", place) is not None
-    inner = group.create_group(_h5.PIN)
+    inner = ordered_group(group, _h5.PIN)
     one = None if plan.compound is None else _write_compound(group, plan, pairs, stamp, channels=channels)
     jobs += [] if one is None else [one[1]]
     for key in plan.ds.variables:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 import h5py
@@ -71,6 +71,7 @@ class _Model:
         self.source, self.file, self.place, self.plan = source, file, place, plan
         self.path = str(source._args[0])
         self.tables: dict[int, Any] = {}
+        self.said: dict[int, dict[str, Any]] = {}
 
     def dataset(self) -> tuple[xr.Dataset, set[str]]:
         data: dict[Hashable, xr.Variable] = {}
@@ -140,7 +141,7 @@ class _Model:
             encoding["preferred_chunks"] = dict(zip(dims, blocks, strict=True))
         if "head" in row:
             encoding[HEAD] = str(row["head"])
-        return xr.Variable(dims, indexing.LazilyIndexedArray(array), attrs, encoding)
+        return xr.Variable(dims, indexing.LazilyIndexedArray(array), attrs, encoding, fastpath=True)
 
     def _grid(
         self, row: dict[str, Any], path: str, dataset: h5py.Dataset, dims: tuple[Any, ...], cast: Any, pinned: Any
@@ -202,10 +203,19 @@ class _Model:
             raise FormatError(self.path, str(dataset.name), "the model names a dtype that is never written")
         attrs = _untagged_attrs(row)
         written = row.get("usid", {})
-        said = {name: _h5.attribute(dataset, name) for name in written}
+        said = self._said(dataset, written)
         found = {name: v[k] for name, v in said.items() if isinstance(v, list) and len(v) > k}
         _mirror(attrs, written, found)
-        return xr.Variable(dims, values.astype(dtype), attrs)
+        # xarray takes numbers as they are.
+        return xr.Variable(dims, values.astype(dtype), attrs, fastpath=True)
+
+    def _said(self, dataset: h5py.Dataset, names: Iterable[str]) -> dict[str, Any]:
+        """Return attributes of a table, which its columns share."""
+        known = self.said.setdefault(_h5.address(dataset), {})
+        for name in names:
+            if name not in known:
+                known[name] = _h5.attribute(dataset, name)
+        return known
 
 
 def _kept(row: dict[str, Any]) -> set[Any]:
