@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 from sid_xarray.kernels import lsq
+from sid_xarray.kernels._lsq_compiled import guess_compiled
+from sid_xarray.kernels._lsq_job import Job
+from sid_xarray.kernels._lsq_lm import Tolerances
 from sid_xarray.kernels.lsq import STATUS, fit_batch
 from sid_xarray.models import load
 from sid_xarray.models._tie import tie
@@ -53,6 +56,50 @@ def test_both_engines_agree(name, options, case):
     np.testing.assert_allclose(one.chi2[fine], two.chi2[fine], rtol=1e-9, atol=1e-20)
     np.testing.assert_allclose(one.rsquared[fine], two.rsquared[fine], rtol=1e-9)
     np.testing.assert_array_equal(one.n_iter[fine], two.n_iter[fine])
+
+
+@NUMBA
+@pytest.mark.parametrize("attempt", range(8))
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.concatenate([np.linspace(-8, 8, 40), np.linspace(8, -8, 40)]),
+        np.roll(np.concatenate([np.linspace(-8, 8, 33), np.linspace(8, -8, 47)]), 11),
+        np.sort(np.random.default_rng(3).uniform(-5, 5, 30)),
+        np.sort(np.random.default_rng(3).uniform(-5, 5, 30))[::-1],
+        np.array([0.0, 1.0, 0.5]),
+        np.zeros(12),
+    ],
+    ids=["loop", "rolled", "rising", "falling", "three", "one place"],
+)
+def test_compiled_functions_start_loops_where_numpy_does(x, attempt):
+    rng = np.random.default_rng(attempt)
+    y = np.tanh(x + 2 * np.sign(np.gradient(x))) + rng.normal(0, 0.2, (40, x.size))
+    y[1], y[2], y[3] = np.nan, 3.0, np.inf
+    y[4:20] = np.where(rng.random((16, x.size)) < 0.4, np.nan, y[4:20])
+    weights = np.where(rng.random(y.shape) < 0.1, 0.0, 1.0)
+    for given in (None, weights):
+        job = Job.prepare(
+            y, x, load("loop"), None, known={}, lower=None, upper=None, fixed=None, sigma=(given, None),
+            loss=("linear", None), tolerances=Tolerances(200, 1e-10, 1e-10, 1e-10),
+        )  # fmt: skip
+        block, todo = job.block((slice(None),)), np.ones(40, dtype=bool)
+        todo[30:] = False
+        with np.errstate(all="ignore"):
+            one, two = lsq._guess(block, attempt, todo), guess_compiled(block, attempt, todo)
+        starts = np.isfinite(one[:30]).all(axis=1)
+        np.testing.assert_array_equal(np.isfinite(two[:30]).all(axis=1), starts)
+        np.testing.assert_allclose(two[:30][starts], one[:30][starts], rtol=1e-10, atol=1e-10)
+        assert starts.sum() > 5
+
+
+@NUMBA
+def test_starts_of_loops_that_are_partly_given(case):
+    """The start of what is linear is the best for what is given, as without compiled functions."""
+    model, x, y, _ = case("loop")
+    known = {2: y[:, 0] * 0 - 1.0}
+    one, two = (fit_batch(y, x, model, known=known, engine=engine) for engine in ("numpy", "numba"))
+    np.testing.assert_allclose(two.chi2, one.chi2, rtol=1e-6)
 
 
 @NUMBA

@@ -228,6 +228,26 @@ def test_compiled_functions_of_all_sorts(text):
     np.testing.assert_allclose(jac, np.broadcast_to(Slopes(f)(x, *p), (50, 2)).T, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("text", "together"),
+    [
+        ("a * erf(where(x > b, x, b))", True),
+        ("exp(-where(x > b, x, b)**2) + a * erf(where(x > b, x, b))", True),
+        ("a * erf(abs(x - b)) * erf(x - b) ", True),
+        ("a * erf(x - b) + exp(-(x - a)**2)", True),
+        ("a * exp(-(x - b)**2)", False),
+        ("a * erf(b) * x", False),
+        ("a * erf(x) * b", False),
+    ],
+)
+def test_an_error_function_and_its_slope_are_one_call(text, together):
+    f, x, p = Formula(text, ("a", "b")), np.linspace(-4, 4, 50), np.array([0.7, 0.9])
+    assert ("erf_and_bell" in f.source()[0]) == together
+    r, jac = compiled(f, x, np.zeros(50), p)
+    np.testing.assert_allclose(-r, f(x, *p), rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(jac, Slopes(f)(x, *p).T, rtol=1e-12, atol=1e-12)
+
+
 def test_elementary_functions_are_those_of_scipy():
     pytest.importorskip("numba")
     from scipy.special import erf, wofz
@@ -238,6 +258,9 @@ def test_elementary_functions_are_those_of_scipy():
     with np.errstate(all="ignore"):
         np.testing.assert_allclose([maths.exp(v) for v in x], np.exp(x), rtol=4e-16)
         np.testing.assert_allclose([maths.erf(v) for v in x], erf(x), atol=3e-15)
+        both = np.array([maths.erf_and_bell(v) for v in x]).T
+        np.testing.assert_allclose(both[0], erf(x), atol=3e-15)
+        np.testing.assert_allclose(both[1], np.exp(-x * x), rtol=4e-16 * 1600, atol=3e-308)
         np.testing.assert_allclose([maths.tanh(v) for v in x], np.tanh(x), atol=1e-15)
     z = x[:4001:10] + 1j * np.geomspace(1e-6, 1e3, 401)
     found = np.array([complex(*maths.faddeeva(v.real, v.imag)) for v in z])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -90,21 +90,31 @@ class Block:
             valid = valid & np.isfinite(self.weights) & (self.weights > 0)
         return valid
 
-    def problem(self, rows: slice | IntArray, xp: Arrays = NUMPY) -> Problem:
-        """Return the problem of some curves, in a library of arrays."""
+    def some(self, rows: slice | IntArray) -> Block:
+        """Return some of the curves."""
 
         def cut(values: FloatArray) -> FloatArray:
             return values[rows] if len(values) > 1 or self.size == 1 else values
 
-        y, start = self.y[rows], self.start[rows]
-        part = Block(**{f.name: getattr(self, f.name) for f in fields(self)})
-        part.y, part.start = y, start
-        part.weights = None if self.weights is None else cut(self.weights)
-        valid = part.valid()
+        scale = self.loss.scale
+        return replace(
+            self,
+            y=self.y[rows],
+            start=self.start[rows],
+            weights=None if self.weights is None else cut(self.weights),
+            lower=cut(self.lower),
+            upper=cut(self.upper),
+            loss=Loss(self.loss.name, scale[rows] if scale.size > 1 else scale),
+            excluded=None if self.excluded is None else self.excluded[rows],
+        )
+
+    def problem(self, rows: slice | IntArray, xp: Arrays = NUMPY) -> Problem:
+        """Return the problem of some curves, in a library of arrays."""
+        part = self.some(rows)
+        valid, y = part.valid(), part.y
         weights = None if part.weights is None else np.where(valid, part.weights, 0.0)
         put = xp.asarray
         shape = (len(y), self.free.size)
-        scale = self.loss.scale
         return Problem(
             function=self.model.function,
             derivative=self.model.jacobian,
@@ -114,12 +124,12 @@ class Block:
             parts=self.parts,
             weights=None if weights is None else put(np.tile(weights, self.parts)),
             holes=None if valid.all() else put(np.tile(~valid, self.parts)),
-            values=put(start),
+            values=put(part.start),
             free=self.free,
             solvable=self.solvable,
-            lower=put(np.broadcast_to(cut(self.lower), shape)),
-            upper=put(np.broadcast_to(cut(self.upper), shape)),
-            loss=Loss(self.loss.name, put(scale[rows] if scale.size > 1 else scale)),
+            lower=put(np.broadcast_to(part.lower, shape)),
+            upper=put(np.broadcast_to(part.upper, shape)),
+            loss=replace(part.loss, scale=put(part.loss.scale)),
             xp=xp,
         )
 
@@ -212,3 +222,12 @@ class Found:
         """Replace the results of some curves."""
         for f in fields(self):
             getattr(self, f.name)[rows] = getattr(other, f.name)[rows]
+
+    def some(self, rows: IntArray) -> Found:
+        """Return the results of some curves."""
+        return Found(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+    def put(self, some: Found, rows: IntArray) -> None:
+        """Replace the results of some curves, given theirs."""
+        for f in fields(self):
+            getattr(self, f.name)[rows] = getattr(some, f.name)

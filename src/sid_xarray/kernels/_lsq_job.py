@@ -180,7 +180,8 @@ class Job:
             start[np.ix_(excluded, [i for i in self.free if i in self.known])] = np.nan
         linear = {i for i, param in enumerate(self.model.params) if param.name in self.model.linear}
         # A search for peaks or a resonance puts heights and backgrounds where they belong, if all starts are its own.
-        placed = not self.known and bool(getattr(getattr(self.model, "search", None), "kind", ""))
+        search: Any = getattr(self.model, "search", None)
+        placed = not self.known and bool(getattr(search, "kind", "")) and search.solves
         block = Block(
             model=self.model,
             x=self.x,

@@ -60,6 +60,11 @@ class SumSearch:
     models: tuple[FitModel, ...]
 
     @property
+    def solves(self) -> bool:
+        """Whether compiled functions put linear parameters where they fit best."""
+        return True
+
+    @property
     def peaks(self) -> tuple[int, ...]:
         """Which terms are peaks."""
         return tuple(i for i, model in enumerate(self.models) if model.peak)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from sid_xarray._types import BoolArray, FloatArray, IntArray
@@ -40,30 +42,72 @@ def guess(x: Array, y: Array) -> Array:
     Levels are means at the ends of the axis. A branch switches where as many samples lie on either side as would for
     a step, which noise does not move. Widths follow from the areas between a branch and the step.
     """
-    return _start(x, y, None)
+    return _start(x, y, 0)
 
 
 def restart(x: Array, y: Array, attempt: int) -> Array:
     """Return the same with other widths: loops that are sharp before they switch, or after, and all sharp or smooth."""
-    return _start(x, y, _RESTARTS[attempt - 1])
+    return _start(x, y, attempt)
 
 
-def _start(x: Array, y: Array, widths: tuple[float, float, float, float] | None) -> Array:
+@dataclass(frozen=True, slots=True)
+class LoopSearch:
+    """How `guess` and `restart` look at a loop, in a form that compiled functions know, too."""
+
+    kind: str = "loop"
+    solves: bool = False
+
+    def geometry(self, x: FloatArray, attempt: int) -> LoopGeometry:
+        """Return what an attempt goes by."""
+        rising, order = _rising(x), np.argsort(x, kind="stable")
+        end = max(1, x.size // 8)
+        branches = [np.flatnonzero(part) for part in (~rising, rising)]
+        span = float(np.ptp(x)) or 1.0
+        return LoopGeometry(
+            low=order[:end],
+            high=order[x.size - end :],
+            branches=[at[np.argsort(x[at], kind="stable")] for at in branches],
+            span=span,
+            widths=np.array(_RESTARTS[attempt - 1] if attempt else ()) * span,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LoopGeometry:
+    """Samples, by their number.
+
+    Attributes
+    ----------
+    low, high : ndarray of int
+        The ends of the axis.
+    branches : list of ndarray of int
+        The falling and the rising one, ascending.
+    span : float
+        Length of the axis.
+    widths : ndarray
+        The four widths to start with; empty if the curve tells them.
+    """
+
+    low: IntArray
+    high: IntArray
+    branches: list[IntArray]
+    span: float
+    widths: FloatArray
+
+
+def _start(x: Array, y: Array, attempt: int) -> Array:
     x, y = np.asarray(x, dtype=np.float64), np.real(np.asarray(y)).astype(np.float64, copy=False)
     valid = np.isfinite(y)
-    rising = _rising(x)
+    how = LoopSearch().geometry(x, attempt)
     with np.errstate(all="ignore"):
-        order = np.argsort(x, kind="stable")
-        end = max(1, x.size // 8)
-        low, high = (_mean(_cut(y, part), _cut(valid, part)) for part in (order[:end], order[x.size - end :]))
-        branches = [_branch(x, y, valid, part, low, high) for part in (~rising, rising)]
-        span = float(np.ptp(x)) or 1.0
-        sizes = [np.clip(size, 0.02 * span, 0.25 * span) for branch in branches for size in branch[1:]]
-        if widths is not None:
-            sizes = [np.full_like(low, width * span) for width in widths]
+        low, high = (_mean(_cut(y, part), _cut(valid, part)) for part in (how.low, how.high))
+        branches = [_branch(x, y, valid, at, low, high) for at in how.branches]
+        sizes = [np.clip(size, 0.02 * how.span, 0.25 * how.span) for branch in branches for size in branch[1:]]
+        if how.widths.size:
+            sizes = [np.full_like(low, width) for width in how.widths]
         # A step of other widths is balanced at another place.
         places = [
-            branches[i][0] - (0 if widths is None else (sizes[2 * i + 1] - sizes[2 * i]) / np.sqrt(np.pi))
+            branches[i][0] - (0 if not how.widths.size else (sizes[2 * i + 1] - sizes[2 * i]) / np.sqrt(np.pi))
             for i in range(2)
         ]
         nothing = low - low
@@ -88,14 +132,12 @@ def _mean(values: FloatArray, valid: BoolArray) -> FloatArray:
 
 
 def _branch(
-    x: FloatArray, y: FloatArray, valid: BoolArray, part: BoolArray, low: FloatArray, high: FloatArray
+    x: FloatArray, y: FloatArray, valid: BoolArray, at: IntArray, low: FloatArray, high: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return where a branch switches, and its widths before and after; each (...)."""
-    at = np.flatnonzero(part)
     if at.size < 2:
         middle = float(np.mean(x)) if x.size else 0.0
         return np.full_like(low, middle), np.full_like(low, 1.0), np.full_like(low, 1.0)
-    at = at[np.argsort(x[at], kind="stable")]
     x, y, valid = x[at], _cut(y, at), _cut(valid, at)
     height = np.where(high != low, high - low, 1.0)[..., np.newaxis]
     level = np.where(valid, (y - low[..., np.newaxis]) / height, np.nan)
@@ -132,4 +174,5 @@ MODEL = FitModel.of(
     formula=r"a_0 + a_1 \frac{g \operatorname{erf}((x - a) / g) + b}{b + b'} + a_4 x",
     attempts=1 + len(_RESTARTS),
     restart=restart,
+    search=LoopSearch(),
 )

@@ -116,6 +116,7 @@ class ResonanceSearch:
     """Says that compiled functions know `guess`."""
 
     kind: str = "resonance"
+    solves: bool = True
 
 
 MODEL = FitModel.of(

@@ -59,13 +59,17 @@ def load_model(source: str) -> Any:
 def load_gram(q: int) -> Any:
     """Return the compiled normal equations of q parameters."""
     with _LOCK:
-        return _load("gram", write_gram(q))
+        return _load("gram", _gram(q))
 
 
 def load_propose(q: int) -> Any:
     """Return the compiled step of q parameters."""
     with _LOCK:
-        return _load("propose", write_propose(q))
+        return _load("propose", _propose(q))
+
+
+# To write them takes longer than to fit a curve.
+_gram, _propose = lru_cache(maxsize=64)(write_gram), lru_cache(maxsize=64)(write_propose)
 
 
 @lru_cache(maxsize=256)

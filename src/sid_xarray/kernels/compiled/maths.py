@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numba import njit
 
-__all__ = ["FAST", "erf", "exp", "faddeeva", "langevin", "langevin_slope", "log", "sign", "tanh"]
+__all__ = ["FAST", "erf", "erf_and_bell", "exp", "faddeeva", "langevin", "langevin_slope", "log", "sign", "tanh"]
 
 FAST = {"reassoc", "contract", "nsz", "arcp"}
 """What compiled sums may do: change the order of additions. NaN and infinity keep their meaning."""
@@ -56,8 +56,13 @@ def exp(x):
 
 
 @njit(fastmath=FAST, error_model="numpy", forceinline=True)
-def erf(x):
-    """Return the error function to 1e-15.
+def _clipped(x):
+    return 6.0 if x > 6.0 else (-6.0 if x < -6.0 else x)  # beyond, it is 1; NaN stays
+
+
+@njit(fastmath=FAST, error_model="numpy", forceinline=True)
+def _erf(x, bell):
+    """Return the error function to 1e-15, given exp(-x**2).
 
     ``(1 + 2 x) exp(x**2) erfc(x)`` is nearly constant, and a polynomial in ``(x - K) / (x + K)`` [1]_.
 
@@ -65,8 +70,7 @@ def erf(x):
     ----------
     .. [1] M. M. Shepherd and J. G. Laframboise, Math. Comput. 36, 249 (1981). :doi:`10.2307/2007742`
     """
-    bound = 6.0 if x > 6.0 else (-6.0 if x < -6.0 else x)  # beyond, it is 1; NaN stays
-    a = abs(bound)
+    a = abs(_clipped(x))
     inverse = 1.0 / ((a + 3.75) * (1.0 + 2.0 * a))
     t = (a - 3.75) * (1.0 + 2.0 * a) * inverse
     p = -1.897431363625211e-09
@@ -91,8 +95,22 @@ def erf(x):
     p = p * t + 0.003585415485774221
     p = p * t - 0.14024059858554377
     p = p * t + 1.2375126308378266
-    value = 1.0 - _exp(-a * a) * p * (a + 3.75) * inverse
+    value = 1.0 - bell * p * (a + 3.75) * inverse
     return value if x > 0.0 else -value
+
+
+@njit(fastmath=FAST, error_model="numpy", forceinline=True)
+def erf(x):
+    """Return the error function to 1e-15."""
+    bound = _clipped(x)
+    return _erf(x, _exp(-bound * bound))
+
+
+@njit(fastmath=FAST, error_model="numpy", forceinline=True)
+def erf_and_bell(x):
+    """Return the error function and exp(-x**2), of which its slope consists."""
+    bell = exp(-x * x)
+    return _erf(x, bell), bell
 
 
 @njit(fastmath=FAST, error_model="numpy", forceinline=True)

@@ -19,6 +19,7 @@ _ONCE = {"arcsin": "math.asin", "arccos": "math.acos", "arctan": "math.atan", "a
 }
 _ALONG = _ONCE | {name: f"maths.{name}" for name in "exp log erf tanh".split()}
 _PARTS_OF_W = ("voigt_real", "voigt_imag")
+_TWO_AT_ONCE = ("faddeeva", "erf_and_bell")
 
 
 def write_source(
@@ -72,8 +73,14 @@ def write_source(
         lines += [f"    jac{part}_{k} = jac[{k}]{here}" for k in range(count)]
     lines.append("    for i in range(n):")
     lines += [f"        {names[k]} = row{n}[i]{_as_condition(graph, k)}" for n, k in enumerate(rows)]
+    pairs = _with_bells(graph, along)
     for i in along:
-        lines += _statements(graph, i, names, _ALONG, "        ")
+        if i in pairs:
+            erf, bell = pairs[i]
+            call = f"maths.erf_and_bell({names[graph.ops[erf].args[0]]})"
+            lines.append(f"        {names[erf]}, {names[bell]} = {call}")
+        else:
+            lines += _statements(graph, i, names, _ALONG, "        ")
     for part in range(parts):
         value, *slopes = outputs[part * (count + 1) : (part + 1) * (count + 1)]
         lines.append(f"        r{part}[i] = y{part}[i] - {names[value]}")
@@ -83,7 +90,22 @@ def write_source(
 
 
 def _without_repeats(lines: list[str]) -> list[str]:
-    return [line for n, line in enumerate(lines) if "faddeeva" not in line or line not in lines[:n]]
+    return [line for n, line in enumerate(lines) if not any(c in line for c in _TWO_AT_ONCE) or line not in lines[:n]]
+
+
+def _with_bells(graph: Graph, values: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Return the error functions of ``a``, and the ``exp(-a**2)`` of their slopes, which one call gives, by either."""
+    erfs = {graph.ops[i].args[0]: i for i in values if graph.ops[i].name == "erf"}
+    found: dict[int, tuple[int, int]] = {}
+    for i in values:
+        op = graph.ops[i]
+        below = graph.ops[op.args[0]] if op.name == "exp" else None
+        square = graph.ops[below.args[0]] if below is not None and below.name == "negative" else None
+        if square is not None and square.name == "multiply" and square.args[0] == square.args[1]:
+            erf = erfs.get(square.args[0])
+            if erf is not None:
+                found[i] = found[erf] = erf, i
+    return found
 
 
 def _statements(graph: Graph, i: int, names: dict[int, str], functions: dict[str, str], indent: str) -> list[str]:
