@@ -139,6 +139,20 @@ def test_any_layout_of_the_data(engine, case):
     assert all(expected.parameters[..., i].flags.c_contiguous for i in range(4))
 
 
+@pytest.mark.parametrize("workers", [1, 2, 4, 16, 64])
+@pytest.mark.parametrize(("text", "n"), [("gaussian", 64), ("loop", 128), ("gaussian" + " + gaussian" * 11, 2048)])
+def test_blocks_share_memory(text, n, workers):
+    model, x = parse(text), np.linspace(0, 1, n)
+    job = Job.prepare(
+        np.broadcast_to(0.0, (10**6, n)), x, model, None, known={}, lower=None, upper=None, fixed=None,
+        sigma=(None, None), loss=("linear", None), tolerances=Tolerances(200, 1e-10, 1e-10, 1e-10),
+    )  # fmt: skip
+    size, q = job.block_size(workers), len(model.params)
+    assert 256 <= size <= 4096
+    assert size * n <= 2**20
+    assert size <= 256 or workers * size * q * q <= 2**20
+
+
 @NUMBA
 def test_memory_stays_that_of_a_block(case):
     model, x, y, _ = case("two", (1,))

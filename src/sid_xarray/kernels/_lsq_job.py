@@ -19,8 +19,9 @@ from sid_xarray.kernels._lsq_problem import as_real
 
 __all__ = ["Job"]
 
-# Eight megabytes of samples. So many curves share further attempts, which few of them need.
-_SAMPLES, _MOST = 2**20, 2048
+# Sixteen megabytes of samples and eight of covariances in all threads. Thousands of curves share further attempts,
+# which few of them need.
+_SAMPLES, _COVARIANCES, _MOST, _FEWEST = 2**21, 2**20, 4096, 256
 # On a device other than the processor: 64 megabytes.
 _LARGE = 2**23, 2**15
 _UNBOUNDED = (("lower", -np.inf), ("upper", np.inf))
@@ -146,8 +147,13 @@ class Job:
 
     def block_size(self, workers: int) -> int:
         """Return how many curves to work on at once."""
-        samples, most = _LARGE if self.xp.is_large else (_SAMPLES, _MOST)
-        return int(max(1, min(most, samples // max(1, self.x.shape[-1]), -(-self.count // workers))))
+        n, q, share = max(1, self.x.shape[-1]), max(1, self.free.size), max(2, workers)
+        if self.xp.is_large:
+            size = min(_LARGE[1], _LARGE[0] // n)
+        else:
+            size = max(_FEWEST, min(2 * _MOST // share, _COVARIANCES // (share * q * q)))
+            size = min(size, _SAMPLES // (2 * n))
+        return int(max(1, min(size, -(-self.count // workers))))
 
     def blocks(self, size: int) -> list[tuple[slice, ...]]:
         """Cut the leading axes into blocks of at most ``size`` curves, the last axis first."""

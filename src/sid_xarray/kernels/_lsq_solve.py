@@ -129,7 +129,7 @@ def invert_stable(jac: FloatArray, frozen: BoolArray) -> tuple[FloatArray, Float
         False where the columns depend on each other to within rounding.
     """
     scale = np.where(frozen, 0.0, _column_scale(np.einsum("bqm,bqm->bq", jac, jac)))
-    u, s, vt = np.linalg.svd(jac * scale[..., np.newaxis], full_matrices=False)
+    u, s, vt = _decomposed(jac * scale[..., np.newaxis])
     # Frozen columns were set to zero and bring as many zero singular values, which sort last.
     rank = (~frozen).sum(axis=1)
     cut = EPS * max(jac.shape[1:]) * s[:, :1]
@@ -146,9 +146,16 @@ def stable_step(jac: FloatArray, residual: FloatArray, damping: FloatArray) -> F
     ----------
     .. [1] Å. Björck, *Numerical Methods for Least Squares Problems*, SIAM (1996), ch. 2.7.
     """
-    u, s, vt = np.linalg.svd(jac, full_matrices=False)
+    u, s, vt = _decomposed(jac)
     alive = s > EPS * max(jac.shape[1:]) * s[:, :1]
     filtered = np.where(alive, s / np.where(alive, s * s + damping[:, np.newaxis], 1.0), 0.0)
     along = filtered * np.matmul(vt, residual[..., np.newaxis])[..., 0]
     step: FloatArray = np.matmul(u, along[..., np.newaxis])[..., 0]
     return step
+
+
+def _decomposed(matrices: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the singular value decompositions; one that is not finite counts as zeros, since LAPACK refuses all."""
+    good = np.isfinite(matrices).all(axis=(1, 2), keepdims=True)
+    u, s, vt = np.linalg.svd(np.where(good, matrices, 0.0), full_matrices=False)
+    return u, s, vt

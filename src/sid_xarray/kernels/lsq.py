@@ -196,7 +196,8 @@ def fit_batch(
     threads : int, optional
         Blocks that are worked on at once. By default as many as there are processors with compiled functions, else 1.
     block : int, optional
-        Curves that are worked on at once: by default 2,048, or as many as have eight megabytes of samples.
+        Curves that are worked on at once: by default 4,096, or fewer where they would take more than some tens of
+        megabytes in all threads.
 
     Returns
     -------

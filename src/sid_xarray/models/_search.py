@@ -17,7 +17,8 @@ __all__ = ["Facts", "SumSearch"]
 
 _POLYNOMIAL = 4
 # One box may cover two peaks, and hide that they are two. So the search is made again with narrower ones.
-_WIDEST = (0.5, 0.25, 0.125)
+_WIDEST = (0.5, 0.25, 0.125, 0.0625, 0.03125)
+_FEW_WIDEST = 3
 _MOST_ORDERS = 6
 
 
@@ -147,9 +148,11 @@ class SumSearch:
     def _plans(self) -> list[_Plan]:
         curved = any(_is_curved(model) for model in self.models if not model.peak)
         alone = len(self.peaks) == 1 and all(model.peak or model.name == "constant" for model in self.models)
+        # Of few peaks, the wider boxes find all; many hide in each other.
+        widths = _WIDEST[: 1 if alone else _FEW_WIDEST if len(self.peaks) < 3 else None]
         return [
             _Plan(order, peaks_first, widest)
-            for widest in (_WIDEST[:1] if alone else _WIDEST)
+            for widest in widths
             for peaks_first in ((False, True) if curved else (False,))
             for order in self._orders()
         ]
