@@ -264,6 +264,21 @@ def test_two_more_dimensions(verb):
 
 
 @VERBS
+def test_dimensions_that_were_stacked(verb):
+    """Positions of a map as one dimension with an index of two levels, as xarray makes it: nothing is lost or warned."""
+    da = sample(verb)
+    if verb.pooled:
+        pytest.skip("every result depends on all points")
+    both = da.expand_dims(repeat=2, detector=2).stack(point=("repeat", "detector")).transpose("point", ...)
+    out = run(verb, both)
+    for part in parts(out).values():
+        if "point" in part.dims:
+            assert list(part.indexes["point"].names) == ["repeat", "detector"]
+    back = out.unstack("point") if "point" in out.dims else out
+    close(back.isel(repeat=1, detector=0, drop=True), run(verb, da))
+
+
+@VERBS
 def test_one_point_works_or_says_why_not(verb):
     da = sample(verb)
     for few in [*({d: slice(0, 1)} for d in da.dims), *({d: 0} for d in da.dims), dict.fromkeys(da.dims, slice(0, 1))]:
@@ -298,6 +313,19 @@ def test_complex_values_work_or_say_why_not(verb):
         assert "complex" in str(error)
     else:
         assert any(part.dtype.kind == "c" for part in parts(out).values()) or isinstance(out, xr.Dataset)
+
+
+@VERBS
+def test_arrays_of_another_library_work_or_say_why_not(verb):
+    other = pytest.importorskip("array_api_strict")
+    da = sample(verb)
+    try:
+        out = run(verb, da.copy(data=other.asarray(da.values)))
+    except SidError as error:
+        assert "as_numpy()" in str(error)
+    else:
+        for key, part in parts(out).items():
+            np.testing.assert_allclose(np.asarray(part.data), parts(run(verb, da))[key].values, rtol=1e-9, atol=1e-12)
 
 
 @VERBS

@@ -18,6 +18,7 @@ __all__ = [
     "data_kind",
     "describe",
     "dims_of",
+    "kind_of",
     "one_dim",
     "position_of",
     "spacing",
@@ -222,6 +223,23 @@ def plain_numbers(da: xr.DataArray) -> None:
     values = da.variable._data  # not `.data`: that would read a file
     if hasattr(values, "magnitude") and hasattr(values, "units"):
         raise UnitsError(f"the values of {_called(da)} carry units of pint. Type: da.pint.dequantify(format='~D')")
+
+
+def kind_of(da: xr.DataArray) -> str:
+    """Return the letter of NumPy for the kind of the values.
+
+    Raises
+    ------
+    DimensionError
+        If they are an array of a library whose types have none.
+    """
+    kind: str | None = getattr(da.dtype, "kind", None)
+    if kind is None:
+        library = type(da.variable._data).__module__.partition(".")[0]
+        raise DimensionError(
+            f"{_called(da)} must be an array of NumPy here, or lazy; got {library}. Type: da.as_numpy()"
+        )
+    return kind
 
 
 def units_of(obj: xr.DataArray | xr.Dataset, dim: Hashable | None = None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from sid_xarray.core.dims import kind_of
 from sid_xarray.core.lift import Out, bare, lift
 from sid_xarray.errors import DimensionError
 
@@ -16,14 +17,14 @@ __all__ = ["reduced_over"]
 
 def reduced_over(da: xr.DataArray, dims: Sequence[Hashable], reduce: str) -> xr.DataArray:
     """Reduce windows to one value; NaNs are left out of all but the sum."""
-    if da.dtype.kind not in "biufcmMO":
+    if kind_of(da) not in "biufcmMO":
         raise DimensionError(f"{da.name!r} is no array of numbers ({da.dtype}), and text has no {reduce}.")
-    if da.dtype.kind == "c" and reduce in ("max", "min", "median"):
+    if kind_of(da) == "c" and reduce in ("max", "min", "median"):
         raise DimensionError(f"complex values have no {reduce}. Take abs() or .real first, or reduce='mean'.")
     if reduce == "sum":
         return da.sum(dims, skipna=False, keep_attrs=True)
     if reduce == "median":  # dask has none over all dimensions
-        dtype = da.dtype if da.dtype.kind == "f" else np.float64
+        dtype = da.dtype if kind_of(da) == "f" else np.float64
         (out,) = lift(_median, da, core=[list(dims)], out=[Out((), {}, dtype)], ndim=len(dims))
         return out.rename(da.name).assign_attrs(da.attrs)
     if reduce in ("mean", "std"):
@@ -37,7 +38,7 @@ def reduced_over(da: xr.DataArray, dims: Sequence[Hashable], reduce: str) -> xr.
 
 def _mean(da: xr.DataArray, dims: Sequence[Hashable]) -> xr.DataArray:
     """Return the mean of what is no NaN; unlike xarray's own, without a warning where there is nothing."""
-    if da.dtype.kind not in "fc":
+    if kind_of(da) not in "fc":
         return da.mean(dims)
     count = da.notnull().sum(dims)
     return da.sum(dims, skipna=True) / count.where(count > 0).astype(da.real.dtype)

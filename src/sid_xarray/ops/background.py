@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from sid_xarray.core import provenance
-from sid_xarray.core.dims import one_dim, units_of, values_of
+from sid_xarray.core.dims import kind_of, one_dim, units_of, values_of
 from sid_xarray.core.lift import Out, bare, float_dtype, lift
 from sid_xarray.errors import DimensionError, ModelError, nearest
 from sid_xarray.kernels import background as kernels
@@ -71,7 +71,7 @@ def remove_background(
     """
     if model not in _MODELS:
         raise ModelError(f"no background {model!r}.{nearest(str(model), _MODELS)}")
-    if da.dtype.kind not in "biuf":
+    if kind_of(da) not in "biuf":
         raise DimensionError(
             f"a background is fitted to real numbers, {da.name!r} is {da.dtype}. Take .real or abs() first."
         )
@@ -98,8 +98,8 @@ def remove_background(
     signal = (da.astype(dtype, copy=False) - background).drop_encoding()
     ds = xr.Dataset({"signal": _like(signal, da), "background": _like(background, da, "background")})
     for name, found in zip(parameters, fitted[1:-1], strict=True):
-        ds[name] = found.assign_attrs({names.LONG_NAME: name, names.UNITS: _units(da, along, name)})
-    ds["status"] = fitted[-1].assign_attrs(flags(kernels.STATUS, "background fit"))
+        ds[name] = found.assign_attrs({names.LONG_NAME: name, names.UNITS: _units(da, along, name)}).variable
+    ds["status"] = fitted[-1].assign_attrs(flags(kernels.STATUS, "background fit")).variable
     params: dict[str, Any] = {"model": model, "fit_range": fit_range, "dim": str(along)}
     if model == "polynomial":
         params["degree"] = degree

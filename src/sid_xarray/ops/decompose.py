@@ -11,7 +11,7 @@ import xarray as xr
 
 from sid_xarray.core import provenance, samples
 from sid_xarray.core.chunked import is_chunked
-from sid_xarray.core.dims import dims_of, units_of
+from sid_xarray.core.dims import dims_of, kind_of, units_of
 from sid_xarray.core.lift import Out, bare, float_dtype, lift
 from sid_xarray.errors import DimensionError, ModelError, nearest
 from sid_xarray.kernels import decomposition as kernels
@@ -83,7 +83,7 @@ def decompose(
     """
     if method not in _METHODS:
         raise ModelError(f"no decomposition {method!r}.{nearest(str(method), _METHODS)} There are {_METHODS}.")
-    if da.dtype.kind not in "biuf":
+    if kind_of(da) not in "biuf":
         raise DimensionError(f"components are found in real numbers, {da.name!r} is {da.dtype}. Take abs() or .real.")
     features = _features(da, dim)
     refuse_taken(da, ("component", "scores", "components", "mean"))

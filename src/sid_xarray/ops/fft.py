@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from sid_xarray.core import provenance
-from sid_xarray.core.dims import describe, dims_of, spacing, units_of, values_of
+from sid_xarray.core.dims import describe, dims_of, kind_of, spacing, units_of, values_of
 from sid_xarray.core.lift import Out, lift
 from sid_xarray.errors import DimensionError
 from sid_xarray.kernels import fourier
@@ -107,7 +107,7 @@ def fft(
 
 
 def _numbers(da: xr.DataArray) -> None:
-    if da.dtype.kind not in "biufc":
+    if kind_of(da) not in "biufc":
         raise DimensionError(f"a Fourier transform needs numbers, {da.name!r} is {da.dtype}")
 
 

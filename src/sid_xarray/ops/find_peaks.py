@@ -11,7 +11,7 @@ import xarray as xr
 
 from sid_xarray.core import provenance
 from sid_xarray.core.chunked import is_chunked
-from sid_xarray.core.dims import dims_of, one_dim, units_of
+from sid_xarray.core.dims import dims_of, kind_of, one_dim, units_of
 from sid_xarray.core.lift import Out, float_dtype, lift
 from sid_xarray.errors import DimensionError
 from sid_xarray.kernels.columns import find_in_planes
@@ -151,11 +151,11 @@ def _along(da: xr.DataArray, dim: Any) -> tuple[Hashable, ...]:
 
 
 def _check(da: xr.DataArray, along: Sequence[Hashable], width: Any, max_peaks: Any) -> None:
-    if da.dtype.kind == "c":
+    if kind_of(da) == "c":
         raise DimensionError(
             f"peaks are found in real numbers, {da.name!r} is {da.dtype}. Type: abs(da).sid.find_peaks()"
         )
-    if da.dtype.kind not in "biuf":
+    if kind_of(da) not in "biuf":
         raise DimensionError(f"peaks are found in numbers, {da.name!r} is {da.dtype}")
     if len(along) > 1 and width is not None:
         raise DimensionError(
@@ -189,11 +189,12 @@ def _ends(span: tuple[float, float]) -> Any:
 def _named(
     found: Sequence[xr.DataArray], results: Sequence[Hashable], da: xr.DataArray, along: Sequence[Hashable]
 ) -> xr.Dataset:
-    ds = xr.Dataset(attrs={k: da.attrs[k] for k in (names.SOURCE, names.MODALITY, names.TITLE) if k in da.attrs})
+    attrs = {k: da.attrs[k] for k in (names.SOURCE, names.MODALITY, names.TITLE) if k in da.attrs}
+    ds = xr.Dataset(coords=found[0].coords, attrs=attrs)
     said = {d: (str(da[d].attrs.get(names.LONG_NAME, d)) if d in da.coords else str(d), units_of(da, d)) for d in along}
     said |= {name: (name, units_of(da)) for name in ("height", "prominence")}
     said |= {"fwhm": ("width at half prominence", units_of(da, along[0])), "n_peaks": ("number of peaks", "1")}
     for name, values in zip(results, found, strict=True):
         label, unit = said[name]
-        ds[name] = values.assign_attrs({names.LONG_NAME: label, names.UNITS: unit})
+        ds[name] = values.assign_attrs({names.LONG_NAME: label, names.UNITS: unit}).variable
     return ds.assign_coords({PEAK: peak_index(ds.sizes[PEAK])})

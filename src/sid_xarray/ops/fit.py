@@ -279,21 +279,24 @@ def _dataset(
     n = len(model.names)
     order = model.names if ties is None else (*ties.free, *(name for name, _ in ties.ways))
     values, errors = dict(zip(order, results[:n], strict=True)), dict(zip(order, results[n : 2 * n], strict=True))
-    ds = xr.Dataset()
+    ds = xr.Dataset(coords=results[0].coords)
+
+    def put(name: str, found: xr.DataArray, **attrs: Any) -> None:
+        # Without the coordinates, which it has already: xarray would compare them, and takes levels of an index apart.
+        ds[name] = found.assign_attrs(attrs).variable
+
     for param in model.params:
         unit = unit_of(param, da, dims[0])
         label = param.name.replace("_", " ")
         error = f"{param.name}_stderr"
-        ds[param.name] = values[param.name].assign_attrs({names.LONG_NAME: label, **unit, names.ANCILLARY: error})
-        ds[error] = errors[param.name].assign_attrs({names.LONG_NAME: f"standard error of {label}", **unit})
+        put(param.name, values[param.name], **{names.LONG_NAME: label, **unit, names.ANCILLARY: error})
+        put(error, errors[param.name], **{names.LONG_NAME: f"standard error of {label}", **unit})
     redchi, rsquared, status, nfev = results[2 * n :]
     square = "1" if weighted else units.power(units_of(da), 2)
-    ds["redchi"] = redchi.assign_attrs({names.LONG_NAME: "reduced χ²", names.UNITS: square})
-    ds["rsquared"] = rsquared.assign_attrs({names.LONG_NAME: "coefficient of determination", names.UNITS: "1"})
-    ds["status"] = status.assign_attrs(
-        flags(lsq.STATUS if places is None else {**lsq.STATUS, NO_PEAK: "no_peak"}, "fit")
-    )
-    ds["nfev"] = nfev.assign_attrs({names.LONG_NAME: "iterations", names.UNITS: "1"})
+    put("redchi", redchi, **{names.LONG_NAME: "reduced χ²", names.UNITS: square})
+    put("rsquared", rsquared, **{names.LONG_NAME: "coefficient of determination", names.UNITS: "1"})
+    put("status", status, **flags(lsq.STATUS if places is None else {**lsq.STATUS, NO_PEAK: "no_peak"}, "fit"))
+    put("nfev", nfev, **{names.LONG_NAME: "iterations", names.UNITS: "1"})
     if places is not None:
         ds = ds.assign_coords({PEAK: places.index})
     # One order of dimensions for all: maps of starting values may have put theirs first.

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from sid_xarray.core import provenance
-from sid_xarray.core.dims import position_of, spacing, units_of
+from sid_xarray.core.dims import kind_of, position_of, spacing, units_of
 from sid_xarray.errors import DimensionError, warn
 from sid_xarray.ops._windows import keywords
 
@@ -57,7 +57,7 @@ def rebin(
     """
     if reduce not in ("sum", "mean"):
         raise ValueError(f"reduce is 'sum' or 'mean', got {reduce!r}")
-    given = keywords(da, bins, kwargs)
+    kind, given = kind_of(da), keywords(da, bins, kwargs)
     factors = {dim: _samples(da, dim, size) for dim, size in given.items()}
     if not factors:
         raise DimensionError(f"say what to rebin: rebin({da.dims[-1] if da.ndim else 'x'}=2)")
@@ -67,7 +67,7 @@ def rebin(
     along = {c: _centre if da[c].dtype.kind in "biufmM" else _first for c in da.coords}
     coarse: Any = da.coarsen(factors, boundary="trim", coord_func=along)
     out: xr.DataArray = coarse.reduce(np.sum if reduce == "sum" else np.mean, keep_attrs=True)
-    if da.dtype.kind == "f":
+    if kind == "f":
         out = out.astype(da.dtype.newbyteorder("="), copy=False)
     for name, coord in out.coords.items():
         coord.attrs = dict(da[name].attrs)

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from sid_xarray.core import provenance
-from sid_xarray.core.dims import dims_of, one_dim, position_of, spacing, units_of
+from sid_xarray.core.dims import dims_of, kind_of, one_dim, position_of, spacing, units_of
 from sid_xarray.core.lift import Out, float_dtype, lift
 from sid_xarray.errors import DimensionError
 from sid_xarray.kernels import registration as kernels
@@ -81,7 +81,7 @@ def register(
     >>> bool(abs(result.drift_x - stack.true_drift_x).max() < 0.02)
     True
     """
-    if da.dtype.kind not in "biuf":
+    if kind_of(da) not in "biuf":
         raise DimensionError(f"drift is measured in real images, {da.name!r} is {da.dtype}. Take abs() or .real first.")
     if isinstance(order, bool) or order not in (0, 1, 2, 3, 4, 5):
         raise DimensionError(f"order of the spline is 0 to 5, got {order!r}")
@@ -98,9 +98,10 @@ def register(
     ds = xr.Dataset({"signal": moved.assign_attrs({**da.attrs, names.UNITS: units_of(da)})})
     for name, d, shift in zip(("drift_y", "drift_x"), (y, x), found[:2], strict=True):
         attrs = {names.LONG_NAME: f"drift along {d}", names.UNITS: units_of(da, d)}
-        ds[name] = (shift * step[d]).assign_attrs(attrs)
-    ds["correlation"] = found[2].assign_attrs({names.LONG_NAME: "correlation with the reference", names.UNITS: "1"})
-    ds["status"] = found[3].assign_attrs(flags(kernels.STATUS, "registration"))
+        ds[name] = (shift * step[d]).assign_attrs(attrs).variable
+    said = {names.LONG_NAME: "correlation with the reference", names.UNITS: "1"}
+    ds["correlation"] = found[2].assign_attrs(said).variable
+    ds["status"] = found[3].assign_attrs(flags(kernels.STATUS, "registration")).variable
     inputs = [da, *(other for other in (on, reference) if isinstance(other, xr.DataArray))]
     params: dict[str, Any] = {"dim": str(along), "plane": [str(y), str(x)], "max_shift": max_shift, "order": order}
     params["on"] = None if on is None else "input"

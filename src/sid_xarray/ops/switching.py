@@ -89,9 +89,9 @@ def switching(ds: xr.Dataset, *, nucleation: float = 0.03) -> xr.Dataset:
     )
     bias, response = units_of(ds["a2"]), units_of(ds["a1"])
     unit = {"x": bias, "y": response, "xy": units.multiply(response, bias)}
-    out = xr.Dataset()
+    out = xr.Dataset(coords=found[0].coords)
     for (name, label, kind), values in zip(_RESULTS, found, strict=True):
-        out[name] = values.assign_attrs({names.LONG_NAME: label, names.UNITS: unit[kind]})
+        out[name] = values.assign_attrs({names.LONG_NAME: label, names.UNITS: unit[kind]}).variable
     return provenance.stamp(out, "switching", ds[list(_PARAMETERS)], nucleation=nucleation)
 
 

@@ -10,6 +10,7 @@ import xarray as xr
 
 from sid_xarray.core import provenance
 from sid_xarray.core.cut import cut
+from sid_xarray.core.dims import kind_of
 from sid_xarray.core.region import Region, as_region
 from sid_xarray.errors import DimensionError
 from sid_xarray.ops._reduce import reduced_over
@@ -64,13 +65,13 @@ def within(da: xr.DataArray, region: Region | Mapping[str, Any], *, reduce: str 
 
 
 def _masked(da: xr.DataArray, mask: xr.DataArray, dims: list[Any], reduce: str | None) -> xr.DataArray:
-    if reduce == "sum" or (reduce == "mean" and da.dtype.kind in "biu"):
+    if reduce == "sum" or (reduce == "mean" and kind_of(da) in "biu"):
         zero = np.zeros((), da.dtype).item()
         total = da.where(mask, zero).sum(dims, skipna=False)
         return total if reduce == "sum" else total / int(mask.sum())
     kept = da.where(mask).transpose(*da.dims)
     if reduce is None:
         return kept
-    if da.dtype.kind == "c" and reduce in ("max", "min"):
+    if kind_of(da) == "c" and reduce in ("max", "min"):
         raise DimensionError(f"complex values have no {reduce}. Take abs() or .real first, or reduce='mean'.")
     return reduced_over(kept, dims, reduce)
