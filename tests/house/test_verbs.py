@@ -265,7 +265,7 @@ def test_two_more_dimensions(verb):
 
 @VERBS
 def test_dimensions_that_were_stacked(verb):
-    """Positions of a map as one dimension with an index of two levels, as xarray makes it: nothing is lost or warned."""
+    """Positions of a map as one dimension with an index of two levels, as xarray makes it: nothing is lost or said."""
     da = sample(verb)
     if verb.pooled:
         pytest.skip("every result depends on all points")
