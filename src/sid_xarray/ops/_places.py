@@ -21,6 +21,7 @@ __all__ = ["Places", "dims_of_places", "places_of", "recalled"]
 _WIDTHS = 3.0
 # Longer lists are inputs, and not written into the history.
 _WRITTEN = 256
+_INPUT = "input"
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,14 @@ def places_of(da: xr.DataArray, along: Sequence[Hashable], at: Any, window: Any)
     """
     columns = _columns(along, [d for d in da.dims if d not in along], at)
     centers, inputs = [], []
-    said: dict[str, list[float] | None] = {}
+    said: dict[str, list[float] | str] = {}
     for d, values in columns.items():
         if not isinstance(values, xr.DataArray) and values.size > _WRITTEN:
             values = _positions(da, along, d, values)
         centers.append(_positions(da, along, d, values))
         if isinstance(values, xr.DataArray):
             inputs.append(values)
-            said[str(d)] = None
+            said[str(d)] = _INPUT
         else:
             said[str(d)] = np.asarray(values, dtype=float).reshape(-1).tolist()
     count = {c.sizes[PEAK] for c in centers}
@@ -110,10 +111,10 @@ def places_of(da: xr.DataArray, along: Sequence[Hashable], at: Any, window: Any)
 def recalled(rest: dict[str, Any], arrays: list[Any]) -> None:
     """Put positions and windows of a recorded step back into the arguments; inputs are taken from the end."""
     said, window = rest["at"], rest.get("window")
-    given = sum(v is None for v in said.values()) + (window is None or window == "map")
+    given = sum(v == _INPUT for v in said.values()) + (window is None or window == "map")
     own = arrays[len(arrays) - given :] if given else []
     del arrays[len(arrays) - given :]
-    at = {d: own.pop(0) if v is None else v for d, v in said.items()}
+    at = {d: own.pop(0) if v == _INPUT else v for d, v in said.items()}
     if window is None:
         at["fwhm"] = own.pop(0)
         rest["window"] = None
@@ -155,13 +156,13 @@ def _refuse_rows(maps: Sequence[Hashable], at: Any) -> None:
 
 def _positions(da: xr.DataArray, along: Sequence[Hashable], dim: Hashable, values: Any) -> xr.DataArray:
     if not isinstance(values, xr.DataArray):
-        if values.ndim > 1 or values.dtype.kind not in "biuf":
+        if values.ndim > 1 or values.dtype.kind not in "iuf":
             raise DimensionError(
                 f"positions along {dim!r} are numbers in a list, or an array with the dimension 'peak'; "
                 f"got {values.dtype} of shape {values.shape}"
             )
         return xr.DataArray(values.astype(float).reshape(-1), dims=(PEAK,))
-    if values.dtype.kind not in "biuf":
+    if values.dtype.kind not in "iuf":
         raise DimensionError(f"positions along {dim!r} are numbers, got {values.dtype}")
     maps = [d for d in da.dims if d not in along]
     own = [d for d in values.dims if d not in maps]
