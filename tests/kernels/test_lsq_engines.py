@@ -139,6 +139,22 @@ def test_any_layout_of_the_data(engine, case):
     assert all(expected.parameters[..., i].flags.c_contiguous for i in range(4))
 
 
+@pytest.mark.parametrize("engine", ["numpy", pytest.param("numba", marks=NUMBA)])
+def test_angles_end_within_half_a_period(engine, case):
+    model, x, y, truth = case("sho", (60,))
+    far = truth + np.array([0, 0, 0, 6 * np.pi])
+    near, away = (fit_batch(y, x, model, guess, engine=engine) for guess in (truth, far))
+    assert np.abs(away.parameters[:, 3]).max() <= np.pi
+    np.testing.assert_allclose(away.parameters, near.parameters, rtol=1e-6)
+    np.testing.assert_allclose(away.stderr, near.stderr, rtol=1e-6)
+    # Where bounds say where the angle lies, or it is held, it lies there.
+    bounds = {"lower": [0, 0, 0, 5 * np.pi], "upper": [np.inf, np.inf, np.inf, 7 * np.pi]}
+    bounded = fit_batch(y, x, model, far, engine=engine, **bounds)
+    np.testing.assert_allclose(bounded.parameters[:, 3] - 6 * np.pi, near.parameters[:, 3], atol=1e-6)
+    held = fit_batch(y, x, model, far, fixed=[False, False, False, True], engine=engine)
+    np.testing.assert_array_equal(held.parameters[:, 3], far[:, 3])
+
+
 @pytest.mark.parametrize("workers", [1, 2, 4, 16, 64])
 @pytest.mark.parametrize(("text", "n"), [("gaussian", 64), ("loop", 128), ("gaussian" + " + gaussian" * 11, 2048)])
 def test_blocks_share_memory(text, n, workers):

@@ -488,7 +488,7 @@ def test_long_lists_are_inputs():
     da = spectra()
     at = np.linspace(5, 38, 300)
     fit = da.sid.fit("linear", at=at, window=2.0)
-    assert fit.slope.sid.provenance.parameters()["at"] == {"energy": None}
+    assert fit.slope.sid.provenance.parameters()["at"] == {"energy": "input"}
     assert len(fit.slope.sid.provenance.roots) == 2
     np.testing.assert_allclose(fit.slope[:, :3], da.sid.fit("linear", at=list(at[:3]), window=2.0).slope, rtol=1e-9)
 

@@ -100,6 +100,8 @@ class LsqResult:
         rsquared = np.where(real, 1 - chi2 / np.where(real, found.about, 1.0), np.nan)
         self.rsquared[part] = rsquared.reshape(lead)
         p = found.p + nothing[:, np.newaxis]
+        if derive is None:  # what is tied to an angle need not repeat with it
+            _turn_back(p, block)
         self._put(self.parameters, part, p)
         stderr = np.full(p.shape, np.nan)
         variance = np.einsum("bqq->bq", found.inverse) * factor[:, np.newaxis]
@@ -132,3 +134,11 @@ class LsqResult:
 
     def _put(self, to: FloatArray, part: tuple[slice, ...], values: FloatArray) -> None:
         to[part] = values.reshape(*self.chi2[part].shape, values.shape[-1])
+
+
+def _turn_back(p: FloatArray, block: Block) -> None:
+    """Bring angles within half a period of 0, where no bounds say otherwise."""
+    for k, i in enumerate(block.free):
+        period = getattr(block.model.params[i], "period", 0.0)
+        if period and np.isinf(block.lower[:, k]).all() and np.isinf(block.upper[:, k]).all():
+            p[:, i] -= period * np.round(p[:, i] / period)

@@ -34,12 +34,15 @@ class Param:
         ``"y"``, ``"1/x"``, ``"y/x"``, ``"y*x**2"``. Or ``"rad"``. Or nothing, if they are not known.
     lower, upper : float
         Bounds that belong to the meaning of the parameter, for instance 0 for a width.
+    period : float, default: 0
+        Of an angle, after which the model repeats: a fit without bounds for it ends within half a period of 0.
     """
 
     name: str
     units: str = "1"
     lower: float = -math.inf
     upper: float = math.inf
+    period: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():

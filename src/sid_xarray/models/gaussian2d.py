@@ -59,7 +59,7 @@ MODEL = FitModel.of(
         Param("center_y", units="x"),
         Param("sigma_along", units="x", lower=0.0),
         Param("sigma_across", units="x", lower=0.0),
-        Param("theta", units="rad"),
+        Param("theta", units="rad", period=np.pi),
     ),
     axes=("x", "y"),
     reference="https://dlmf.nist.gov/7.20.iii",

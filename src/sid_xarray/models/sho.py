@@ -127,7 +127,7 @@ MODEL = FitModel.of(
         Param("amplitude", units="y", lower=0.0),
         Param("frequency", units="x", lower=0.0),
         Param("q", units="1", lower=0.0),
-        Param("phase", units="rad"),
+        Param("phase", units="rad", period=2 * np.pi),
     ),
     reference="S. Jesse, S. V. Kalinin, J. Phys. D 44, 464006 (2011), https://doi.org/10.1088/0022-3727/44/46/464006",
     formula=r"A e^{i\varphi} \frac{f_0^2}{f^2 - i f f_0 / Q - f_0^2}",
