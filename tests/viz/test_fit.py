@@ -48,6 +48,38 @@ def test_curves_of_parameters_have_a_band(hv, fit):
     np.testing.assert_allclose(band.dimension_values(2), 0.1)
 
 
+def test_peaks_of_an_image_are_drawn_where_they_are(hv):
+    y, x = np.mgrid[0:30, 0:40] * 0.1
+    places = [(0.8, 1.0), (0.9, 2.8), (2.2, 1.1), (2.1, 2.9)]
+    values = 1 + sum(5 * np.exp(-((y - v) ** 2 + (x - u) ** 2) / 2 / 0.2**2) for v, u in places)
+    image = dataarray(values, dims={"y": (0.1, "nm"), "x": (0.1, "nm")}, units="count", name="lattice")
+    found = image.sid.fit(
+        "gaussian2d + constant", dim=("y", "x"), at={"y": [p[0] for p in places], "x": [p[1] for p in places]}, window=1
+    )
+    layout = found.sid.plot()
+    shown = layout.traverse(None, [hv.Points])
+    assert [e.vdims[0].label for e in shown] == [
+        "height",
+        "sigma along",
+        "sigma across",
+        "theta",
+        "offset",
+        "reduced χ²",
+    ]
+    assert [(d.name, d.unit) for d in shown[0].kdims] == [("x", "nm"), ("y", "nm")]
+    np.testing.assert_allclose(shown[0].dimension_values("y"), [p[0] for p in places], atol=0.01)
+    np.testing.assert_allclose(shown[0].dimension_values("x"), [p[1] for p in places], atol=0.01)
+    assert layout.opts.get("plot", backend="bokeh").kwargs.get("title") is None
+    for name in ("height", "center_x", "center_y"):
+        found[name][2] = np.nan
+    layout = plot(found)
+    assert len(layout.traverse(None, [hv.Points])[0]) == 3
+    assert layout.opts.get("plot", backend="bokeh").kwargs["title"] == "1 of 4 fits failed"
+    assert bound_view(found, "fit")(variables=["center_x"]).traverse(None, [hv.Curve])
+    for backend in ("bokeh", "matplotlib"):
+        hv.renderer(backend).get_plot(layout)
+
+
 def test_a_single_fit_is_a_table(hv, fit):
     table = plot(fit.isel(y=0, x=1))
     assert isinstance(table, hv.Table)

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from sid_xarray.core.dims import units_of
+from sid_xarray.core.evaluate import FIT_DIM
 from sid_xarray.errors import DimensionError, nearest
 from sid_xarray.viz import _style
 from sid_xarray.viz._axes import axis_of, map_dims
@@ -16,11 +17,14 @@ from sid_xarray.viz._image import component_of
 from sid_xarray.viz._labels import number, quantity, unit_text
 from sid_xarray.viz._select import choose, read
 from sid_xarray.viz._siblings import fitted_at, parameters
-from sid_xarray.viz.views import map_grid
+from sid_xarray.viz.views import map_grid, points
 from sid_xarray.viz.views._fitted import curve_panes
 from sid_xarray.viz.views.curve import Line, lines_element
+from sid_xarray.viz.views.image import grid
 
 __all__ = ["draw"]
+
+_CENTERS = ("center_x", "center_y")
 
 
 def draw(
@@ -37,8 +41,9 @@ def draw(
 ) -> Any:
     """Draw the parameters of a fit; with the data, also one curve with its fit, and what is left.
 
-    Over two dimensions as maps, over one as curves with a band of one standard error, else as a table. Points where
-    the fit failed are NaN and stay empty; the title counts them.
+    Over two dimensions as maps, over one as curves with a band of one standard error, else as a table. What was fitted
+    at the peaks of an image is drawn where these are. Points where the fit failed are NaN and stay empty; the title
+    counts them.
 
     Parameters
     ----------
@@ -82,7 +87,31 @@ def draw(
         return map_grid.draw(obj, variables=names, isel=isel, sel=sel, cols=cols, title=heading, **opts)
     if ndim == 0:
         return _table(obj, names)
+    placed = _placed(obj, names)
+    if placed:
+        return grid(
+            [points.draw(da, prefix=opts.get("prefix", True), size=opts.get("size", 240)) for da in placed],
+            cols,
+            _failures(obj, names) if title is None else title,
+        )
     return _curves(obj, names, isel, sel, cols, title, **opts)
+
+
+def _placed(ds: xr.Dataset, names: Sequence[Hashable]) -> list[xr.DataArray]:
+    """Return parameters of peaks in a plane, with the places of these; nothing of other fits."""
+    plane = [str(d) for d in np.atleast_1d(ds.attrs.get(FIT_DIM, []))]
+    shown = [n for n in names if n not in _CENTERS]
+    if len(plane) != 2 or not set(_CENTERS) <= set(ds.data_vars) or not shown:
+        return []
+    dims = {ds[n].dims for n in (*_CENTERS, *shown)}
+    if len(dims) > 1:
+        return []
+    # The first axis of a model is the last of an image.
+    places = {d: ds[c].variable for d, c in zip(plane[::-1], _CENTERS, strict=True)}
+    coords = {
+        d: var._replace(attrs={"units": var.attrs.get("units", "1"), "long_name": d}) for d, var in places.items()
+    }
+    return [ds[n].reset_coords(drop=True).assign_coords(coords) for n in shown]
 
 
 def _with_data(

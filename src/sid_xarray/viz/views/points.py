@@ -251,7 +251,7 @@ def _cloud(
     names = distinct([(str(x.dim), x.label), (str(y.dim), y.label), ("value", said)])
     dims = [hv.Dimension(n, unit=unit_text(t) or None) for n, t in zip(names, (x.units, y.units, units), strict=True)]
     if look.scalebar and same:
-        high += 0.12 * (high - low)  # the scale bar covers no point
+        high += 0.2 * (high - low)  # the scale bar covers no point
     placed = Placed(shown, x, y, (left, low, right, high), dims[:2], dims[2], True, same, False)
     both, bokeh, mpl = geometry(placed, size=look.size, title=look.title, scalebar=look.scalebar)
     dot = float(np.clip(0.6 * look.size / np.sqrt(u.size), 3, 12))
