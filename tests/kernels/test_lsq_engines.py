@@ -140,6 +140,19 @@ def test_any_layout_of_the_data(engine, case):
 
 
 @pytest.mark.parametrize("engine", ["numpy", pytest.param("numba", marks=NUMBA)])
+def test_numbers_that_overflow_are_no_fit(engine):
+    model, x, rng = parse("constant + exponential"), np.linspace(0, 10, 40), np.random.default_rng(0)
+    for _ in range(40):
+        y = rng.standard_normal((20, 40)) * 10.0 ** rng.integers(90, 200)
+        y = np.where(rng.random(y.shape) < 0.4, np.nan, y)
+        found = fit_batch(y, x, model, rng.standard_normal(3) * 10.0 ** rng.integers(0, 60), engine=engine)
+        fitted = found.status <= 1
+        assert np.isfinite(found.parameters[fitted]).all()
+        assert np.isfinite(found.chi2[fitted]).all()
+        assert np.isnan(found.parameters[~fitted]).all()
+
+
+@pytest.mark.parametrize("engine", ["numpy", pytest.param("numba", marks=NUMBA)])
 def test_angles_end_within_half_a_period(engine, case):
     model, x, y, truth = case("sho", (60,))
     far = truth + np.array([0, 0, 0, 6 * np.pi])

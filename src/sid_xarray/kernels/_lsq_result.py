@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sid_xarray._arrays import Arrays
 from sid_xarray._types import FloatArray
 from sid_xarray.kernels._lsq_block import NO_FINITE_DATA, Block, Found
-from sid_xarray.kernels._lsq_lm import CONVERGED, NOT_CONVERGED
+from sid_xarray.kernels._lsq_lm import CONVERGED, MODEL_NOT_FINITE, NOT_CONVERGED
 from sid_xarray.kernels._lsq_solve import EPS
 
 __all__ = ["Derive", "LsqResult"]
@@ -86,6 +86,10 @@ class LsqResult:
         """Write what was found for a block, with the statistics that follow from it."""
         lead = self.chi2[part].shape
         fitted = (found.status == CONVERGED) | (found.status == NOT_CONVERGED)
+        # Numbers near the largest one may overflow on the last step.
+        whole = np.isfinite(found.p).all(axis=1) & np.isfinite(found.chi2)
+        found.status[fitted & ~whole] = MODEL_NOT_FINITE
+        fitted &= whole
         nothing = np.where(fitted, 0.0, np.nan)
         left = found.points - block.free.size
         chi2 = found.chi2 + nothing
