@@ -165,3 +165,24 @@ def test_problems_of_the_file_are_warned_of_once(tmp_path: Path) -> None:
         tree = sid.open(path)
     assert len(said) == 1
     assert len(tree.attrs["sid_problems"].splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["", "a/b"])
+@pytest.mark.parametrize("what", ["group", "dataset"])
+def test_links_that_no_path_leads_to(tmp_path: Path, name: str, what: str) -> None:
+    """A tree cannot hold a node without a name; the signals beside it are shown, and the link is told."""
+    sid.datasets.peak_map(ny=2, nx=2, ne=4).sid.to_nsid(tmp_path / "a.h5", group="/Measurement_000/Channel_000")
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        outer = file.create_group("Old")  # its names lie in a heap
+        if what == "group":
+            file.copy("/Measurement_000/Channel_000", outer, name="qwertzui")
+        else:
+            outer["qwertzui"] = np.arange(3.0)
+    raw = (tmp_path / "a.h5").read_bytes()
+    assert raw.count(b"qwertzui\0") == 1
+    (tmp_path / "a.h5").write_bytes(raw.replace(b"qwertzui\0", name.encode().ljust(9, b"\0")))
+    with pytest.warns(SidWarning, match="/Old"):
+        tree = sid.open(tmp_path / "a.h5")
+    assert "/Old" in tree.attrs["sid_problems"]
+    assert [node.path for node in tree.subtree if node.data_vars] == ["/Measurement_000/Channel_000"]
+    tree.close()

@@ -257,6 +257,8 @@ def _members(group: SeenGroup, links: list[Link]) -> Iterator[tuple[str, SeenGro
     headers = group.headers
     for link in links:
         name, address, found = link.name.decode("utf-8", "surrogateescape"), link.address, None
+        if not name or "/" in name:
+            continue  # only a damaged file has such a link, and no path leads there
         if link.kind == h5l.TYPE_SOFT and (led := find(group, name)) is not None:
             found, address = led.id, _address(led.id)
         elif link.kind != h5l.TYPE_HARD:

@@ -30,7 +30,7 @@ NOT_SHOWN = "sid_not_shown"
 """Attribute of the root: what lies in the file and cannot be an array, one a line."""
 
 Members = dict[str, h5py.Group | h5py.Dataset]
-_TABLES = frozenset(name for side in SIDES for name in LINKS[side])
+_TABLES = tuple(name for side in SIDES for name in LINKS[side])
 _MODELS = (MODEL, USID_MODEL)
 # Of our own groups: what the older readers show, made of the record that we read.
 _MIRRORED = ("metadata", "original_metadata", "provenance")
@@ -160,7 +160,7 @@ class _Rest:
         mains = {n for n, o in datasets.items() if n not in ours and _is_main(o)}
         usid = any(_h5.has_attribute(datasets[n], LINKS[SIDES[0]][0]) for n in mains)
         if usid:
-            found = (linked(self.file, datasets[n], link) for n in mains for link in _TABLES)
+            found = (linked(self.file, datasets[n], link) for n in sorted(mains) for link in _TABLES)
             self.tables |= {_h5.address(table) for table in found if table is not None}
         groups = [n for n in inside if n not in datasets]
         out = _Group(path, group, datasets, bool(groups), ours, mains, usid)
@@ -194,7 +194,7 @@ class _Rest:
         """Add to the nodes what of a group nobody claims."""
         self._show_group(one)
         unknown: dict[str, h5py.Dataset] = {}
-        for name in one.datasets.keys() - one.ours - one.mains:
+        for name in sorted(one.datasets.keys() - one.ours - one.mains):
             obj = one.datasets[name]
             if _is_scale(obj) or _h5.address(obj) in self.tables:
                 continue
