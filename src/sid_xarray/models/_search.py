@@ -18,7 +18,7 @@ __all__ = ["Facts", "SumSearch"]
 _POLYNOMIAL = 4
 # One box may cover two peaks, and hide that they are two. So the search is made again with narrower ones.
 _WIDEST = (0.5, 0.25, 0.125, 0.0625, 0.03125)
-_FEW_WIDEST = 3
+_FEW_WIDEST = 4
 _MOST_ORDERS = 6
 
 
