@@ -262,6 +262,38 @@ def test_our_own_files_have_no_rest(tmp_path: Path, writer: str) -> None:
     assert "sid_not_shown" not in tree.attrs
 
 
+def test_what_is_left_of_a_group_without_arrays_is_shown(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    where = scan().sid.with_metadata(a={"b": 1}).sid.to_nsid(path)
+    with h5py.File(path, "r+") as file:
+        group = file[where]
+        for name in [name for name, obj in group.items() if isinstance(obj, h5py.Dataset)]:
+            del group[name]
+    tree = sid.open(path)
+    assert tree[f"{where}/metadata/a"].attrs == {"b": 1}
+
+
+def test_what_is_lost_beside_a_model_of_usid_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    scan().assign_coords(note=("x", list("abcd"))).sid.to_usid(path)
+    with h5py.File(path, "r+") as file:
+        inner = file[f"{CHANNEL}/_sid_xarray"]
+        inner["lost"] = h5py.SoftLink("/nowhere")
+        at = h5py.h5o.get_info(inner["arrays"].id).addr
+    said = f"{CHANNEL}/_sid_xarray/lost: leads to /nowhere, where nothing is"
+    tree = sid.open(path)
+    assert tree.attrs["sid_not_shown"] == said
+    assert "note" in tree[CHANNEL].coords
+    tree.close()
+    raw = bytearray(path.read_bytes())
+    raw[at : at + 8] = b"\xff" * 8
+    path.write_bytes(raw)
+    with pytest.warns(sid.SidWarning, match="_sid_xarray/arrays: cannot be opened"):
+        tree = sid.open(path)
+    assert tree.attrs["sid_not_shown"] == said
+    assert "note" not in tree[CHANNEL].coords
+
+
 def test_a_damaged_table_hides_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     with foreign(path) as file:

@@ -444,3 +444,13 @@ def test_arguments_that_do_not_fit(options, message):
 def test_status_words_are_cf_flag_meanings():
     assert list(STATUS) == list(range(len(STATUS)))
     assert all(word.isidentifier() and word.islower() for word in STATUS.values())
+
+
+@pytest.mark.parametrize("name", ["polynomial2", "polynomial9", "double_exponential", "gaussian", "loop"])
+@pytest.mark.parametrize("scale", [1e-200, 1e200, 1.7e308])
+def test_an_axis_of_any_length_ends_no_fit(name, scale):
+    x = np.linspace(-1, 1, 64) * scale
+    found = lsq.fit_batch(np.random.default_rng(0).normal(size=(5, 64)), x, load(name), **ENGINE)
+    fitted = np.isin(found.status, [CODE["converged"], CODE["not_converged"]])
+    assert np.isnan(found.parameters[~fitted]).all()
+    assert np.isfinite(found.parameters[fitted]).all()

@@ -77,6 +77,7 @@ def test_compiled_functions_start_loops_where_numpy_does(x, attempt):
     y = np.tanh(x + 2 * np.sign(np.gradient(x))) + rng.normal(0, 0.2, (40, x.size))
     y[1], y[2], y[3] = np.nan, 3.0, np.inf
     y[4:20] = np.where(rng.random((16, x.size)) < 0.4, np.nan, y[4:20])
+    y[20, np.argsort(x)[: x.size // 4]] = y[21, np.argsort(x)[-(x.size // 4) :]] = np.nan
     weights = np.where(rng.random(y.shape) < 0.1, 0.0, 1.0)
     for given in (None, weights):
         job = Job.prepare(
@@ -91,6 +92,20 @@ def test_compiled_functions_start_loops_where_numpy_does(x, attempt):
         np.testing.assert_array_equal(np.isfinite(two[:30]).all(axis=1), starts)
         np.testing.assert_allclose(two[:30][starts], one[:30][starts], rtol=1e-10, atol=1e-10)
         assert starts.sum() > 5
+
+
+@pytest.mark.parametrize("engine", ["numpy", pytest.param("numba", marks=NUMBA)])
+@pytest.mark.parametrize("part", ["low", "high", "both"])
+def test_loops_whose_ends_are_missing(part, engine, case):
+    """A quarter of the samples, at one end of the axis or at both."""
+    model, x, y, truth = case("loop", (200,), noise=1.0)
+    order, many = np.argsort(x, kind="stable"), x.size // 4
+    gaps = {"low": order[:many], "high": order[-many:], "both": np.r_[order[: many // 2], order[-(many // 2) :]]}
+    y[:, gaps[part]] = np.nan
+    found, best = fit_batch(y, x, model, engine=engine), fit_batch(y, x, model, truth, engine=engine)
+    assert np.isin(found.status, [0, 1, 3]).all()
+    assert np.mean(found.status == 0) >= 0.95
+    assert np.mean(found.chi2 <= best.chi2 * (1 + 1e-6)) >= 0.95
 
 
 @NUMBA

@@ -262,3 +262,21 @@ def test_a_product_with_a_peak_is_a_term_of_a_sum(text, truth, held):
     start[..., fixed] = np.array(truth)[fixed]
     found = fit_batch(y, X, model, start, fixed=fixed)
     assert np.sqrt(found.chi2[0] / X.size) < 0.011
+
+
+@pytest.mark.parametrize(
+    "text", ["loop + gaussian", "power_law + gaussian", "sho + constant", "power_law + gaussian + polynomial2"]
+)
+def test_starts_do_not_depend_on_how_many_curves_there_are(text):
+    """Nor on gaps of others: blocks are cut as threads and memory want them."""
+    rng, model = np.random.default_rng(5), parse(text)
+    y = rng.normal(size=(40, 64)) + (1j * rng.normal(size=(40, 64)) if "sho" in text else 0.0)
+    y[:, 20:30] += 5.0
+    y[::3, 7] = np.nan
+    x = np.linspace(1.0, 10.0, 64) if "loop" not in text else 5 * np.sin(np.linspace(0, 6.1, 64))
+    for attempt in range(model.attempts):
+
+        def start(y, attempt=attempt):
+            return model.restart(x, y, attempt) if attempt else model.guess(x, y)
+
+        np.testing.assert_array_equal(np.concatenate([start(y[i : i + 1]) for i in range(40)]), start(y))

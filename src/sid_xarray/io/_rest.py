@@ -146,13 +146,12 @@ class _Rest:
         known = self._describe(path)
         inner = inside.get(_h5.PIN)
         read = [model for model in _MODELS if (path, model) in self.plans]
+        # The model of USID may have arrays beside it.
+        if isinstance(inner, h5py.Group) and (not read or not _h5.lacks(inner, USID_MODEL)):
+            self._walk_for_damage(inner, _below(path, _h5.PIN))
         if known and self._is_known(inside, known) and all(m in read or _h5.lacks(inner, m) for m in _MODELS):
             inside.clear()  # as most groups of ours are: nothing lies beside what was read
             return _Group(path, group, {}, False, known, set(), False)
-        if isinstance(inner, h5py.Group) and (
-            not read or USID_MODEL in {*dict(_h5.members(inner)), *_h5.unopened(inner)}
-        ):
-            self._walk_for_damage(inner, _below(path, _h5.PIN))
         for name in [n for n in inside if n.startswith("_")]:
             del inside[name]
         datasets = {n: o for n, o in inside.items() if isinstance(o, h5py.Dataset)}
@@ -172,14 +171,16 @@ class _Rest:
         return out
 
     def _is_known(self, inside: Members, known: set[str]) -> bool:
-        """Tell whether a group holds what its models describe, and nothing else."""
+        """Tell whether a group holds what its models describe, at least a part of it, and nothing else."""
+        some = False
         for name, obj in inside.items():
             if isinstance(obj, h5py.Dataset):
                 if name not in known:
                     return False
+                some = True
             elif name not in _MIRRORED and name != _h5.PIN:
                 return False
-        return isinstance(inside.get(_h5.PIN), h5py.Group)
+        return some and isinstance(inside.get(_h5.PIN), h5py.Group)
 
     def _walk_for_damage(self, group: h5py.Group, path: str) -> None:
         for here, inner, _ in _h5.walk(group, path):

@@ -261,7 +261,8 @@ def _solve_linear(
     names = np.array([name in model.linear for model in models for name in model.names])
     basis = np.concatenate(columns, axis=-2)[..., names, :]
     basis = np.concatenate([basis, np.broadcast_to(extra, lead + extra.shape)], axis=-2)
-    basis = np.where(valid[..., np.newaxis, :] & np.isfinite(basis), basis, 0.0)
+    # Products are rounded in the order of memory, which must not depend on how many curves there are.
+    basis = np.ascontiguousarray(np.where(valid[..., np.newaxis, :] & np.isfinite(basis), basis, 0.0))
     normal = np.matmul(basis, basis.swapaxes(-1, -2))
     norm = np.sqrt(np.einsum("...ii->...i", normal))
     norm = np.where(norm > 0, norm, 1.0)

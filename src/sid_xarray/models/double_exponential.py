@@ -19,7 +19,7 @@ def guess(x: Array, y: Array) -> Array:
     """Return two heights and rates, shape (..., 4): the rates of a grid that explain most, next to any constant."""
     x, y, valid = tidy(x, y)
     span = float(np.ptp(x)) if x.size else 0.0
-    if not span > 0:
+    if not 0 < span < np.inf:
         return np.full((*y.shape[:-1], 4), np.nan)
     rates = np.geomspace(0.3 / span, 0.5 * x.size / span, _RATES)
     pairs = np.array(list(itertools.combinations(rates, 2)))

@@ -39,8 +39,9 @@ def _formula() -> str:
 def guess(x: Array, y: Array) -> Array:
     """Return the nine parameters, shape (..., 9).
 
-    Levels are means at the ends of the axis. A branch switches where as many samples lie on either side as would for
-    a step, which noise does not move. Widths follow from the areas between a branch and the step.
+    Levels are means at the ends of the axis, or of what is next to an end without samples. A branch switches where as
+    many samples lie on either side as would for a step, which noise does not move. Widths follow from the areas
+    between a branch and the step.
     """
     return _start(x, y, 0)
 
@@ -64,8 +65,8 @@ class LoopSearch:
         branches = [np.flatnonzero(part) for part in (~rising, rising)]
         span = float(np.ptp(x)) or 1.0
         return LoopGeometry(
-            low=order[:end],
-            high=order[x.size - end :],
+            order=order,
+            end=end,
             branches=[at[np.argsort(x[at], kind="stable")] for at in branches],
             span=span,
             widths=np.array(_RESTARTS[attempt - 1] if attempt else ()) * span,
@@ -78,8 +79,10 @@ class LoopGeometry:
 
     Attributes
     ----------
-    low, high : ndarray of int
-        The ends of the axis.
+    order : ndarray of int
+        All, ascending.
+    end : int
+        How many of them are an end of the axis.
     branches : list of ndarray of int
         The falling and the rising one, ascending.
     span : float
@@ -88,8 +91,8 @@ class LoopGeometry:
         The four widths to start with; empty if the curve tells them.
     """
 
-    low: IntArray
-    high: IntArray
+    order: IntArray
+    end: int
     branches: list[IntArray]
     span: float
     widths: FloatArray
@@ -100,7 +103,7 @@ def _start(x: Array, y: Array, attempt: int) -> Array:
     valid = np.isfinite(y)
     how = LoopSearch().geometry(x, attempt)
     with np.errstate(all="ignore"):
-        low, high = (_mean(_cut(y, part), _cut(valid, part)) for part in (how.low, how.high))
+        low, high = (_level(y, valid, order, how.end) for order in (how.order, how.order[::-1]))
         branches = [_branch(x, y, valid, at, low, high) for at in how.branches]
         sizes = [np.clip(size, 0.02 * how.span, 0.25 * how.span) for branch in branches for size in branch[1:]]
         if how.widths.size:
@@ -128,6 +131,16 @@ def _cut(values: Array, at: IntArray) -> Array:
 
 def _mean(values: FloatArray, valid: BoolArray) -> FloatArray:
     out: FloatArray = np.where(valid, values, 0.0).sum(axis=-1) / valid.sum(axis=-1)
+    return out
+
+
+def _level(y: FloatArray, valid: BoolArray, order: IntArray, end: int) -> FloatArray:
+    """Return the mean of the first samples, (...); where they are all gaps, of as many behind them."""
+    first = order[:end]
+    out, missing = _mean(_cut(y, first), _cut(valid, first)), ~valid[..., first].any(axis=-1)
+    if missing.any():
+        good = _cut(valid, order)
+        out = np.where(missing, _mean(_cut(y, order), good & (good.cumsum(axis=-1) <= end)), out)
     return out
 
 

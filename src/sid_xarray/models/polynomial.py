@@ -26,22 +26,22 @@ class _Guess:
         q = self.degree + 1
         if not x.size:
             return np.full((*y.shape[:-1], q), np.nan)
-        middle, half = 0.5 * (x[0] + x[-1]), 0.5 * float(np.ptp(x)) or 1.0
+        middle, half = 0.5 * x[0] + 0.5 * x[-1], float(0.5 * x[-1] - 0.5 * x[0]) or 1.0
         basis = np.polynomial.chebyshev.chebvander((x - middle) / half, self.degree)
-        # Not as one product of matrices: its rounding would depend on the number of curves.
+        # Not as one product of matrices: its rounding would depend on the number of curves, or on gaps of others.
         rhs = np.einsum("...n,nk->...k", y, basis)
-        if valid.all():
-            coefficients = np.einsum("...k,kl->...l", rhs, np.linalg.pinv(basis.T @ basis))
-        else:
+        coefficients = np.einsum("...k,kl->...l", rhs, np.linalg.pinv(basis.T @ basis))
+        gaps = ~valid.all(axis=-1)
+        if gaps.any():
             products = (basis[:, :, np.newaxis] * basis[:, np.newaxis, :]).reshape(x.size, q * q)
-            normal = np.matmul(valid.astype(np.float64), products).reshape(*y.shape[:-1], q, q)
-            coefficients = np.matmul(np.linalg.pinv(normal), rhs[..., np.newaxis])[..., 0]
+            normal = np.einsum("bn,nk->bk", valid[gaps].astype(np.float64), products).reshape(-1, q, q)
+            coefficients[gaps] = np.einsum("bkl,bl->bk", np.linalg.pinv(normal), rhs[gaps])
         # From Chebyshev polynomials of t = (x - middle) / half to powers of x.
         out = np.zeros((q, q))
         for k in range(q):
             powers = np.polynomial.Chebyshev.basis(k).convert(kind=np.polynomial.Polynomial)
             moved = powers(np.polynomial.Polynomial([-middle / half, 1 / half]))
-            out[k, : k + 1] = moved.coef[: k + 1]
+            out[k, : moved.coef.size] = moved.coef  # without zeros at the end, which a long axis makes
         return np.where(valid.any(axis=-1, keepdims=True), np.einsum("...k,kl->...l", coefficients, out), np.nan)
 
 

@@ -64,7 +64,11 @@ def _solve(
     weight: FloatArray, re: FloatArray, im: FloatArray, square: FloatArray, powers: FloatArray
 ) -> tuple[Array, FloatArray, FloatArray]:
     """Return numerator, damping and stiffness, each (..., 1)."""
-    s, r, i, h = (np.moveaxis(np.matmul(weight * v, powers), -1, 0) for v in (np.ones(()), re, im, square))
+    # Not as products of matrices: their rounding would depend on the number of curves.
+    s, r, i, h = (
+        np.stack([np.einsum("...n,n->...", weight * v, power) for power in powers.T.copy()])
+        for v in (np.ones(()), re, im, square)
+    )
     # Without the numerator, which the first two equations give.
     cc = h[2] - (i[1] * i[1] + r[1] * r[1]) / s[0]
     dd = h[0] - (r[0] * r[0] + i[0] * i[0]) / s[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from numba import boolean, float64, njit, types
+from numba import boolean, float64, int64, njit, types
 
 from sid_xarray.kernels.compiled.maths import FAST
 from sid_xarray.kernels.compiled.samples import borrowed
@@ -17,11 +17,13 @@ _NARROWEST, _WIDEST, _LEAST, _MOST_APART = 0.02, 0.25, 1e-9, 5.0
 
 
 @njit(fastmath=FAST, error_model="numpy")
-def _mean(y, samples):
-    """Return the mean of some samples without gaps; NaN if there is none."""
+def _level(y, order, begin, step, end):
+    """Return the mean of some samples without gaps, or else of as many behind them; NaN if there is none."""
     total, count = 0.0, 0.0
-    for i in range(samples.size):
-        value = y[samples[i]]
+    for i in range(order.size):
+        if i >= end and ((i == end and count > 0.0) or count >= end):
+            break
+        value = y[order[begin + step * i]]
         good = abs(value) < math.inf
         total += value if good else 0.0
         count += 1.0 if good else 0.0
@@ -58,11 +60,11 @@ def _branch(y, samples, x, cells, low, high):
 
 
 @njit(
-    [types.void(MATRIX, INDEX, INDEX, VECTOR, VECTOR, VECTOR, float64, float64, boolean[::1], MATRIX)],
+    [types.void(MATRIX, INDEX, INDEX, int64, VECTOR, VECTOR, VECTOR, float64, float64, boolean[::1], MATRIX)],
     fastmath=FAST,
     **COMPILED,
 )
-def loop_rows(y, samples, counts, places, cells, widths, span, middle, todo, p):
+def loop_rows(y, samples, counts, end, places, cells, widths, span, middle, todo, p):
     """Start some curves.
 
     Parameters
@@ -70,9 +72,11 @@ def loop_rows(y, samples, counts, places, cells, widths, span, middle, todo, p):
     y : (b, n)
         What is not finite is a gap.
     samples : (s,)
-        Those of the low end of the axis, those of the high end, the falling branch and the rising one, ascending.
-    counts : (4,)
+        Of the whole axis, of the falling branch and of the rising one, each ascending.
+    counts : (3,)
         Where in ``samples`` each of them ends.
+    end : int
+        How many samples are an end of the axis.
     places : (s,)
         Of the samples on the axis.
     cells : (n,)
@@ -83,25 +87,26 @@ def loop_rows(y, samples, counts, places, cells, widths, span, middle, todo, p):
         Length and middle of the axis.
     todo : (b,)
     p : (b, 9)
-        Goes to: the parameters. NaN without samples at the ends.
+        Goes to: the parameters. NaN without samples.
     """
     y, p = borrowed(y), borrowed(p)
-    first = counts[1]
+    first = counts[0]
+    order = samples[:first]
     for i in range(y.shape[0]):
         if not todo[i]:
             continue
         own, out = y[i], p[i]
-        low, high = _mean(own, samples[: counts[0]]), _mean(own, samples[counts[0] : counts[1]])
+        low, high = _level(own, order, 0, 1, end), _level(own, order, first - 1, -1, end)
         if not abs(low) + abs(high) < math.inf:
             out[:] = math.nan
             continue
         out[0], out[1], out[4] = low, high - low, 0.0
         for k in range(2):
-            begin, end = counts[1 + k], counts[2 + k]
+            begin, behind = counts[k], counts[k + 1]
             place, before, after = middle, 1.0, 1.0
-            if end - begin > 1:
+            if behind - begin > 1:
                 place, before, after = _branch(
-                    own, samples[begin:end], places[begin:end], cells[begin - first : end - first], low, high
+                    own, samples[begin:behind], places[begin:behind], cells[begin - first : behind - first], low, high
                 )
             if widths.size:
                 before, after = widths[2 * k], widths[2 * k + 1]

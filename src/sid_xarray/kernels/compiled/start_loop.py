@@ -17,12 +17,13 @@ def start(block: Block, number: int, todo: BoolArray) -> FloatArray:
     out = np.full((block.size, 9), np.nan)
     y = writable(block.y) if block.weights is None else np.where(block.valid(), block.y, np.nan)
     x, how = block.x, block.model.search.geometry(block.x, number)
-    ends = [how.low, how.high, *how.branches]
-    samples = np.concatenate(ends).astype(np.int64)
-    counts = np.cumsum([part.size for part in ends])
+    parts = [how.order, *how.branches]
+    samples = np.concatenate(parts).astype(np.int64)
+    counts = np.cumsum([part.size for part in parts])
     cells = np.concatenate([_cells(x[at]) for at in how.branches])
     middle = float(np.mean(x))
-    loop_rows(y, samples, counts.astype(np.int64), x[samples], cells, how.widths, how.span, middle, todo, out)
+    counts = counts.astype(np.int64)
+    loop_rows(y, samples, counts, how.end, x[samples], cells, how.widths, how.span, middle, todo, out)
     return out
 
 
