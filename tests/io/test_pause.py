@@ -13,7 +13,7 @@ from threading import Barrier
 import pytest
 
 import sid_xarray as sid
-from sid_xarray.io._pause import paused
+from sid_xarray.io._pause import paused, resumed
 from sid_xarray.io._seen import Seen
 
 
@@ -45,6 +45,32 @@ def test_whoever_has_switched_it_off_keeps_it_off() -> None:
     assert not gc.isenabled()
 
 
+def test_it_goes_on_while_something_is_computed() -> None:
+    with paused(), paused():
+        with resumed():
+            assert gc.isenabled()
+            with paused():
+                assert not gc.isenabled()
+            assert gc.isenabled()
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with resumed():
+        assert gc.isenabled()
+    assert gc.isenabled()
+
+
+def test_what_another_thread_has_paused_stays_so() -> None:
+    with paused(), ThreadPoolExecutor(1) as pool:
+
+        def other() -> bool:
+            with paused(), resumed():
+                return gc.isenabled()
+
+        assert not pool.submit(other).result()
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
 def test_threads_wait_for_each_other() -> None:
     together = Barrier(8)
 
@@ -70,7 +96,13 @@ def test_a_forked_process_goes_on() -> None:
         if not child:
             with paused():
                 pass
-            os._exit(0 if gc.isenabled() else 1)
+            if not gc.isenabled():
+                os._exit(1)
+    if not child:
+        # The block that it was forked in has ended here, too, and what comes after is as it was.
+        with paused():
+            within = gc.isenabled()
+        os._exit(0 if gc.isenabled() and not within else 1)
     assert os.waitpid(child, 0)[1] == 0
 
 

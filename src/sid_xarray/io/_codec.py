@@ -11,10 +11,11 @@ from typing import Any
 
 import h5py
 import numpy as np
+from h5py._hl.base import phil
 
 from sid_xarray.io._filters import registered
 
-__all__ = ["Chunk", "Codec", "codec_of"]
+__all__ = ["Chunk", "Codec", "codec_of", "read_chunk", "write_chunk"]
 
 Array = np.ndarray[Any, Any]
 _DEFLATE, _SHUFFLE = 1, 2
@@ -94,7 +95,7 @@ class Codec:
     def decode(self, data: bytes, mask: int) -> Array:
         """Return the values of one chunk, given its bytes and which filters were left out."""
         with self._nowhere() as dataset:
-            dataset.id.write_direct_chunk((0,) * len(self.chunks), data, mask)
+            write_chunk(dataset, (0,) * len(self.chunks), data, mask)
             return np.asarray(dataset[...])
 
     def _by_hdf5(self, whole: Array, values: Array) -> Chunk:
@@ -102,7 +103,7 @@ class Codec:
         with self._nowhere() as dataset:
             dataset[...] = whole
             dataset.flush()
-            mask, data = dataset.id.read_direct_chunk((0,) * len(self.chunks))
+            mask, data = read_chunk(dataset, (0,) * len(self.chunks))
         if not self.lossless:
             values = self.decode(data, mask)[tuple(slice(n) for n in values.shape)]
         return Chunk(data, mask, values)
@@ -122,6 +123,23 @@ class Codec:
         with h5py.File(f"chunk-{secrets.token_hex(8)}", "w", driver="core", backing_store=False) as file:
             space = h5py.h5s.create_simple(self.chunks)
             yield h5py.Dataset(h5py.h5d.create(file.id, b"chunk", kind, space, plist))
+
+
+def read_chunk(dataset: h5py.Dataset, start: tuple[int, ...]) -> tuple[int, bytes]:
+    """Return which filters were left out of a chunk, and its bytes.
+
+    Up to h5py 3.12 these functions do not keep other threads out of HDF5, where one may be closing what it has found
+    to be garbage: the lock of h5py is taken for them.
+    """
+    with phil:
+        mask, data = dataset.id.read_direct_chunk(start)
+    return int(mask), data
+
+
+def write_chunk(dataset: h5py.Dataset, start: tuple[int, ...], data: Any, mask: int) -> None:
+    """Write the bytes of a chunk; with the lock of h5py, as for `read_chunk`."""
+    with phil:
+        dataset.id.write_direct_chunk(start, data, mask)
 
 
 def codec_of(dataset: h5py.Dataset) -> Codec | None:

@@ -14,8 +14,9 @@ import numpy as np
 import xarray as xr
 from xarray.backends.locks import HDF5_LOCK
 
-from sid_xarray.io._codec import codec_of
+from sid_xarray.io._codec import codec_of, read_chunk, write_chunk
 from sid_xarray.io._digest import Sum, combine, of_dataset, read_tile, tile_digest, tile_shape, tiles
+from sid_xarray.io._pause import paused
 from sid_xarray.io._recipe import Cut, Encoded, Place, Recipe, Weaver
 
 __all__ = ["Job", "Sink"]
@@ -77,13 +78,13 @@ class Sink:
     def __init__(self, job: Job, *, advance: Callable[[int], None], room: int = _UNFINISHED) -> None:
         self.job, self.dataset, self.advance, self.room = job, job.target, advance, room
         self.shape, self.ndim, self.dtype = job.values.shape, job.values.ndim, job.values.dtype
-        stored = self.dataset.dtype
+        stored, self.chunks = self.dataset.dtype, self.dataset.chunks
         self.numbers = stored.kind in "biufcV" and self.dataset.size > 0
-        tile = tile_shape(self.dataset.shape, stored.itemsize, self.dataset.chunks)
+        tile = tile_shape(self.dataset.shape, stored.itemsize, self.chunks)
         codec = codec_of(self.dataset)
         if codec is not None and not codec.lossless:
             tile = codec.chunks  # what a filter makes of them is known of single chunks
-        codec = codec if tile == self.dataset.chunks else None
+        codec = codec if tile == self.chunks else None
         self.recipe = Recipe(self.dataset.shape, tile, stored, job.cast, job.weaver, codec)
         self._here = Recipe(*(getattr(self.recipe, n) for n in ("shape", "tile", "dtype", "cast", "weaver")))
         if codec is not None and (codec.simple or not codec.lossless):
@@ -145,7 +146,7 @@ class Sink:
     def sum(self) -> Sum:
         """Return the checksum of what was written; what was not written in one go is read again."""
         if not self.numbers:
-            with HDF5_LOCK:
+            with HDF5_LOCK, paused():
                 return of_dataset(self.dataset)
         for index, left in list(self._unfinished.items()):
             self._give_up(index, left)
@@ -160,11 +161,11 @@ class Sink:
     def _read(self, place: Place) -> Array:
         """Read a tile again: as it is in the file, not as HDF5 still remembers it."""
         codec = self.recipe.codec
-        with HDF5_LOCK:
+        with HDF5_LOCK, paused():
             if codec is None or codec.lossless:
                 return read_tile(self.dataset, place)
             self.dataset.flush()
-            mask, data = self.dataset.id.read_direct_chunk(tuple(s.start for s in place))
+            mask, data = read_chunk(self.dataset, tuple(s.start for s in place))
         return codec.decode(data, mask)[tuple(slice(s.stop - s.start) for s in place)]
 
     def _put_plain(self, key: Any, values: Array) -> None:
@@ -174,7 +175,7 @@ class Sink:
         if self.job.cast is not None:
             values = values.astype(self.job.cast, copy=False)
         key = key if isinstance(key, tuple) else (key,)
-        with HDF5_LOCK:
+        with HDF5_LOCK, paused():
             self.dataset[() if self.dataset.shape == () else key] = values
         self.advance(values.nbytes)
 
@@ -230,9 +231,9 @@ class Sink:
 
     def _write(self, found: Encoded, *, chunk: bool) -> None:
         nbytes = math.prod(s.stop - s.start for s in found.place) * self.recipe.dtype.itemsize
-        with HDF5_LOCK:
+        with HDF5_LOCK, paused():
             if chunk:
-                self.dataset.id.write_direct_chunk(tuple(s.start for s in found.place), found.data, found.mask)
+                write_chunk(self.dataset, tuple(s.start for s in found.place), found.data, found.mask)
             else:
                 self.dataset[found.place or ()] = found.data
         self.advance(nbytes)

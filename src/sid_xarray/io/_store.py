@@ -19,6 +19,7 @@ from sid_xarray.core.chunked import is_source
 from sid_xarray.io import _journal
 from sid_xarray.io._digest import Sum
 from sid_xarray.io._layout import read_blocks
+from sid_xarray.io._pause import resumed
 from sid_xarray.io._progress import progress
 from sid_xarray.io._sink import Job, Sink
 
@@ -41,16 +42,21 @@ def store(jobs: Sequence[Job]) -> dict[Hashable, Sum]:
     jobs = [replace(job, values=_journal.kept(job.values)) for job in jobs]
     with progress(total, "writing") as advance:
         sinks = [Sink(job, advance=advance, room=room) for job in jobs]
-        lazy = []
-        with _crew() as run:
-            for sink in sinks:
-                if sink.job.values.chunks is not None and not _too_large(sink.job):
-                    lazy.append(sink)
-                else:
-                    _store_array(sink, run)
-        if lazy:
-            _store_dask(lazy)
+        with resumed():  # what is computed may leave garbage
+            _store_all(sinks)
     return {sink.job.name: sink.sum() for sink in sinks}
+
+
+def _store_all(sinks: Sequence[Sink]) -> None:
+    lazy = []
+    with _crew() as run:
+        for sink in sinks:
+            if sink.job.values.chunks is not None and not _too_large(sink.job):
+                lazy.append(sink)
+            else:
+                _store_array(sink, run)
+    if lazy:
+        _store_dask(lazy)
 
 
 def _store_array(sink: Sink, run: Callable[..., None]) -> None:
@@ -63,9 +69,8 @@ def _store_array(sink: Sink, run: Callable[..., None]) -> None:
     shape = values.shape
     if 0 in shape:
         return
-    block = read_blocks(
-        shape, max(values.dtype.itemsize, 1), sink.dataset.chunks if sink.ndim == sink.dataset.ndim else None
-    )
+    chunks = sink.chunks if sink.chunks is not None and len(sink.chunks) == sink.ndim else None
+    block = read_blocks(shape, max(values.dtype.itemsize, 1), chunks)
     for where in _blocks(shape, block or shape):
         part = values[where]
         # A dask array here is one in too large blocks, of which parts can be read.

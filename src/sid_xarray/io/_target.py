@@ -23,6 +23,7 @@ from sid_xarray.io import _redo
 from sid_xarray.io._draft import PAGE, Draft, Overlay, write_at
 from sid_xarray.io._h5 import close_readers, first_line
 from sid_xarray.io._locks import Shared, only_writer
+from sid_xarray.io._pause import paused
 
 try:
     import fcntl
@@ -142,7 +143,7 @@ def _replaced(claim: _Claim, mode: str, expected: int) -> Iterator[h5py.File]:
         if old:
             _copy(claim.target, temporary)
         with contextlib.closing(Draft(temporary)) as draft:
-            with _opened(draft, claim.target, "w-" if draft.size == 0 else "r+") as file:
+            with paused(), _opened(draft, claim.target, "w-" if draft.size == 0 else "r+") as file:
                 yield file
             _sync(draft, claim.target)
         _put_in_place(claim, temporary)
@@ -172,7 +173,7 @@ def _added_to(claim: _Claim, expected: int) -> Iterator[h5py.File]:
     overlay = Overlay(claim.target, end, claim.aside())
     try:
         try:
-            with _opened(overlay, claim.target, "r+") as file:
+            with paused(), _opened(overlay, claim.target, "r+") as file:
                 yield file
             _sync(overlay, claim.target)
         except BaseException:
