@@ -12,6 +12,8 @@ import threading
 import zlib
 from typing import Any
 
+from sid_xarray.io._signals import uninterrupted
+
 __all__ = ["PAGE", "SECTOR", "Draft", "Overlay", "read_at", "sectors", "write_at"]
 
 PAGE = 4096
@@ -51,16 +53,19 @@ class Draft:
     def __repr__(self) -> str:
         return self.path
 
+    @uninterrupted
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go to a place."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: self.size}[whence]
         self.position = base + offset
         return self.position
 
+    @uninterrupted
     def tell(self) -> int:
         """Return the place."""
         return self.position
 
+    @uninterrupted
     def read(self, count: int = -1) -> bytes:
         """Return some bytes."""
         left = max(0, self.size - self.position)
@@ -68,6 +73,7 @@ class Draft:
         self.readinto(buffer)
         return bytes(buffer)
 
+    @uninterrupted
     def readinto(self, buffer: Any) -> int:
         """Fill a buffer; behind the end there are zeros."""
         view = memoryview(buffer).cast("B")
@@ -82,6 +88,7 @@ class Draft:
         self.position += len(view)
         return len(view)
 
+    @uninterrupted
     def write(self, data: Any) -> int:
         """Write all of some bytes."""
         view = memoryview(data).cast("B")
@@ -91,6 +98,7 @@ class Draft:
         self.size = max(self.size, self.position)
         return len(view)
 
+    @uninterrupted
     def truncate(self, size: int | None = None) -> int:
         """Set the size."""
         wanted = self.position if size is None else size
@@ -99,6 +107,7 @@ class Draft:
         self.size = wanted
         return wanted
 
+    @uninterrupted
     def flush(self) -> None:
         """Do nothing: nothing is held back."""
 

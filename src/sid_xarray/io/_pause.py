@@ -19,64 +19,46 @@ from collections.abc import Iterator
 __all__ = ["paused", "resumed"]
 
 _LOCK = threading.Lock()
-_USERS = 0
+_TIMES: dict[int, int] = {}
+"""How often each thread has paused it; it is off while there is one."""
 _WAS_ON = False
-
-
-class _Own(threading.local):
-    """How often this thread has paused it."""
-
-    times = 0
-
-
-_OWN = _Own()
 
 
 @contextlib.contextmanager
 def paused() -> Iterator[None]:
     """Pause the search, in all threads; it goes on when the last one is done, if it was on."""
-    _OWN.times += 1
-    _pause(1)
+    before = _TIMES.get(threading.get_ident(), 0)
     try:
+        _set(before + 1)
         yield
     finally:
-        if _OWN.times:  # or else the process was forked from within, and has begun anew
-            _OWN.times -= 1
-            _go_on(1)
+        _set(before)
 
 
 @contextlib.contextmanager
 def resumed() -> Iterator[None]:
     """Let the search go on, as far as this thread has paused it: something is computed in between."""
-    own, _OWN.times = _OWN.times, 0
-    _go_on(own)
+    before = _TIMES.get(threading.get_ident(), 0)
     try:
+        _set(0)
         yield
     finally:
-        _OWN.times = own
-        _pause(own)
+        _set(before)
 
 
-def _pause(times: int) -> None:
-    global _USERS, _WAS_ON
-    if not times:
-        return
+def _set(times: int) -> None:
+    """Set how often this thread has paused it; Ctrl-C in the midst is made good by the next call."""
+    global _WAS_ON
+    own = threading.get_ident()
     with _LOCK:
-        if not _USERS:
-            _WAS_ON = gc.isenabled()
-        _USERS += times
-        gc.disable()
-    _due()
-
-
-def _go_on(times: int) -> None:
-    global _USERS
-    if not times:
-        return
-    with _LOCK:
-        _USERS -= times
-        if not _USERS and _WAS_ON:
+        if times:
+            if not _TIMES:
+                _WAS_ON = gc.isenabled()
+            _TIMES[own] = times
+            gc.disable()
+        elif _TIMES.pop(own, 0) and not _TIMES and _WAS_ON:
             gc.enable()
+    _due()
 
 
 def _due() -> None:
@@ -85,11 +67,11 @@ def _due() -> None:
 
 def _start_anew() -> None:
     """Forget the threads that a process was forked beside: they are not in it."""
-    global _LOCK, _USERS
+    global _LOCK
     _LOCK = threading.Lock()
-    if _USERS and _WAS_ON:
+    if _TIMES and _WAS_ON:
         gc.enable()
-    _USERS = _OWN.times = 0
+    _TIMES.clear()
 
 
 if hasattr(os, "register_at_fork"):

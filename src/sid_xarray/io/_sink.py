@@ -73,6 +73,11 @@ class Sink:
         Told how many bytes were written, before compression.
     room : int
         Bytes that unfinished tiles may take; beyond, they are written in parts.
+
+    Attributes
+    ----------
+    stopped : bool
+        Whether to refuse further blocks.
     """
 
     def __init__(self, job: Job, *, advance: Callable[[int], None], room: int = _UNFINISHED) -> None:
@@ -96,6 +101,7 @@ class Sink:
         self._given_up: set[tuple[int, ...]] = set()
         self._held = 0
         self._guard = threading.Lock()
+        self.stopped = False
 
     def __dask_tokenize__(self) -> str:
         return secrets.token_hex(8)
@@ -114,6 +120,8 @@ class Sink:
         run : callable, optional
             Called with a function and its arguments for every tile that is to be hashed and written.
         """
+        if self.stopped:
+            raise InterruptedError(f"{self.job.name} is not written any more: it was stopped")
         if not self.numbers:
             self._put_plain(key, np.asarray(block))
             return

@@ -21,6 +21,7 @@ from sid_xarray.io._digest import Sum
 from sid_xarray.io._layout import read_blocks
 from sid_xarray.io._pause import resumed
 from sid_xarray.io._progress import progress
+from sid_xarray.io._signals import let_through, stoppable
 from sid_xarray.io._sink import Job, Sink
 
 __all__ = ["store"]
@@ -48,15 +49,28 @@ def store(jobs: Sequence[Job]) -> dict[Hashable, Sum]:
 
 
 def _store_all(sinks: Sequence[Sink]) -> None:
-    lazy = []
+    lazy = [sink for sink in sinks if sink.job.values.chunks is not None and not _too_large(sink.job)]
+    plain = [sink for sink in sinks if sink not in lazy]
+
+    def stop() -> None:
+        for sink in sinks:
+            sink.stopped = True
+
+    if plain:
+        stoppable(lambda: _store_arrays(plain), stop)
+    if lazy:
+        scheduler = _scheduler()
+        if scheduler is None or getattr(scheduler, "__module__", "") == "dask.threaded":
+            stoppable(lambda: _store_here(lazy, scheduler), stop)
+        else:
+            with let_through():
+                _store_dask(lazy, scheduler)
+
+
+def _store_arrays(sinks: Sequence[Sink]) -> None:
     with _crew() as run:
         for sink in sinks:
-            if sink.job.values.chunks is not None and not _too_large(sink.job):
-                lazy.append(sink)
-            else:
-                _store_array(sink, run)
-    if lazy:
-        _store_dask(lazy)
+            _store_array(sink, run)
 
 
 def _store_array(sink: Sink, run: Callable[..., None]) -> None:
@@ -115,11 +129,10 @@ def _crew() -> Iterator[Callable[..., None]]:
                 future.cancel()
 
 
-def _store_dask(sinks: Sequence[Sink]) -> None:
+def _store_dask(sinks: Sequence[Sink], scheduler: Any) -> None:
     from sid_xarray.io import _cluster
 
-    scheduler = _scheduler()
-    if scheduler is None or getattr(scheduler, "__module__", "") in ("dask.threaded", "dask.local"):
+    if getattr(scheduler, "__module__", "") == "dask.local":
         _store_here(sinks, scheduler)
     else:
         _cluster.store(sinks, scheduler, memory=_MEMORY)

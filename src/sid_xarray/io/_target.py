@@ -10,9 +10,8 @@ import secrets
 import shutil
 import stat
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +23,7 @@ from sid_xarray.io._draft import PAGE, Draft, Overlay, write_at
 from sid_xarray.io._h5 import close_readers, first_line
 from sid_xarray.io._locks import Shared, only_writer
 from sid_xarray.io._pause import paused
+from sid_xarray.io._signals import held, let_through
 
 try:
     import fcntl
@@ -65,7 +65,7 @@ def editing(path: str | os.PathLike[str], *, mode: str, expected: int = 0) -> It
     OSError
         If there is not enough room, or no permission.
     """
-    with _claimed(path, mode) as claim:
+    with held(), _claimed(path, mode) as claim:
         if mode == "a" and claim.large:
             how: Any = _added_to(claim, expected)
         else:
@@ -179,7 +179,7 @@ def _added_to(claim: _Claim, expected: int) -> Iterator[h5py.File]:
         except BaseException:
             overlay.drop()
             raise
-        _unstoppable(_commit, claim, overlay)
+        _commit(claim, overlay)
     finally:
         overlay.close()
         with contextlib.suppress(FileNotFoundError):
@@ -224,30 +224,6 @@ def _commit(claim: _Claim, overlay: Overlay) -> None:
             os.unlink(temporary)
 
 
-def _unstoppable(work: Callable[..., None], *args: Any) -> None:
-    """Do something to its end, even if Ctrl-C is pressed; that is heard afterwards."""
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            work(*args)
-        except BaseException as error:  # noqa: BLE001 - raised again below, in the thread of the caller
-            errors.append(error)
-
-    worker = threading.Thread(target=run, name="sid-commit")
-    worker.start()
-    stopped: KeyboardInterrupt | None = None
-    while worker.is_alive():
-        try:
-            worker.join()
-        except KeyboardInterrupt as error:
-            stopped = error
-    if errors:
-        raise errors[0]
-    if stopped is not None:
-        raise stopped
-
-
 @contextlib.contextmanager
 def _opened(draft: Draft, path: str, mode: str) -> Iterator[h5py.File]:
     """Give a draft as an HDF5 file; what went wrong below HDF5 is what is raised."""
@@ -261,8 +237,9 @@ def _opened(draft: Draft, path: str, mode: str) -> Iterator[h5py.File]:
             yield file
         finally:
             # HDF5 gets no errors on its way out: it would end the process.
-            draft.closing = True
-            file.close()
+            with held():
+                draft.closing = True
+                file.close()
     except BaseException as error:
         if isinstance(draft.error, OSError):
             raise _told(draft.error, path) from error
@@ -275,7 +252,8 @@ def _opened(draft: Draft, path: str, mode: str) -> Iterator[h5py.File]:
 
 def _sync(draft: Draft, path: str) -> None:
     try:
-        draft.sync()
+        with let_through():
+            draft.sync()
     except OSError as error:
         raise _told(error, path) from error
 
@@ -289,7 +267,8 @@ def _told(error: OSError, path: str) -> OSError:
 
 def _copy(target: str, temporary: str) -> None:
     try:
-        shutil.copyfile(target, temporary)
+        with let_through():
+            shutil.copyfile(target, temporary)
     except OSError as error:
         raise _told(error, target) from error
 
