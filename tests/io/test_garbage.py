@@ -18,6 +18,7 @@ from h5py._hl.base import phil
 import sid_xarray as sid
 from sid_xarray.io import _target
 from sid_xarray.io._draft import Draft
+from sid_xarray.io._seen import Seen
 
 
 @pytest.fixture
@@ -134,3 +135,27 @@ def test_a_program_full_of_it(tmp_path: Path) -> None:
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr[-3000:]
+
+
+@pytest.mark.parametrize("writer", ["to_nsid", "to_usid"])
+@pytest.mark.parametrize("how", ["beside", "source", "overwrite", "tree"])
+def test_writing_leaves_none_of_its_own(tmp_path: Path, writer: str, how: str) -> None:
+    """What is looked for in the old file is closed with it, not whenever Python comes to it."""
+    da = sid.datasets.peak_map(ny=4, nx=4, ne=8)
+    path = tmp_path / "a.h5"
+    getattr(da.sid, writer)(path)
+    getattr(da.sid, writer)(path, group="Measurement_007")
+    obj: Any = xr.DataTree.from_dict({"/A": da.to_dataset(), "/B": da.to_dataset()}) if how == "tree" else da
+    more: dict[str, Any] = {
+        "beside": {},
+        "source": {"source": sid.open_dataarray(path, group="Measurement_000")},
+        "overwrite": {"group": "Measurement_007", "overwrite": True},
+        "tree": {"group": "Measurement_009"},
+    }[how]
+    gc.collect()
+    gc.disable()
+    try:
+        getattr(obj.sid, writer)(path, **more)
+        assert not [one for one in gc.get_objects() if isinstance(one, Seen)]
+    finally:
+        gc.enable()

@@ -238,19 +238,23 @@ def _encoded(name: str) -> bytes:
 
 def members(group: h5py.Group) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
     """Return what can be opened in a group; links that lead nowhere, or out of the file, are passed over."""
-    return iter(_listed(group).held.items())  # type: ignore[union-attr]
+    return iter(_listed(group)[0].items())
 
 
-def _listed(group: h5py.Group) -> SeenGroup:
-    """Return a group as one whose members have been listed."""
+def _listed(group: h5py.Group) -> tuple[dict[str, SeenGroup | SeenDataset], list[str]]:
+    """Return the members of a group, and the names of links that lead to none; in a survey they are remembered."""
     seen = group if isinstance(group, SeenGroup) else SeenGroup(None, b"", None, 0, None, group.id)
-    if seen.held is None:
-        links = _links(seen)
-        seen.held = dict(_members(seen, links))
-        if len(links) > len(seen.held):
-            names = (link.name.decode("utf-8", "surrogateescape") for link in links)
-            seen.unopened = [name for name in names if name not in seen.held]
-    return seen
+    if seen.held is not None:
+        return seen.held, seen.unopened or []
+    links = _links(seen)
+    held = dict(_members(seen, links))
+    unopened: list[str] = []
+    if len(links) > len(held):
+        names = (link.name.decode("utf-8", "surrogateescape") for link in links)
+        unopened = [name for name in names if name not in held]
+    if seen.is_remembered:
+        seen.held, seen.unopened = held, unopened
+    return held, unopened
 
 
 def _members(group: SeenGroup, links: list[Link]) -> Iterator[tuple[str, SeenGroup | SeenDataset]]:
@@ -283,13 +287,12 @@ def _members(group: SeenGroup, links: list[Link]) -> Iterator[tuple[str, SeenGro
 
 def unopened(group: h5py.Group) -> list[str]:
     """Return the names of links that lead to nothing that can be opened, or out of the file."""
-    return _listed(group).unopened or []
+    return _listed(group)[1]
 
 
 def lacks(group: h5py.Group, name: str) -> bool:
     """Tell whether a group has no link of a name, wherever that would lead to."""
-    listed = _listed(group)
-    return name not in listed.held and name not in (listed.unopened or ())  # type: ignore[operator]
+    return not any(name in names for names in _listed(group))
 
 
 def _links(group: SeenGroup) -> list[Link]:
@@ -321,15 +324,29 @@ def _links_one_by_one(group: h5py.Group) -> Iterator[tuple[bytes, Any]]:
             yield name, group.id.links.get_info(name)
 
 
-def walk(group: h5py.Group, path: str = "") -> Iterator[tuple[str, h5py.Group, dict[str, h5py.Group | h5py.Dataset]]]:
+def walk(
+    group: h5py.Group, path: str = "", *, remember: bool = False
+) -> Iterator[tuple[str, h5py.Group, dict[str, h5py.Group | h5py.Dataset]]]:
     """Yield every group once with its path and its members, parents first; loops of links end.
 
-    The consumer may take groups out of the members: these are not entered.
+    The consumer may take groups out of the members: these are not entered. With ``remember``, what was found is kept
+    until the consumer has it forgotten.
     """
-    if not isinstance(group, SeenGroup):
-        headers, place = Headers.of(group.file), _address(group.id)
-        header = None if headers is None else headers.header(place)
-        group = SeenGroup(None, b"", headers, place, header, group.id)
+    if isinstance(group, SeenGroup):
+        yield from _walk(group, path)
+        return
+    headers, place = Headers.of(group.file), _address(group.id)
+    header = None if headers is None else headers.header(place)
+    root = SeenGroup(None, b"", headers, place, header, group.id)
+    root.remembers = True
+    try:
+        yield from _walk(root, path)
+    finally:
+        if not remember:
+            forget(root)
+
+
+def _walk(group: SeenGroup, path: str) -> Iterator[tuple[str, h5py.Group, dict[str, h5py.Group | h5py.Dataset]]]:
     seen: set[int] = {group.address}
     stack: list[tuple[str, h5py.Group]] = [(path.rstrip("/"), group)]
     count = 0
@@ -354,9 +371,9 @@ def forget(group: h5py.Group) -> None:
     todo = [group]
     while todo:
         one = todo.pop()
-        if isinstance(one, SeenGroup) and one.held is not None:
-            todo += one.held.values()
-            one.held = None
+        if isinstance(one, SeenGroup):
+            todo += (one.held or {}).values()
+            one.held, one.remembers = None, False
 
 
 def address(obj: h5py.Group | h5py.Dataset) -> int:

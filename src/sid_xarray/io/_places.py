@@ -158,7 +158,7 @@ def survey(file: h5py.File, start: str, kinds: Sequence[Kind[Any]]) -> list[Foun
     root = _h5.find(file, start)
     if not isinstance(root, h5py.Group):
         return out
-    for path, group, inside in _h5.walk(root, start):
+    for path, group, inside in _h5.walk(root, start, remember=True):
         walked[path], groups[path] = (group, dict(inside)), group
         inner = inside.pop(_h5.PIN, None)
         if inner is None and not any(isinstance(obj, h5py.Dataset) for obj in inside.values()):

@@ -97,10 +97,22 @@ class SeenGroup(Seen, h5py.Group):  # type: ignore[misc]
         Its members, once they were listed.
     unopened : list of str or None
         Links that led to none.
+    remembers : bool
+        Whether it is where a survey began, and members of groups are remembered. Members know the group that they
+        are in, so a group that remembers them is circular garbage unless it is made to forget them.
     """
 
     held: dict[str, Any] | None = None
     unopened: list[str] | None = None
+    remembers = False
+
+    @property
+    def is_remembered(self) -> bool:
+        """Whether members are to be remembered."""
+        at = self
+        while at.above is not None:
+            at = at.above
+        return at.remembers
 
     def __getattr__(self, name: str) -> Any:
         return self._late(name, lambda bind: h5py.Group.__init__(self, bind))
