@@ -112,7 +112,7 @@ def stoppable(work: Callable[[], None], stop: Callable[[], None]) -> None:
             thread.join(_PATIENCE)
             raise
     if errors:
-        raise errors[0]
+        raise errors.pop()  # or else the error and this list hold each other
 
 
 def _later(number: int, frame: FrameType | None) -> None:
